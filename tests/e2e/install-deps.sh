@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Install what building the module and running the test lab need on Debian 12.
+# Installs only what is missing, asks no questions; does nothing when all is there.
+# Usage: install-deps.sh [--check]   (--check only names what is missing, status 1 if anything is)
+
+set -eu
+
+# package       what needs it
+needs='
+gcc             the module and the guest program
+libc6-dev       the static guest program
+make            the module
+flex            tools of the kernel build
+bison           tools of the kernel build
+bc              the kernel build
+libelf1         objtool of the stock kernel headers
+pahole          type information of modules for kernel 6.12
+sparse          make C=2
+perl            checkpatch.pl
+xz-utils        the sources of the kernel
+cpio            the boot image of the guest
+rsync           the copy of the driver that each kernel builds in
+python3         the lab
+python3-pytest  the scenarios
+python3-matplotlib  the pictures of the demo
+'
+
+die()
+{
+	echo "install-deps: $*" >&2
+	exit 1
+}
+
+is_installed()
+{
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+missing_packages()
+{
+	echo "$needs" | while read -r package reason; do
+		if [ -n "$package" ] && ! is_installed "$package"; then
+			printf '%-20s%s\n' "$package" "$reason"
+		fi
+	done
+}
+
+as_root()
+{
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	else
+		sudo "$@"
+	fi
+}
+
+command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
+	die "this is not a Debian system; install by hand what the list in $0 names"
+
+missing=$(missing_packages)
+[ -n "$missing" ] || exit 0
+
+echo "install-deps: missing packages, and what needs them:" >&2
+echo "$missing" >&2
+[ "${1:-}" != --check ] || exit 1
+[ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
+	die "not root and no sudo: ask an administrator to install the packages above"
+
+packages=$(echo "$missing" | cut -d' ' -f1)
+echo "install-deps: installing them with apt-get" >&2
+# Package lists may be old or absent: read them anew before giving up.
+install="apt-get install -y -qq --no-install-recommends"
+# shellcheck disable=SC2086 # one word per package
+as_root env DEBIAN_FRONTEND=noninteractive $install $packages >/dev/null 2>&1 ||
+	{ as_root apt-get update -qq &&
+	  as_root env DEBIAN_FRONTEND=noninteractive $install $packages >/dev/null; } ||
+	die "apt-get could not install them: is the Debian mirror reachable?"
+echo "install-deps: done" >&2

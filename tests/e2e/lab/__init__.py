@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The test lab: stock Debian guests on a real Dynamic Memory host.
+
+cache      where downloads and built images live
+packages   Debian packages, downloaded and unpacked without installing them
+kernels    stock kernels, their headers and their sources
+build      the module under test, built per kernel
+initramfs  what the guest and the intermediate machine boot
+accel      which way of running the guest works on this machine
+shell      commands run inside a machine
+qmp        the QEMU monitor
+host       the machine that carries the guest's QEMU: this one, or an emulated one
+guest      the guest itself, with its host-side controls
+kernlog    warnings in a kernel log
+"""
+
+
+class LabError(Exception):
+    """Something the lab needs is missing or did not work; the text says what to do."""

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Stock Debian kernels: images, modules, headers that build without installing, sources."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import cache, packages
+
+VERSIONS = tuple(name.removeprefix("kernel-") for name in packages.BUNDLES
+                 if name.startswith("kernel-"))
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An unpacked kernel: its release name and where its parts lie."""
+
+    release: str
+    image: Path
+    modules: Path
+    headers: Path
+
+
+def kernel(version):
+    """Return the stock kernel of that version (see VERSIONS), ready to boot and build against."""
+    tree = packages.bundle(f"kernel-{version}")
+    image = next((tree / "boot").glob("vmlinuz-*"))
+    release = image.name.removeprefix("vmlinuz-")
+    headers = tree / "usr/src" / f"linux-headers-{release}"
+    _relocate(tree, headers)
+    return Kernel(release, image, _modules(tree, release), headers)
+
+
+def source(version):
+    """Return the unpacked source of the stock kernel (for its scripts and tools)."""
+    tree = packages.bundle(f"source-{version}")
+    archive = next((tree / "usr/src").glob("linux-source-*.tar.xz"))
+    return cache.folder_once(cache.root() / "sources" / version,
+                             lambda folder: _unpack(archive, folder))
+
+
+def _unpack(archive, folder):
+    cache.say(f"unpacking {archive.name}")
+    subprocess.run(["tar", "-xJf", archive, "-C", folder, "--strip-components=1"], check=True)
+
+
+def _modules(tree, release):
+    usual = tree / "lib/modules" / release
+    return usual if usual.is_dir() else tree / "usr/lib/modules" / release
+
+
+def _relocate(tree, headers):
+    """Make the headers find their common part here: the package names it as /usr/src/..."""
+    makefile = headers / "Makefile"
+    text = makefile.read_text(encoding="utf-8")
+    here = text.replace("include /usr/src/", f"include {tree}/usr/src/")
+    if here != text:
+        makefile.write_text(here, encoding="utf-8")

@@ -1,0 +1,15 @@
+#!/usr/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0-only
+# First program of the guest under test: a small system with a real udev, served by the agent.
+
+. /lab/init-common.sh
+mount -t debugfs debugfs /sys/kernel/debug
+mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
+
+modprobe -a virtio_pci virtio_console
+/usr/lib/systemd/systemd-udevd --daemon
+udevadm trigger --action=add
+modprobe hv_vmbus
+
+. /lab/agent.sh
+serve shell

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Build the module under test and the guest programs, in the cache, one folder per kernel."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from . import LabError, cache, kernels
+
+PROJECT = Path(__file__).resolve().parents[3]
+GUEST_FILES = Path(__file__).resolve().parents[1] / "guest"
+EXCLUDED = (".git", "tests/e2e", "demo-out", "*.o", "*.ko", "*.mod*", "*.cmd", "*.symvers")
+
+
+def module(version):
+    """Build hv_balloon.ko of this project for a kernel and return its path."""
+    headers = kernels.kernel(version).headers
+    folder = cache.root() / "build" / version
+    folder.mkdir(parents=True, exist_ok=True)
+    with cache.lock(f"build-{version}"):
+        _copy_sources(folder)
+        _make(folder, headers)
+    return folder / "hv_balloon.ko"
+
+
+def intree_module(version):
+    """Return the distribution's own hv_balloon of a kernel."""
+    return next(kernels.kernel(version).modules.glob("kernel/drivers/hv/hv_balloon.ko*"))
+
+
+def program(name):
+    """Compile a guest program statically and return its path."""
+    source = GUEST_FILES / f"{name}.c"
+    binary = cache.root() / "build" / name
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    with cache.lock(f"build-{name}"):
+        if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
+            subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static",
+                            "-o", binary, source], check=True)
+    return binary
+
+
+def udev_rule():
+    """Return the project's udev rule, which onlines hot-added memory."""
+    return PROJECT / "packaging/udev/60-hv-balloon.rules"
+
+
+def _copy_sources(folder):
+    command = ["rsync", "-a", "--delete"]
+    command += [f"--exclude=/{name}" if "/" in name else f"--exclude={name}" for name in EXCLUDED]
+    subprocess.run(command + [f"{PROJECT}/", f"{folder}/"], check=True)
+
+
+def _make(folder, headers):
+    result = subprocess.run(["make", "-C", folder, f"KDIR={headers}", f"-j{os.cpu_count()}",
+                             "modules"], check=False, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if result.returncode:
+        raise LabError(f"the module does not build:\n{result.stdout}")

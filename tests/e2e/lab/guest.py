@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest under test, with the controls of its Dynamic Memory host."""
+
+import contextlib
+import re
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import LabError, build, cache, initramfs, kernels, kernlog
+from .host import port, qemu
+from .qmp import Monitor
+from .shell import MachineSilent, Shell
+
+MIB = 1 << 20
+HOST_DELAY = 50  # seconds that QEMU's host waits after negotiation before its first request
+DRAIN = 0.1  # seconds for QEMU to empty the guest's ring, see Guest.set_target()
+MAXMEM = "96G"  # address space: the device wants its memory aligned to 32 GiB
+CONSOLE, TRACE, OUTPUT = "guest.log", "guest.trace", "guest.out"
+KNOWN_QEMU_CRASH = "gpadl_iter_seek"
+CPU = ("host,kvm=off,hv-relaxed=on,hv-time=on,hv-vapic=on,hv-vpindex=on,hv-synic=on,"
+       "hv-runtime=on,hv-stimer=on")
+
+
+class QemuCrashed(LabError):
+    """QEMU itself ended by its known assertion; the run is to be repeated once."""
+
+
+@dataclass
+class Config:
+    """What guest to start; sizes in MiB."""
+
+    kernel: str
+    startup: int = 1024
+    maximum: int = 4096
+    cpus: int = 2
+    module: Path = None  # file to load as hv_balloon; None: the project's own, built on demand
+    append: str = ""
+    rule: Path = field(default_factory=build.udev_rule)
+
+
+class Guest:
+    """A running guest. Use it as a context manager, so that it never stays behind."""
+
+    def __init__(self, host, config):
+        self._host = host
+        self._config = config
+        self._stack = contextlib.ExitStack()
+        self._report_lock = threading.Lock()
+        self._reports = []
+        self._module = None
+        self._boot()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Stop the guest."""
+        self._stack.close()
+
+    # Inside the guest
+
+    def run(self, command, limit=30):
+        """Run a shell command in the guest and return its output; it must succeed."""
+        with self._explained():
+            return self._shell.run(command, limit)
+
+    def call(self, command, limit=30):
+        """Run a shell command in the guest and return its Result."""
+        with self._explained():
+            return self._shell.call(command, limit)
+
+    def load(self, parameters="", intree=False):
+        """Load hv_balloon: the module under test, or the distribution's own."""
+        path = "/lab/intree" if intree else "/lab/module"
+        self.run(f"insmod {path}/hv_balloon.ko* {parameters}", limit=60)
+
+    def unload(self):
+        """Unload hv_balloon."""
+        self.run("rmmod hv_balloon", limit=120)
+
+    def meminfo(self):
+        """Return /proc/meminfo as a dictionary, in kB."""
+        lines = self.run("cat /proc/meminfo").splitlines()
+        return {name: int(value.split()[0]) for name, value in
+                (line.split(":") for line in lines)}
+
+    def driver_status(self):
+        """Return the driver's own figures from debugfs, numbers as int."""
+        lines = self.run("cat /sys/kernel/debug/hv_balloon/status").splitlines()
+        pairs = (line.split(":", 1) for line in lines if ":" in line)
+        return {name.strip(): _number(value.strip()) for name, value in pairs}
+
+    # The host's side
+
+    def set_target(self, mib):
+        """Ask the host to make the guest that large.
+
+        QEMU 10 can abort when this command meets an unread message of the guest (assertion in
+        gpadl_iter_seek). While the guest's processors stand still, QEMU empties the ring.
+        """
+        with self._explained():
+            self._monitor.execute("stop")
+            time.sleep(DRAIN)
+            self._monitor.execute("balloon", value=mib * MIB)
+            self._monitor.execute("cont")
+
+    def actual(self):
+        """Return the size that the host counts for the guest, in MiB."""
+        with self._explained():
+            return self._monitor.execute("query-balloon")["actual"] // MIB
+
+    def status(self):
+        """Return the guest's last report to the host, in MiB; None before the first one."""
+        with self._report_lock:
+            return self._reports[-1] if self._reports else None
+
+    def wait_actual(self, mib, limit):
+        """Wait until the host counts that size; return the seconds it took."""
+        return self.wait(lambda: self.actual() == mib, limit,
+                         lambda: f"the host counts {self.actual()} MiB, not {mib}")
+
+    def wait(self, condition, limit, explain, pause=0.5):
+        """Wait until condition() holds; return the seconds it took or raise LabError."""
+        start = time.monotonic()
+        while not condition():
+            if time.monotonic() - start > limit:
+                raise LabError(f"after {limit} s: {explain()}")
+            time.sleep(pause)
+        return time.monotonic() - start
+
+    # What is left to read
+
+    def log(self):
+        """Return the guest's console log."""
+        return self._host.read(CONSOLE)
+
+    def trace(self):
+        """Return QEMU's trace of the balloon device, one line per state change or message."""
+        return self._host.read(TRACE)
+
+    def warnings(self):
+        """Return the lines of the guest's log that must not be there."""
+        return kernlog.warnings(self.log())
+
+    # Starting
+
+    def _boot(self):
+        kernel = kernels.kernel(self._config.kernel)
+        image = self._host.folder / "guest.cpio"
+        modules = {"intree": build.intree_module(self._config.kernel)}
+        if self._config.module != modules["intree"]:
+            modules["module"] = self._config.module or build.module(self._config.kernel)
+        initramfs.guest(image, kernel, modules, self._config.rule)
+        for attempt in (1, 2):
+            try:
+                self._start(self._command(kernel, image))
+                return
+            except MachineSilent:
+                self.close()
+                if attempt == 2:
+                    raise LabError(f"the guest does not boot; its log:\n{self.log()}\n"
+                                   f"{self._host.read(OUTPUT)}") from None
+                cache.say("the guest did not boot in time, trying once more")
+
+    def _start(self, command):
+        self._program = self._stack.enter_context(self._host.run(command, self._host.output(OUTPUT)))
+        monitor = self._stack.enter_context(self._host.connect("monitor"))
+        self._monitor = Monitor(monitor)
+        self._monitor.listen(self._note_report)
+        self._monitor.negotiate()
+        shell = self._stack.enter_context(self._host.connect("shell"))
+        self._shell = Shell(shell)
+        self._shell.run("true", self._host.boot_limit)
+
+    def _command(self, kernel, image):
+        config = self._config
+        append = f"console=ttyS0 panic=-1 tsc=reliable {config.append}"
+        command = qemu() + [
+            "-machine", "q35,accel=kvm", "-global", "ICH9-LPC.disable_s4=1", "-cpu", CPU,
+            "-m", f"{config.startup}M,slots=4,maxmem={MAXMEM}", "-smp", str(config.cpus),
+            "-device", "vmbus-bridge"]
+        command += self._balloon_device()
+        command += ["-kernel", str(kernel.image), "-initrd", str(image), "-append", append,
+                    "-chardev", f"file,id=console,path={self._host.output(CONSOLE)}",
+                    "-serial", "chardev:console",
+                    "-trace", "hv_balloon*", "-D", str(self._host.output(TRACE))]
+        command += self._host.channel("monitor") + ["-mon", "chardev=monitor,mode=control"]
+        command += ["-device", "virtio-serial-pci"] + self._host.channel("shell")
+        return command + port("shell", "shell", 1)
+
+    def _balloon_device(self):
+        device = "hv-balloon,id=hvb,status-report=on"
+        extra = self._config.maximum - self._config.startup
+        if extra <= 0:
+            return ["-device", device]
+        return ["-object", f"memory-backend-ram,id=extra,size={extra}M",
+                "-device", f"{device},memdev=extra"]
+
+    def _note_report(self, event):
+        if event["event"] == "HV_BALLOON_STATUS_REPORT":
+            with self._report_lock:
+                self._reports.append({name: value // MIB for name, value in
+                                      event["data"].items()})
+
+    @contextlib.contextmanager
+    def _explained(self):
+        """Tell why the guest is silent, if it is."""
+        try:
+            yield
+        except MachineSilent as error:
+            output = self._host.read(OUTPUT)
+            if KNOWN_QEMU_CRASH in output:
+                raise QemuCrashed(f"QEMU ended by its known assertion: {output}") from None
+            raise LabError(f"{error}\nQEMU said: {output}\nthe guest's log:\n"
+                           f"{self.log()[-4000:]}") from None
+
+
+def _number(text):
+    return int(text) if re.fullmatch(r"-?\d+", text) else text

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The host of the guest: this machine's KVM, or an emulated machine that offers KVM.
+
+Both kinds give the guest's QEMU two channels ("shell" and "monitor"), run it, and tell when
+it ended. The emulated machine ("carrier") shares the cache at the same path, so QEMU's command
+line is the same in both.
+"""
+
+import contextlib
+import ctypes
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from . import LabError, cache, initramfs, kernels, packages
+from .shell import MachineSilent, Shell, connect
+
+CARRIER_KERNEL = "6.12"
+CARRIER_OVERHEAD_MIB = 1024  # what the carrier needs beside its guest
+CARRIER_LIMIT = 90  # seconds for the carrier to boot
+CHANNELS = ("shell", "monitor")
+
+
+def qemu():
+    """Return the command prefix of the cached QEMU."""
+    tree = packages.bundle("qemu")
+    return initramfs.loader(tree) + [f"{tree}/usr/bin/qemu-system-x86_64",
+                                     "-L", f"{tree}/usr/share/seabios",
+                                     "-L", f"{tree}/usr/share/qemu",
+                                     "-no-user-config", "-nodefaults", "-no-reboot",
+                                     "-vga", "none", "-display", "none"]
+
+
+def port(channel, name, number):
+    """Return the arguments that connect a chardev with a named virtio-serial port."""
+    return ["-device", f"virtserialport,chardev={channel},name={name},nr={number}"]
+
+
+class Host:
+    """What both kinds of host share: folders and what is left behind."""
+
+    description = ""
+
+    def __init__(self):
+        (cache.root() / "run").mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(dir=cache.root() / "run"))
+        self._sockets = Path(tempfile.mkdtemp(prefix="hvb-"))  # short: socket paths are limited
+
+    def close(self):
+        """Remove the folders."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def output(self, name):
+        """Return the path that the guest's QEMU is to write the output `name` to."""
+        return self.folder / name
+
+    def read(self, name):
+        """Return the text of the output `name`, as far as it is written."""
+        path = self.folder / name
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _socket(self, name):
+        return self._sockets / name
+
+    def _listening(self, name):
+        return ["-chardev", f"socket,id={name},path={self._socket(name)},server=on,wait=off"]
+
+
+class DirectHost(Host):
+    """This machine's own KVM."""
+
+    description = "KVM with Hyper-V emulation"
+    boot_limit = 60
+
+    def channel(self, name):
+        """Return the QEMU arguments that make the chardev `name`."""
+        return self._listening(name)
+
+    @contextlib.contextmanager
+    def run(self, command, output):
+        """Run the guest's QEMU while the block runs; yields the running program."""
+        with _Program(command, output) as program:
+            yield program
+        for name in CHANNELS:
+            self._socket(name).unlink(missing_ok=True)
+
+    def connect(self, name):
+        """Return a socket connected with the chardev `name`."""
+        return connect(self._socket(name))
+
+
+class NestedHost(Host):
+    """An emulated machine with SVM, whose kernel offers KVM with Hyper-V emulation."""
+
+    description = "nested emulation (KVM inside an emulated AMD machine)"
+    boot_limit = 120
+
+    def __init__(self, guest_mib):
+        super().__init__()
+        self._stack = contextlib.ExitStack()
+        try:
+            self._boot(guest_mib + CARRIER_OVERHEAD_MIB)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        """Stop the carrier and remove the folders."""
+        self._stack.close()
+        super().close()
+
+    def channel(self, name):
+        """Return the QEMU arguments that make the chardev `name`."""
+        number = CHANNELS.index(name) + 2
+        return ["-chardev", f"pipe,id={name},path=/dev/vport{self._bus}p{number}"]
+
+    def output(self, name):
+        """Return a path in the carrier's memory: a console is far too slow on a shared folder."""
+        return Path("/tmp") / name
+
+    def read(self, name):
+        """Return the text of the output `name`, fetched from the carrier if that still answers."""
+        with contextlib.suppress(MachineSilent):
+            self._shell.call(f"cp {self.output(name)} {self.folder}/{name}")
+        return super().read(name)
+
+    @contextlib.contextmanager
+    def run(self, command, output):
+        """Run the guest's QEMU while the block runs; yields the running program."""
+        program = _CarriedProgram(self._shell, command, output)
+        try:
+            yield program
+        finally:
+            program.kill()
+
+    def connect(self, name):
+        """Return a socket connected with the chardev `name`, without earlier output."""
+        return connect(self._socket(name))
+
+    def _boot(self, memory):
+        kernel = kernels.kernel(CARRIER_KERNEL)
+        image = self.folder / "carrier.cpio"
+        initramfs.carrier(image, kernel)
+        for attempt in (1, 2):
+            try:
+                self._start(self._command(kernel, image, memory))
+                return
+            except MachineSilent:
+                self._stack.close()
+                if attempt == 2:
+                    raise LabError("the emulated machine does not boot; its log:\n"
+                                   + (self.folder / "carrier.log").read_text()) from None
+                cache.say("the emulated machine did not boot in time, trying once more")
+
+    def _start(self, command):
+        self._stack.enter_context(_Program(command, self.folder / "carrier.out"))
+        self._shell = Shell(connect(self._socket("carrier")))
+        self._shell.run("true", CARRIER_LIMIT)
+        found = self._shell.run("grep -lx carrier /sys/class/virtio-ports/*/name")
+        self._bus = found.split("vport")[1].split("p")[0]
+        self._shell.run(f"test -c /dev/kvm && test -d {cache.root()}/bundles")
+
+    def _command(self, kernel, image, memory):
+        shared = [f"local,path={path},mount_tag={tag},security_model=none,multidevs=remap{more}"
+                  for tag, path, more in (("cache", cache.root(), ",readonly=on"),
+                                          ("run", self.folder, ""))]
+        append = (f"console=ttyS0 panic=-1 quiet mitigations=off "
+                  f"lab.cache={cache.root()} lab.run={self.folder}")
+        command = qemu() + [
+            "-machine", "q35", "-accel", "tcg,thread=multi",
+            "-cpu", "max", "-smp", "2", "-m", f"{memory}M",
+            "-kernel", str(kernel.image), "-initrd", str(image), "-append", append,
+            "-chardev", f"file,id=console,path={self.folder}/carrier.log",
+            "-serial", "chardev:console",
+            "-virtfs", shared[0], "-virtfs", shared[1], "-device", "virtio-serial-pci"]
+        for number, name in enumerate(("carrier",) + CHANNELS, 1):
+            command += self._listening(name) + port(name, name, number)
+        return command
+
+
+class _Program:
+    """A program of this machine that dies with us."""
+
+    def __init__(self, command, output):
+        self._command = command
+        self._output = output
+
+    def __enter__(self):
+        with open(self._output, "wb") as output:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL,
+                                             stdout=output, stderr=subprocess.STDOUT,
+                                             preexec_fn=_die_with_parent)
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+    def alive(self):
+        """Tell whether the program runs."""
+        return self._process.poll() is None
+
+    def kill(self):
+        """Stop the program at once."""
+        self._process.kill()
+        self._process.wait()
+
+
+class _CarriedProgram:
+    """A program that runs inside the carrier."""
+
+    def __init__(self, shell, command, output):
+        self._shell = shell
+        line = f"{shlex.join(command)} </dev/null >{shlex.quote(str(output))} 2>&1 & echo $!"
+        self._pid = shell.run(line).strip()
+
+    def alive(self):
+        """Tell whether the program runs."""
+        return self._shell.call(f"kill -0 {self._pid}").status == 0
+
+    def kill(self):
+        """Stop the program at once and wait for its end."""
+        self._shell.call(f"kill -9 {self._pid}; while kill -0 {self._pid}; do sleep 0.1; done")
+
+
+def _die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

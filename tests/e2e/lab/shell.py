@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run commands inside a lab machine, over a virtio-serial port served by guest/agent.sh."""
+
+import base64
+import itertools
+import select
+import socket
+import time
+from dataclasses import dataclass
+
+from . import LabError
+
+KILLED = 137  # status of a command that ran into its time limit
+GRACE = 20  # seconds for the answer to arrive after the command's own limit
+
+
+class MachineSilent(LabError):
+    """The machine does not answer any more, or not yet."""
+
+
+class CommandFailed(LabError):
+    """A command in the machine ended with a status other than 0."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command returned."""
+
+    status: int
+    output: str
+
+
+class Shell:
+    """Requests and answers over a connected socket; see guest/agent.sh for the lines."""
+
+    _ids = itertools.count(1)  # never reused: late answers to earlier requests are told apart
+
+    def __init__(self, connection):
+        self._connection = connection
+        self._received = b""
+
+    def call(self, command, limit=30):
+        """Run a command, return its Result; MachineSilent if no answer comes."""
+        request = next(self._ids)
+        encoded = base64.b64encode(command.encode()).decode()
+        self._send(f"{request} {limit} {encoded}\n".encode())
+        deadline = time.monotonic() + limit + GRACE
+        while True:
+            fields = self._line(deadline).split()
+            if len(fields) >= 2 and fields[0] == str(request).encode():
+                return _result(fields)
+
+    def run(self, command, limit=30):
+        """Run a command that must succeed and return its output."""
+        result = self.call(command, limit)
+        if result.status == KILLED:
+            raise CommandFailed(f"not finished within {limit} s: {command}\n{result.output}")
+        if result.status:
+            raise CommandFailed(f"status {result.status}: {command}\n{result.output}")
+        return result.output
+
+    def _send(self, data):
+        try:
+            self._connection.sendall(data)
+        except OSError as error:
+            raise MachineSilent(f"the machine is gone: {error}") from None
+
+    def _line(self, deadline):
+        while b"\n" not in self._received:
+            self._received += self._receive(deadline)
+        line, _, self._received = self._received.partition(b"\n")
+        return line
+
+    def _receive(self, deadline):
+        left = max(0, deadline - time.monotonic())
+        if not select.select([self._connection], [], [], left)[0]:
+            raise MachineSilent("the machine did not answer in time")
+        data = self._connection.recv(65536)
+        if not data:
+            raise MachineSilent("the machine closed its shell")
+        return data
+
+
+def connect(path, limit=10):
+    """Connect to a Unix socket that a program is about to create."""
+    deadline = time.monotonic() + limit
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(str(path))
+            return connection
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+            if time.monotonic() > deadline:
+                raise LabError(f"nothing listens on {path}") from None
+            time.sleep(0.05)
+
+
+def _result(fields):
+    output = base64.b64decode(fields[2]) if len(fields) > 2 else b""
+    return Result(int(fields[1]), output.decode(errors="replace"))

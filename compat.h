@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every difference between kernels, and nothing else. compat/probe.sh defines
+ * HVB_HAVE_... .
+ */
+#ifndef _HVB_COMPAT_H
+#define _HVB_COMPAT_H
+
+#include <linux/hyperv.h>
+#include <linux/mm.h>
+#include <linux/vmstat.h>
+
+/* From 6.3 on hv_driver.remove returns nothing. */
+#ifdef HVB_HAVE_VOID_REMOVE
+#define HVB_DEFINE_REMOVE(name, body)				\
+	static void name(struct hv_device *hdev)		\
+	{							\
+		body(hdev);					\
+	}
+#else
+#define HVB_DEFINE_REMOVE(name, body)				\
+	static int name(struct hv_device *hdev)			\
+	{							\
+		body(hdev);					\
+		return 0;					\
+	}
+#endif
+
+/*
+ * Before 6.11 hot-added pages are PageReserved until they are onlined, and
+ * generic_online_page() expects no mark on them. From then on they are
+ * PageOffline, and it expects just that.
+ */
+static inline void hvb_compat_before_online(struct page *page)
+{
+#ifndef HVB_HAVE_OFFLINE_HOTPLUG
+	if (PageOffline(page))
+		__ClearPageOffline(page);
+#endif
+}
+
+/**
+ * hvb_compat_count_balloon() - tell the standard counters of the kernel
+ * @page: first page of a block
+ * @change: pages that were taken, or minus those that were freed
+ *
+ * Balloon: in /proc/meminfo from 6.16 on, balloon_inflate and balloon_deflate
+ * in /proc/vmstat.
+ */
+static inline void hvb_compat_count_balloon(struct page *page, long change)
+{
+#ifdef HVB_HAVE_NR_BALLOON_PAGES
+	mod_node_page_state(page_pgdat(page), NR_BALLOON_PAGES, change);
+#endif
+#if defined(CONFIG_MEMORY_BALLOON) || defined(CONFIG_BALLOON)
+	if (change > 0)
+		count_vm_events(BALLOON_INFLATE, change);
+	else
+		count_vm_events(BALLOON_DEFLATE, -change);
+#endif
+}
+
+#endif /* _HVB_COMPAT_H */

@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Prints a -DHVB_HAVE_... for each feature that the kernel in $1 has. Versions
+# tell little: distributions carry features back.
+#
+# usage: probe.sh KERNEL-TREE
+include=$1/include
+
+# has FILE PATTERN NAME
+has() {
+	grep -Eqs "$2" "$include/$1" && printf ' -DHVB_HAVE_%s' "$3"
+}
+
+has linux/hyperv.h 'void \(\*remove\)\(struct hv_device' VOID_REMOVE
+has linux/mmzone.h '(^|[^_])NR_BALLOON_PAGES' NR_BALLOON_PAGES
+# Hot-added pages start PageOffline, and generic_online_page() clears it.
+has linux/page-flags.h 'PageOffline\(\). generic_online_page\(\) will' OFFLINE_HOTPLUG
+exit 0

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Arithmetic of the balloon: the floor, the limit of a request, the demand,
+ * and the size of the next block.
+ */
+#include <linux/kernel.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
+
+#include "floor.h"
+
+/*
+ * The floor grows with the guest, ever more slowly, without a jump:
+ *
+ *	guest	 128 MiB   512 MiB   2 GiB   8 GiB   32 GiB   128 GiB
+ *	floor	  72 MiB   168 MiB 360 MiB 744 MiB 1512 MiB  4584 MiB
+ *
+ * These are the figures that Linux guests have always kept: hosts and
+ * administrators have sized their machines by them.
+ */
+static const struct {
+	u32 below_mib;
+	u32 base_mib;
+	u32 shift;
+} hvb_floor_steps[] = {
+	{  128,   8, 1 },
+	{  512,  40, 2 },
+	{ 2048, 104, 3 },
+	{ 8192, 232, 4 },
+	{    0, 488, 5 },
+};
+
+/**
+ * hvb_floor_pages() - the pages that ballooning leaves the guest
+ * @total: all memory of the guest, ballooned pages included, so that the
+ *	floor does not sink while the balloon grows
+ * @at_least: what the administrator asks for, 0 for no wish
+ *
+ * Return: the floor in pages, never above @total.
+ */
+u64 hvb_floor_pages(u64 total, u64 at_least)
+{
+	u64 floor;
+	int i = 0;
+
+	while (hvb_floor_steps[i].below_mib &&
+	       total >= (u64)hvb_floor_steps[i].below_mib * HVB_PAGES_PER_MIB)
+		i++;
+
+	floor = (u64)hvb_floor_steps[i].base_mib * HVB_PAGES_PER_MIB +
+		(total >> hvb_floor_steps[i].shift);
+	return min(max(floor, at_least), total);
+}
+
+/**
+ * hvb_inflate_limit() - how many pages the guest can give
+ * @available: pages that could be used without swapping
+ * @floor: pages that it keeps
+ * @wanted: pages that the host asks for
+ *
+ * Return: @wanted, or less.
+ */
+u64 hvb_inflate_limit(u64 available, u64 floor, u64 wanted)
+{
+	return available > floor ? min(wanted, available - floor) : 0;
+}
+
+/**
+ * hvb_committed_pages() - the demand that the host is told
+ * @demand: what goes into it
+ *
+ * The host compares it with what the guest has in all. So what it took itself,
+ * and what the guest cannot use yet, count as in use; and the floor is added
+ * to leave the guest room to breathe.
+ *
+ * Return: pages.
+ */
+u64 hvb_committed_pages(const struct hvb_demand *demand)
+{
+	return demand->vm_committed + demand->ballooned + demand->not_online +
+	       demand->floor;
+}
+
+/**
+ * hvb_first_order() - the largest block to try for
+ * @wanted: pages still wanted, not 0
+ * @highest: largest order to think of
+ *
+ * Return: the order of a block of at most @wanted pages.
+ */
+unsigned int hvb_first_order(u64 wanted, unsigned int highest)
+{
+	return min_t(unsigned int, ilog2(wanted), highest);
+}

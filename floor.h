@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Arithmetic of the balloon: what the guest keeps, what it tells the host, in
+ * which pieces it gives. Pure. All figures are pages of 4 KiB unless said.
+ */
+#ifndef _HVB_FLOOR_H
+#define _HVB_FLOOR_H
+
+#include <linux/types.h>
+
+#define HVB_PAGES_PER_MIB	256
+
+/* The largest block that the balloon takes in one piece: 2 MiB. */
+#define HVB_BLOCK_ORDER		9
+
+/**
+ * struct hvb_demand - what goes into the committed figure of a status report
+ * @vm_committed: address space that the guest has promised to its programs
+ * @ballooned: pages that the host has
+ * @not_online: hot-added pages that nobody onlined yet
+ * @floor: pages that the guest keeps in any case
+ */
+struct hvb_demand {
+	u64 vm_committed;
+	u64 ballooned;
+	u64 not_online;
+	u64 floor;
+};
+
+u64 hvb_floor_pages(u64 total, u64 at_least);
+u64 hvb_inflate_limit(u64 available, u64 floor, u64 wanted);
+u64 hvb_committed_pages(const struct hvb_demand *demand);
+unsigned int hvb_first_order(u64 wanted, unsigned int highest);
+
+#endif /* _HVB_FLOOR_H */

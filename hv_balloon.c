@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Dynamic Memory for Linux guests of Hyper-V: the core of the driver.
+ *
+ * The host keeps or releases the memory of a guest as the guest needs it. It
+ * asks for pages (the balloon inflates), gives them back (it deflates), and
+ * adds memory beyond what the guest was started with (hot-add). The guest
+ * answers, and reports its memory pressure every second.
+ *
+ *	 probe, resume
+ *	      |
+ *	      v         version         host           host
+ *	   OPENED ---> proposed ---> VERSION ---> CAPABILITIES ---> RUNNING
+ *	      ^                         |  accepts      |   accepts     |
+ *	      |                         | refuses,      | refuses,      |
+ *	      |                         v silent        v silent        |
+ *	      |                           FAILED <------'               |
+ *	      |                             |                           |
+ *	   CLOSED <-------------------------+---------------------------'
+ *	                     remove, suspend, failed probe
+ *
+ * Only in RUNNING are requests served. hvb_set_state() is the one place that
+ * moves along the arrows.
+ *
+ * Which file does what:
+ *	channel.c	the channel; the pump, which does all work on requests
+ *	negotiate.c	the arrows from OPENED to RUNNING
+ *	proto.c		bytes to checked structures and back
+ *	balloon.c	inflate and deflate; batch.c, floor.c: their arithmetic
+ *	hot_add.c	hot-add; region.c: its books
+ *	adopt.c		what an earlier load of the driver left
+ *	pressure.c	the status report
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/crash_dump.h>
+#include <linux/hyperv.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/oom.h>
+#include <linux/slab.h>
+#include <linux/suspend.h>
+#include <asm/mshyperv.h>
+
+#include "compat.h"
+#include "hv_balloon.h"
+
+/* Give nothing for so long after the guest ran out of memory. */
+#define HVB_OOM_PAUSE		(10 * HZ)
+
+#define HVB_REPORT_DELAY_MAX	3600U		/* seconds */
+#define HVB_FLOOR_MIB_MAX	67108864U	/* 64 TiB */
+
+struct hvb_params hvb_params = {
+	.hot_add = true,
+	.report_delay = 45,
+};
+
+/* A number from 0 to a limit, with an error that says so. */
+static int hvb_set_uint(const char *value, const struct kernel_param *param,
+			unsigned int limit)
+{
+	unsigned int number;
+	int ret;
+
+	ret = kstrtouint(value, 0, &number);
+	if (ret || number > limit) {
+		pr_err("parameter %s: \"%s\" is not a number from 0 to %u\n",
+		       param->name, value, limit);
+		return ret ?: -EINVAL;
+	}
+
+	WRITE_ONCE(*(unsigned int *)param->arg, number);
+	return 0;
+}
+
+static int hvb_set_report_delay(const char *value, const struct kernel_param *param)
+{
+	return hvb_set_uint(value, param, HVB_REPORT_DELAY_MAX);
+}
+
+static int hvb_set_floor(const char *value, const struct kernel_param *param)
+{
+	return hvb_set_uint(value, param, HVB_FLOOR_MIB_MAX);
+}
+
+static int hvb_set_accounting(const char *value, const struct kernel_param *param)
+{
+	if (sysfs_streq(value, "keep")) {
+		hvb_params.shrink = false;
+	} else if (sysfs_streq(value, "shrink")) {
+		hvb_params.shrink = true;
+	} else {
+		pr_err("parameter %s: \"%s\" is neither keep nor shrink\n",
+		       param->name, value);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int hvb_get_accounting(char *buffer, const struct kernel_param *param)
+{
+	return sysfs_emit(buffer, "%s\n", hvb_params.shrink ? "shrink" : "keep");
+}
+
+static const struct kernel_param_ops hvb_report_delay_ops = {
+	.set = hvb_set_report_delay,
+	.get = param_get_uint,
+};
+
+static const struct kernel_param_ops hvb_floor_ops = {
+	.set = hvb_set_floor,
+	.get = param_get_uint,
+};
+
+static const struct kernel_param_ops hvb_accounting_ops = {
+	.set = hvb_set_accounting,
+	.get = hvb_get_accounting,
+};
+
+module_param_named(hot_add, hvb_params.hot_add, bool, 0644);
+MODULE_PARM_DESC(hot_add, "Add the memory that the host offers (default: Y). While it is N the host is told not to ask again, and it may not.");
+
+module_param_cb(pressure_report_delay, &hvb_report_delay_ops,
+		&hvb_params.report_delay, 0644);
+__MODULE_PARM_TYPE(pressure_report_delay, "uint");
+MODULE_PARM_DESC(pressure_report_delay, "Seconds from the agreement with the host to the first status report (default: 45, at most 3600)");
+
+module_param_cb(floor_mib, &hvb_floor_ops, &hvb_params.floor_mib, 0644);
+__MODULE_PARM_TYPE(floor_mib, "uint");
+MODULE_PARM_DESC(floor_mib, "Memory in MiB that ballooning leaves the guest, if that is more than the built-in floor for its size (default: 0)");
+
+module_param_cb(accounting, &hvb_accounting_ops, NULL, 0444);
+__MODULE_PARM_TYPE(accounting, "charp");
+MODULE_PARM_DESC(accounting, "keep: ballooned memory stays in the guest's total and shows as used (default). shrink: it leaves the total, as with the driver of the kernel tree. Fixed at load.");
+
+module_param_named(reclaim, hvb_params.reclaim, bool, 0444);
+MODULE_PARM_DESC(reclaim, "At load, put pages to use that an earlier load left ballooned (default: N). Safe only if the host has forgotten that it has them, as QEMU does when the driver is unloaded; a host that still has them will stop the guest when it touches them.");
+
+/* Freezing waits at most 20 s for work in progress: cut it short. */
+static int hvb_pm_event(struct notifier_block *nb, unsigned long event, void *unused)
+{
+	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, pm_nb);
+
+	switch (event) {
+	case PM_HIBERNATION_PREPARE:
+	case PM_SUSPEND_PREPARE:
+	case PM_RESTORE_PREPARE:
+		WRITE_ONCE(hvb->pausing, true);
+		break;
+	default:
+		WRITE_ONCE(hvb->pausing, false);
+		break;
+	}
+
+	wake_up(&hvb->room);
+	hvb_kick(hvb, 0);
+	return NOTIFY_OK;
+}
+
+/* Frees nothing, as the memory is the host's; but gives it no more for now. */
+static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *freed)
+{
+	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, oom_nb);
+
+	WRITE_ONCE(hvb->oom_until, get_jiffies_64() + HVB_OOM_PAUSE);
+	return NOTIFY_OK;
+}
+
+static int hvb_register_notifiers(struct hvb_dev *hvb)
+{
+	int ret;
+
+	hvb->pm_nb.notifier_call = hvb_pm_event;
+	ret = register_pm_notifier(&hvb->pm_nb);
+	if (ret)
+		return ret;
+
+	hvb->oom_nb.notifier_call = hvb_oom_event;
+	ret = register_oom_notifier(&hvb->oom_nb);
+	if (ret)
+		unregister_pm_notifier(&hvb->pm_nb);
+	return ret;
+}
+
+static void hvb_unregister_notifiers(struct hvb_dev *hvb)
+{
+	unregister_oom_notifier(&hvb->oom_nb);
+	unregister_pm_notifier(&hvb->pm_nb);
+}
+
+static int hvb_connect(struct hvb_dev *hvb)
+{
+	int ret;
+
+	ret = hvb_channel_open(hvb);
+	if (ret)
+		return ret;
+
+	ret = hvb_wait_negotiated(hvb);
+	if (ret)
+		hvb_channel_close(hvb);
+	return ret;
+}
+
+static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id)
+{
+	struct hvb_dev *hvb;
+	int ret;
+
+	hvb = kzalloc(sizeof(*hvb), GFP_KERNEL);
+	if (!hvb)
+		return -ENOMEM;
+
+	hvb->hdev = hdev;
+	hvb->hibernation = hv_is_hibernation_supported();
+	ret = hvb_channel_init(hvb);
+	if (ret)
+		goto free_device;
+
+	ret = hvb_balloon_init(hvb);
+	if (ret)
+		goto exit_channel;
+
+	ret = hvb_hot_add_init(hvb);
+	if (ret)
+		goto exit_balloon;
+
+	ret = hvb_adopt(hvb);
+	if (ret)
+		goto exit_hot_add;
+
+	ret = hvb_register_notifiers(hvb);
+	if (ret)
+		goto exit_hot_add;
+
+	hv_set_drvdata(hdev, hvb);
+	ret = hvb_connect(hvb);
+	if (ret)
+		goto unregister_notifiers;
+
+	hvb_debugfs_init(hvb);
+	return 0;
+
+unregister_notifiers:
+	hv_set_drvdata(hdev, NULL);
+	hvb_unregister_notifiers(hvb);
+exit_hot_add:
+	hvb_hot_add_exit(hvb);
+exit_balloon:
+	hvb_balloon_exit(hvb);
+exit_channel:
+	hvb_channel_exit(hvb);
+free_device:
+	kfree(hvb);
+	return ret;
+}
+
+static void hvb_remove_device(struct hv_device *hdev)
+{
+	struct hvb_dev *hvb = hv_get_drvdata(hdev);
+
+	hvb_debugfs_exit(hvb);
+	hvb_channel_close(hvb);
+	hvb_unregister_notifiers(hvb);
+	hvb_hot_add_exit(hvb);
+
+	if (hvb->balloon.pages)
+		dev_warn(&hdev->device,
+			 "%llu MiB are still ballooned and stay out of use; a driver that is loaded later takes them over\n",
+			 hvb_pages_to_mib(hvb->balloon.pages));
+
+	hvb_balloon_exit(hvb);
+	hvb_channel_exit(hvb);
+	hv_set_drvdata(hdev, NULL);
+	kfree(hvb);
+}
+
+HVB_DEFINE_REMOVE(hvb_remove, hvb_remove_device)
+
+/* Both run while no task and no work item does. */
+static int hvb_suspend(struct hv_device *hdev)
+{
+	hvb_channel_close(hv_get_drvdata(hdev));
+	return 0;
+}
+
+static int hvb_resume(struct hv_device *hdev)
+{
+	return hvb_channel_open(hv_get_drvdata(hdev));
+}
+
+static const struct hv_vmbus_device_id hvb_id_table[] = {
+	{ HV_DM_GUID, },
+	{ },
+};
+MODULE_DEVICE_TABLE(vmbus, hvb_id_table);
+
+static struct hv_driver hvb_driver = {
+	.name = "hv_balloon",
+	.id_table = hvb_id_table,
+	.probe = hvb_probe,
+	.remove = hvb_remove,
+	.suspend = hvb_suspend,
+	.resume = hvb_resume,
+	.driver = {
+		.probe_type = PROBE_PREFER_ASYNCHRONOUS,
+	},
+};
+
+static int __init hvb_init(void)
+{
+	/* The little memory of a crash kernel is not to be given away. */
+	if (is_kdump_kernel()) {
+		pr_info("not for a crash kernel\n");
+		return -ENODEV;
+	}
+	return vmbus_driver_register(&hvb_driver);
+}
+module_init(hvb_init);
+
+static void __exit hvb_exit(void)
+{
+	vmbus_driver_unregister(&hvb_driver);
+}
+module_exit(hvb_exit);
+
+MODULE_AUTHOR("The hv_balloon authors");
+MODULE_DESCRIPTION("Dynamic Memory (balloon and hot-add) for guests of Hyper-V");
+MODULE_VERSION("0.1.0");
+MODULE_LICENSE("GPL");

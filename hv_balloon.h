@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the driver share. hv_balloon.c opens with an overview.
+ */
+#ifndef _HVB_HV_BALLOON_H
+#define _HVB_HV_BALLOON_H
+
+#include <linux/completion.h>
+#include <linux/hyperv.h>
+#include <linux/jiffies.h>
+#include <linux/notifier.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "batch.h"
+#include "floor.h"
+#include "proto.h"
+#include "region.h"
+
+struct dentry;
+struct page;
+
+/* "Not before somebody asks for it", as the delay of a part of the pump. */
+#define HVB_NEVER	MAX_SCHEDULE_TIMEOUT
+
+/**
+ * enum hvb_state - where the dialogue with the host stands
+ * @HVB_CLOSED: no channel
+ * @HVB_OPENED: the channel is open, nothing was said yet
+ * @HVB_VERSION: a version was proposed, the host has not answered
+ * @HVB_CAPABILITIES: the capabilities were sent, the host has not answered
+ * @HVB_RUNNING: agreed; requests are served and reports are sent
+ * @HVB_FAILED: the host refused or was silent; messages are dropped
+ * @HVB_STATES: number of states
+ */
+enum hvb_state {
+	HVB_CLOSED,
+	HVB_OPENED,
+	HVB_VERSION,
+	HVB_CAPABILITIES,
+	HVB_RUNNING,
+	HVB_FAILED,
+	HVB_STATES,
+};
+
+/**
+ * struct hvb_params - the module parameters, as hv_balloon.c keeps them
+ * @hot_add: serve hot-add requests
+ * @report_delay: seconds from agreement with the host to the first report
+ * @floor_mib: least floor in MiB, 0 for none
+ * @shrink: ballooned memory leaves the guest's total (fixed at load)
+ * @reclaim: take back what an earlier load left ballooned (fixed at load)
+ *
+ * All but the fixed ones can be written through sysfs at any time: read once
+ * per use, with READ_ONCE().
+ */
+struct hvb_params {
+	bool hot_add;
+	unsigned int report_delay;
+	unsigned int floor_mib;
+	bool shrink;
+	bool reclaim;
+};
+
+extern struct hvb_params hvb_params;
+
+/**
+ * struct hvb_stats - counters since probe
+ * @rejected: messages that failed a check of the codec, by reason
+ * @unexpected: messages that had no place in the state
+ * @reserved_bits: messages with a reserved bit set
+ * @reports: status reports that were sent
+ * @send_failures: messages that could not be sent
+ * @balloon_requests: requests for pages
+ * @balloon_requested: pages that the host asked for
+ * @balloon_given: pages of these that it got
+ * @balloon_refused: pages of these that it did not get
+ * @returned: pages that the host gave back
+ * @foreign_ranges: ranges that it wanted to give back and were not ours
+ * @hot_add_requests: requests to add memory
+ * @hot_add_requested: pages that the host offered
+ * @hot_add_added: pages of these that were added
+ *
+ * Written by the pump only, except for @reports (report work).
+ */
+struct hvb_stats {
+	u64 rejected[HVB_REJECTS];
+	u64 unexpected;
+	u64 reserved_bits;
+	u64 reports;
+	u64 send_failures;
+	u64 balloon_requests;
+	u64 balloon_requested;
+	u64 balloon_given;
+	u64 balloon_refused;
+	u64 returned;
+	u64 foreign_ranges;
+	u64 hot_add_requests;
+	u64 hot_add_requested;
+	u64 hot_add_added;
+};
+
+/**
+ * struct hvb_balloon - pages that the host has
+ * @pages: all of them
+ * @hidden: those among them that left the guest's total
+ * @active: an inflate operation runs
+ * @wanted: pages that this operation still has to find
+ * @highest_order: largest block worth trying for; falls when a try fails
+ * @at_floor: the last operation ended at the floor, and the log says so
+ * @batch: blocks taken, not reported yet
+ * @response: the message under construction, HVB_MSG_MAX bytes
+ *
+ * Written by the pump only; @pages and @hidden are read anywhere.
+ */
+struct hvb_balloon {
+	u64 pages;
+	u64 hidden;
+	bool active;
+	u64 wanted;
+	unsigned int highest_order;
+	bool at_floor;
+	struct hvb_batch *batch;
+	struct hvb_wire_balloon_response *response;
+};
+
+/**
+ * struct hvb_hot_add - memory that the host gave on top
+ * @lock: protects @regions. Taken by the pump, by the online-page callback and
+ *	by the memory notifier (both run under the hotplug lock, in the pump or
+ *	in a task that onlines memory); never held over a call that onlines,
+ *	adds or sleeps
+ * @regions: which memory that is
+ * @usable: the kernel lets us online memory in parts (the online-page callback
+ *	is ours) and the guest can hot-add
+ * @active: an operation runs. From here on: pump only
+ * @next: next page frame to add
+ * @end: first page frame behind the request
+ * @added: pages added so far
+ * @not_before: jiffies before which nothing is tried
+ * @give_up: jiffies at which the operation is answered as it stands
+ * @short_of_memory: @give_up holds: a block could not be added for lack of
+ *	memory
+ * @waiting_for: block that should come online first, HVB_NO_BLOCK if none
+ * @nobody_onlines: a block stayed offline too long; wait for none until one
+ *	is onlined
+ * @check_offline: jiffies of the next look for blocks that stayed offline
+ * @check_armed: @check_offline holds
+ * @offline_warned: the log says that blocks stay offline
+ * @max_pages: the most pages that the host will ever give, 0 if not known
+ * @memory_nb: the memory notifier
+ */
+struct hvb_hot_add {
+	spinlock_t lock; /* protects regions */
+	struct hvb_regions regions;
+	bool usable;
+	bool active;
+	u64 next;
+	u64 end;
+	u32 added;
+	unsigned long not_before;
+	unsigned long give_up;
+	bool short_of_memory;
+	u64 waiting_for;
+	bool nobody_onlines;
+	unsigned long check_offline;
+	bool check_armed;
+	bool offline_warned;
+	u64 max_pages;
+	struct notifier_block memory_nb;
+};
+
+/**
+ * struct hvb_dev - the Dynamic Memory device
+ * @hdev: the VMBus device
+ * @wq: runs @pump and @report, which may overlap each other
+ * @state: see there; changed by hvb_set_state() only
+ * @version: protocol version agreed or proposed
+ * @proposal: index of that version
+ * @deadline: jiffies at which a silent host is given up, while negotiating
+ * @negotiated: completed when @state became RUNNING or FAILED
+ * @error: why it FAILED, negative error number
+ * @no_reports: the host wants no status reports
+ * @hibernation: the guest can hibernate, so all requests are refused
+ * @hibernation_told: the log says so
+ * @kick_lock: protects @stopping
+ * @stopping: the pump must not be queued any more and ends soon
+ * @pausing: the system is about to freeze: operations end early
+ * @oom_until: in jiffies64: the guest was out of memory, give nothing
+ * @pump: the only reader of the channel and the only worker on requests
+ * @report: sends the status report
+ * @report_status: the figures sent last, for debugfs
+ * @room: woken by the host when the ring may have room
+ * @trans_id: number of the last message
+ * @rx: receive buffer, HVB_RING_BYTES
+ * @stats: counters
+ * @balloon: pages that the host has
+ * @hot_add: memory that the host gave on top
+ * @pm_nb: the power management notifier
+ * @oom_nb: the out-of-memory notifier
+ * @debugfs: our directory
+ *
+ * The pump is a work item, so it never runs twice at once: what only it
+ * touches needs no lock.
+ */
+struct hvb_dev {
+	struct hv_device *hdev;
+	struct workqueue_struct *wq;
+	enum hvb_state state;
+	u32 version;
+	unsigned int proposal;
+	unsigned long deadline;
+	struct completion negotiated;
+	int error;
+	bool no_reports;
+	bool hibernation;
+	bool hibernation_told;
+	spinlock_t kick_lock; /* protects stopping */
+	bool stopping;
+	bool pausing;
+	u64 oom_until;
+	struct delayed_work pump;
+	struct delayed_work report;
+	struct hvb_status report_status;
+	wait_queue_head_t room;
+	atomic_t trans_id;
+	void *rx;
+	struct hvb_stats stats;
+	struct hvb_balloon balloon;
+	struct hvb_hot_add hot_add;
+	struct notifier_block pm_nb;
+	struct notifier_block oom_nb;
+	struct dentry *debugfs;
+};
+
+static inline struct device *hvb_device(const struct hvb_dev *hvb)
+{
+	return &hvb->hdev->device;
+}
+
+/* Nothing long may go on: the driver stops, the system freezes, the host left. */
+static inline bool hvb_must_end(const struct hvb_dev *hvb)
+{
+	return READ_ONCE(hvb->stopping) || READ_ONCE(hvb->pausing) ||
+	       READ_ONCE(hvb->hdev->channel->rescind);
+}
+
+static inline u64 hvb_pages_to_mib(u64 pages)
+{
+	return pages / HVB_PAGES_PER_MIB;
+}
+
+/* channel.c */
+const char *hvb_state_name(enum hvb_state state);
+int hvb_channel_init(struct hvb_dev *hvb);
+void hvb_channel_exit(struct hvb_dev *hvb);
+int hvb_channel_open(struct hvb_dev *hvb);
+void hvb_channel_close(struct hvb_dev *hvb);
+int hvb_wait_negotiated(struct hvb_dev *hvb);
+void hvb_kick(struct hvb_dev *hvb, unsigned long delay);
+bool hvb_message_waits(struct hvb_dev *hvb);
+u32 hvb_next_id(struct hvb_dev *hvb);
+int hvb_send(struct hvb_dev *hvb, const void *msg, u16 size);
+int hvb_send_now(struct hvb_dev *hvb, const void *msg, u16 size);
+
+/* negotiate.c */
+unsigned long hvb_negotiate_run(struct hvb_dev *hvb);
+void hvb_negotiate_version(struct hvb_dev *hvb, const struct hvb_msg *msg);
+void hvb_negotiate_capabilities(struct hvb_dev *hvb, const struct hvb_msg *msg);
+void hvb_set_state(struct hvb_dev *hvb, enum hvb_state state);
+
+/* balloon.c */
+int hvb_balloon_init(struct hvb_dev *hvb);
+void hvb_balloon_exit(struct hvb_dev *hvb);
+void hvb_balloon_adopt(struct hvb_dev *hvb, struct page *page);
+void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages);
+unsigned long hvb_inflate_run(struct hvb_dev *hvb);
+void hvb_inflate_end(struct hvb_dev *hvb);
+void hvb_inflate_refuse(struct hvb_dev *hvb, u32 num_pages);
+void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg);
+void hvb_deflate_confirm(struct hvb_dev *hvb);
+
+/* adopt.c */
+int hvb_adopt(struct hvb_dev *hvb);
+
+/* hot_add.c */
+int hvb_hot_add_init(struct hvb_dev *hvb);
+void hvb_hot_add_exit(struct hvb_dev *hvb);
+int hvb_hot_add_adopt(struct hvb_dev *hvb, u64 start, u64 end);
+void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg);
+unsigned long hvb_hot_add_run(struct hvb_dev *hvb);
+void hvb_hot_add_end(struct hvb_dev *hvb);
+void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 result);
+void hvb_hot_add_retry(struct hvb_dev *hvb);
+void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online);
+
+/* pressure.c */
+u64 hvb_floor(const struct hvb_dev *hvb);
+void hvb_report_start(struct hvb_dev *hvb);
+void hvb_report_work(struct work_struct *work);
+
+/* debugfs.c, or nothing where the kernel has no debugfs */
+void hvb_debugfs_init(struct hvb_dev *hvb);
+void hvb_debugfs_exit(struct hvb_dev *hvb);
+
+#endif /* _HVB_HV_BALLOON_H */

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The mark that this driver leaves in the struct page of memory that the
+ * guest must not touch: ballooned pages, and gaps in hot-added blocks.
+ *
+ * The mark is a number, not a pointer, so that a driver that is loaded later
+ * understands what its predecessor left. A page counts as marked only while it
+ * is PageOffline too: the page allocator hands out no such page, so a stale
+ * number in a page that is in use is never taken for a mark.
+ */
+#ifndef _HVB_MARK_H
+#define _HVB_MARK_H
+
+#include <linux/bits.h>
+#include <linux/mm.h>
+#include <linux/page-flags.h>
+
+/**
+ * enum hvb_mark_kind - why a page is marked
+ * @HVB_MARK_BALLOON: the host has it; it belongs to a block of the allocator
+ * @HVB_MARK_GAP: the host never gave it; it belongs to a hot-added block
+ */
+enum hvb_mark_kind {
+	HVB_MARK_BALLOON	= 1,
+	HVB_MARK_GAP		= 2,
+};
+
+/* Bits of the mark below the magic number. */
+#define HVB_MARK_ORDER		0x1fUL	/* of the block that the page is in */
+#define HVB_MARK_HIDDEN		0x20UL	/* taken out of the guest's total */
+#define HVB_MARK_KIND_SHIFT	6
+#define HVB_MARK_MAGIC		(0x68765f00UL << (BITS_PER_LONG - 32))
+
+static inline unsigned long hvb_mark_value(enum hvb_mark_kind kind, bool hidden,
+					   unsigned int order)
+{
+	return HVB_MARK_MAGIC | (unsigned long)kind << HVB_MARK_KIND_SHIFT |
+	       (hidden ? HVB_MARK_HIDDEN : 0) | order;
+}
+
+static inline bool hvb_mark_is(struct page *page, enum hvb_mark_kind kind)
+{
+	const unsigned long details = HVB_MARK_ORDER | HVB_MARK_HIDDEN;
+
+	return PageOffline(page) &&
+	       (page_private(page) & ~details) == hvb_mark_value(kind, false, 0);
+}
+
+static inline unsigned int hvb_mark_order(struct page *page)
+{
+	return page_private(page) & HVB_MARK_ORDER;
+}
+
+static inline bool hvb_mark_hidden(struct page *page)
+{
+	return page_private(page) & HVB_MARK_HIDDEN;
+}
+
+#endif /* _HVB_MARK_H */

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Agrees with the host on a protocol version and on capabilities. A part of
+ * the pump, so that it works before user space runs, as after hibernation.
+ */
+#include <linux/completion.h>
+#include <linux/kernel.h>
+#include <linux/log2.h>
+#include <linux/memory.h>
+#include <linux/sizes.h>
+
+#include "hv_balloon.h"
+
+/* How long the host may think about each proposal. */
+#define HVB_NEGOTIATION_TIMEOUT	(5 * HZ)
+
+static const u32 hvb_versions[] = {
+	HVB_VERSION_WIN10,
+	HVB_VERSION_WIN8,
+	HVB_VERSION_WIN7,
+};
+
+static const char * const hvb_state_names[] = {
+	[HVB_CLOSED]		= "closed",
+	[HVB_OPENED]		= "opened",
+	[HVB_VERSION]		= "negotiating version",
+	[HVB_CAPABILITIES]	= "negotiating capabilities",
+	[HVB_RUNNING]		= "running",
+	[HVB_FAILED]		= "failed",
+};
+
+static_assert(ARRAY_SIZE(hvb_state_names) == HVB_STATES);
+
+/**
+ * hvb_state_name() - name of a state for people
+ * @state: the state
+ *
+ * Return: a constant string.
+ */
+const char *hvb_state_name(enum hvb_state state)
+{
+	return hvb_state_names[state];
+}
+
+/**
+ * hvb_set_state() - the only place that changes the state
+ * @hvb: the device
+ * @state: the new state
+ *
+ * Context: the pump, or while the pump cannot run.
+ */
+void hvb_set_state(struct hvb_dev *hvb, enum hvb_state state)
+{
+	dev_dbg(hvb_device(hvb), "%s -> %s\n", hvb_state_name(hvb->state),
+		hvb_state_name(state));
+	WRITE_ONCE(hvb->state, state);
+	hvb->deadline = jiffies + HVB_NEGOTIATION_TIMEOUT;
+}
+
+static void hvb_negotiation_failed(struct hvb_dev *hvb, int error)
+{
+	hvb->error = error;
+	hvb_set_state(hvb, HVB_FAILED);
+	complete(&hvb->negotiated);
+}
+
+static void hvb_propose_version(struct hvb_dev *hvb, unsigned int proposal)
+{
+	const bool last = proposal == ARRAY_SIZE(hvb_versions) - 1;
+	struct hvb_wire_version_request req;
+	int ret;
+
+	hvb->proposal = proposal;
+	hvb->version = hvb_versions[proposal];
+	hvb_set_state(hvb, HVB_VERSION);
+	ret = hvb_send(hvb, &req, hvb_encode_version(&req, hvb_next_id(hvb),
+						     hvb->version, last));
+	if (ret)
+		hvb_negotiation_failed(hvb, ret);
+}
+
+/* The host places new memory at multiples of 2^n MiB: our block size. */
+static unsigned int hvb_alignment_shift(void)
+{
+	return min_t(unsigned int, ilog2(memory_block_size_bytes() / SZ_1M),
+		     HVB_CAP_ALIGNMENT_MAX);
+}
+
+/*
+ * The host wants both capabilities even of a guest that will refuse every
+ * request, because it can hibernate or because the administrator says so.
+ */
+static void hvb_send_capabilities(struct hvb_dev *hvb)
+{
+	struct hvb_wire_capabilities report;
+	u16 size;
+	int ret;
+
+	hvb_set_state(hvb, HVB_CAPABILITIES);
+	size = hvb_encode_capabilities(&report, hvb_next_id(hvb),
+				       PAGE_SIZE == HV_HYP_PAGE_SIZE,
+				       !IS_ENABLED(CONFIG_ARM64),
+				       hvb_alignment_shift());
+	ret = hvb_send(hvb, &report, size);
+	if (ret)
+		hvb_negotiation_failed(hvb, ret);
+}
+
+static bool hvb_expected_in(struct hvb_dev *hvb, enum hvb_state state)
+{
+	if (hvb->state == state)
+		return true;
+
+	hvb->stats.unexpected++;
+	return false;
+}
+
+/**
+ * hvb_negotiate_version() - the host answered a version request
+ * @hvb: the device
+ * @msg: its answer; dropped and counted if nothing was asked
+ *
+ * Context: the pump.
+ */
+void hvb_negotiate_version(struct hvb_dev *hvb, const struct hvb_msg *msg)
+{
+	if (!hvb_expected_in(hvb, HVB_VERSION))
+		return;
+
+	if (msg->accept.accepted) {
+		hvb_send_capabilities(hvb);
+	} else if (hvb->proposal + 1 < ARRAY_SIZE(hvb_versions)) {
+		hvb_propose_version(hvb, hvb->proposal + 1);
+	} else {
+		dev_err(hvb_device(hvb),
+			"the host accepts none of the protocol versions 2.0, 1.0 and 0.3; Dynamic Memory stays off\n");
+		hvb_negotiation_failed(hvb, -EPROTONOSUPPORT);
+	}
+}
+
+/**
+ * hvb_negotiate_capabilities() - the host answered the capabilities report
+ * @hvb: the device
+ * @msg: its answer; dropped and counted if nothing was asked
+ *
+ * Context: the pump.
+ */
+void hvb_negotiate_capabilities(struct hvb_dev *hvb, const struct hvb_msg *msg)
+{
+	if (!hvb_expected_in(hvb, HVB_CAPABILITIES))
+		return;
+
+	if (!msg->accept.accepted) {
+		dev_err(hvb_device(hvb),
+			"the host refuses the capabilities of this guest; Dynamic Memory stays off\n");
+		hvb_negotiation_failed(hvb, -EPROTO);
+		return;
+	}
+
+	hvb->no_reports = msg->accept.no_reports;
+	hvb_set_state(hvb, HVB_RUNNING);
+	dev_info(hvb_device(hvb), "Dynamic Memory protocol %u.%u, hot-add in steps of %lu MiB%s\n",
+		 hvb->version >> 16, hvb->version & 0xffff,
+		 memory_block_size_bytes() / SZ_1M,
+		 hvb->no_reports ? ", no status reports wanted" : "");
+	hvb_report_start(hvb);
+	complete(&hvb->negotiated);
+}
+
+static unsigned long hvb_check_deadline(struct hvb_dev *hvb)
+{
+	const unsigned long now = jiffies;
+
+	if (time_before(now, hvb->deadline))
+		return hvb->deadline - now;
+
+	dev_err(hvb_device(hvb),
+		"the host did not answer the %s within %d s; Dynamic Memory stays off\n",
+		hvb_msg_name(hvb->state == HVB_VERSION ? HVB_MSG_VERSION_REQUEST :
+						     HVB_MSG_CAPABILITIES_REPORT),
+		HVB_NEGOTIATION_TIMEOUT / HZ);
+	hvb_negotiation_failed(hvb, -ETIMEDOUT);
+	return HVB_NEVER;
+}
+
+/**
+ * hvb_negotiate_run() - begin to negotiate, or look at the clock
+ * @hvb: the device
+ *
+ * Context: the pump.
+ * Return: jiffies until it wants to run again.
+ */
+unsigned long hvb_negotiate_run(struct hvb_dev *hvb)
+{
+	switch (hvb->state) {
+	case HVB_OPENED:
+		hvb_propose_version(hvb, 0);
+		return 0;
+	case HVB_VERSION:
+	case HVB_CAPABILITIES:
+		return hvb_check_deadline(hvb);
+	default:
+		return HVB_NEVER;
+	}
+}
+
+/**
+ * hvb_wait_negotiated() - wait until the pump has agreed with the host
+ * @hvb: the device
+ *
+ * Context: process, sleeps for as long as the host may think about all
+ * proposals, 20 s; the pump watches the clock.
+ * Return: 0, or why it failed.
+ */
+int hvb_wait_negotiated(struct hvb_dev *hvb)
+{
+	wait_for_completion(&hvb->negotiated);
+	return hvb->state == HVB_RUNNING ? 0 : hvb->error;
+}

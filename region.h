@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Bookkeeping of hot-added memory. Pure: it moves numbers, never pages.
+ */
+#ifndef _HVB_REGION_H
+#define _HVB_REGION_H
+
+#include <linux/types.h>
+
+/**
+ * struct hvb_extent - page frames from @start up to, not including, @end
+ * @start: first page frame
+ * @end: first page frame behind it
+ */
+struct hvb_extent {
+	u64 start;
+	u64 end;
+};
+
+/**
+ * struct hvb_extents - a set of page frames
+ * @list: its extents, ascending, disjoint, with a hole between neighbours
+ * @nr: extents in use
+ * @cap: extents that @list has room for
+ *
+ * One change makes at most one more extent. Whoever changes a set first sees
+ * to it that hvb_extents_has_room() holds; the set itself never allocates.
+ */
+struct hvb_extents {
+	struct hvb_extent *list;
+	unsigned int nr;
+	unsigned int cap;
+};
+
+static inline bool hvb_extents_has_room(const struct hvb_extents *set)
+{
+	return set->nr < set->cap;
+}
+
+u64 hvb_extents_pages(const struct hvb_extents *set);
+u64 hvb_extents_pages_in(const struct hvb_extents *set, u64 start, u64 end);
+bool hvb_extents_run(const struct hvb_extents *set, u64 pos, u64 *end);
+u64 hvb_extents_add(struct hvb_extents *set, u64 start, u64 end);
+u64 hvb_extents_remove(struct hvb_extents *set, u64 start, u64 end);
+
+/**
+ * enum hvb_backing - what stands behind a page frame
+ * @HVB_FOREIGN: not hot-added by this driver
+ * @HVB_BACKED: hot-added, and the host has given the memory for it
+ * @HVB_GAP: in a block that was hot-added, without memory behind it
+ */
+enum hvb_backing {
+	HVB_FOREIGN,
+	HVB_BACKED,
+	HVB_GAP,
+};
+
+/**
+ * struct hvb_regions - all memory that was hot-added
+ * @block_pages: pages of a memory block, the step in which Linux adds memory
+ * @added: what was added, whole blocks; an extent of it is a region
+ * @gaps: the part of @added that the host has not given yet
+ * @online: the part of @added that is online or on its way there
+ */
+struct hvb_regions {
+	u64 block_pages;
+	struct hvb_extents added;
+	struct hvb_extents gaps;
+	struct hvb_extents online;
+};
+
+void hvb_regions_add_block(struct hvb_regions *regions, u64 block, u64 start, u64 end);
+void hvb_regions_drop_block(struct hvb_regions *regions, u64 block);
+bool hvb_regions_has(const struct hvb_regions *regions, u64 pfn);
+bool hvb_regions_is_partial(const struct hvb_regions *regions, u64 block);
+enum hvb_backing hvb_regions_run(const struct hvb_regions *regions, u64 pos, u64 *end);
+u64 hvb_regions_backed(const struct hvb_regions *regions);
+u64 hvb_regions_backed_online(const struct hvb_regions *regions);
+
+#endif /* _HVB_REGION_H */

@@ -263,8 +263,7 @@ static bool hvb_may_inflate(struct hvb_dev *hvb)
 		dev_info(hvb_device(hvb),
 			 "the host's requests are refused: this guest can hibernate (ACPI S4), which excludes Dynamic Memory\n");
 	}
-	return PAGE_SIZE == HV_HYP_PAGE_SIZE && !hvb->hibernation &&
-	       hvb->state == HVB_RUNNING;
+	return HVB_CAN_BALLOON && !hvb->hibernation && hvb->state == HVB_RUNNING;
 }
 
 /**

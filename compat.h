@@ -12,18 +12,11 @@
 
 /* From 6.3 on hv_driver.remove returns nothing. */
 #ifdef HVB_HAVE_VOID_REMOVE
-#define HVB_DEFINE_REMOVE(name, body)				\
-	static void name(struct hv_device *hdev)		\
-	{							\
-		body(hdev);					\
-	}
+#define HVB_REMOVE_TYPE		void
+#define HVB_REMOVE_DONE
 #else
-#define HVB_DEFINE_REMOVE(name, body)				\
-	static int name(struct hv_device *hdev)			\
-	{							\
-		body(hdev);					\
-		return 0;					\
-	}
+#define HVB_REMOVE_TYPE		int
+#define HVB_REMOVE_DONE		0
 #endif
 
 /*

@@ -668,8 +668,7 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
 	if (ret)
 		return ret;
 
-	/* Without NUMA node in the protocol there is no place for it on ARM64. */
-	if (IS_ENABLED(CONFIG_ARM64))
+	if (!HVB_CAN_HOT_ADD)
 		return 0;
 
 	hvb_online_owner = hvb;

@@ -257,7 +257,7 @@ free_device:
 	return ret;
 }
 
-static void hvb_remove_device(struct hv_device *hdev)
+static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 {
 	struct hvb_dev *hvb = hv_get_drvdata(hdev);
 
@@ -275,9 +275,8 @@ static void hvb_remove_device(struct hv_device *hdev)
 	hvb_channel_exit(hvb);
 	hv_set_drvdata(hdev, NULL);
 	kfree(hvb);
+	return HVB_REMOVE_DONE;
 }
-
-HVB_DEFINE_REMOVE(hvb_remove, hvb_remove_device)
 
 /* Both run while no task and no work item does. */
 static int hvb_suspend(struct hv_device *hdev)

@@ -21,6 +21,10 @@
 struct dentry;
 struct page;
 
+/* The protocol counts in pages of 4 KiB, and names no NUMA node to add to. */
+#define HVB_CAN_BALLOON	(PAGE_SIZE == HV_HYP_PAGE_SIZE)
+#define HVB_CAN_HOT_ADD	(HVB_CAN_BALLOON && !IS_ENABLED(CONFIG_ARM64))
+
 /* "Not before somebody asks for it", as the delay of a part of the pump. */
 #define HVB_NEVER	MAX_SCHEDULE_TIMEOUT
 

@@ -38,7 +38,7 @@
  * @HVB_MSG_UNBALLOON_REQUEST: host gives pages back
  * @HVB_MSG_UNBALLOON_RESPONSE: guest has taken them
  * @HVB_MSG_HOT_ADD_REQUEST: host offers new memory
- * @HVB_MSG_HOT_ADD_RESPONSE: guest says how much of it it added
+ * @HVB_MSG_HOT_ADD_RESPONSE: guest says how much of that it took
  * @HVB_MSG_INFO: host tells the guest something, no answer expected
  * @HVB_MSG_TYPES: number of types
  */

@@ -98,8 +98,7 @@ static void hvb_send_capabilities(struct hvb_dev *hvb)
 
 	hvb_set_state(hvb, HVB_CAPABILITIES);
 	size = hvb_encode_capabilities(&report, hvb_next_id(hvb),
-				       PAGE_SIZE == HV_HYP_PAGE_SIZE,
-				       !IS_ENABLED(CONFIG_ARM64),
+				       HVB_CAN_BALLOON, HVB_CAN_HOT_ADD,
 				       hvb_alignment_shift());
 	ret = hvb_send(hvb, &report, size);
 	if (ret)

@@ -4,8 +4,11 @@
 
 import argparse
 import sys
+from pathlib import Path
 
-from lab import LabError, kernels
+from lab import LabError, accel, build, interactive, kernels
+from lab.guest import Config, Guest
+from lab.host import end_on_sigterm
 
 
 def print_kdir(options):
@@ -18,6 +21,22 @@ def print_source(options):
     print(kernels.source(options.kernel))
 
 
+def boot(options):
+    """Boot a guest on a Dynamic Memory host, load hv_balloon, and take commands from stdin."""
+    config = Config(options.kernel, options.mem, max(options.mem, options.max), options.smp,
+                    _module(options), options.append)
+    with accel.open_host(config.maximum) as host, Guest(host, config) as guest:
+        if not options.no_load:
+            guest.load(" ".join(options.param), intree=options.intree)
+        return interactive.Session(guest).run()
+
+
+def _module(options):
+    if options.intree:
+        return build.intree_module(options.kernel)
+    return options.module.resolve(strict=True) if options.module else None
+
+
 def parse_arguments():
     """Return the parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -28,17 +47,41 @@ def parse_arguments():
         command = commands.add_parser(name, help=text, description=action.__doc__)
         command.add_argument("kernel", choices=kernels.VERSIONS)
         command.set_defaults(action=action)
+    _add_boot(commands)
     return parser.parse_args()
+
+
+def _add_boot(commands):
+    command = commands.add_parser(
+        "boot", help="boot a guest and take commands from stdin", description=boot.__doc__,
+        epilog="Commands:\n" + interactive.HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    command.add_argument("--kernel", choices=kernels.VERSIONS, default="6.1")
+    command.add_argument("--mem", type=int, default=1024, metavar="MIB", help="startup memory")
+    command.add_argument("--max", type=int, default=4096, metavar="MIB", help="maximum memory")
+    command.add_argument("--smp", type=int, default=2, metavar="N", help="processors")
+    command.add_argument("--module", type=Path, metavar="FILE",
+                         help="module to load (default: this tree's, built for the kernel)")
+    command.add_argument("--param", action="append", default=[], metavar="NAME=VALUE",
+                         help="parameter of the module; may be given more than once")
+    command.add_argument("--intree", action="store_true",
+                         help="load the distribution's own hv_balloon instead")
+    command.add_argument("--no-load", action="store_true", help="load no hv_balloon yet")
+    command.add_argument("--append", default="", metavar="TEXT", help="kernel command line")
+    command.set_defaults(action=boot)
 
 
 def main():
     """Run the command; return the exit status."""
     options = parse_arguments()
+    end_on_sigterm()
     try:
         return options.action(options)
     except LabError as error:
         print(f"lab.py: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

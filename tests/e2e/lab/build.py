@@ -42,7 +42,8 @@ def program(name):
 
 def udev_rule():
     """Return the project's udev rule, which onlines hot-added memory."""
-    return PROJECT / "packaging/udev/60-hv-balloon.rules"
+    rule = PROJECT / "packaging/udev/60-hv-balloon.rules"
+    return rule if rule.exists() else GUEST_FILES / rule.name
 
 
 def _copy_sources(folder):

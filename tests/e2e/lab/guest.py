@@ -168,13 +168,13 @@ class Guest:
                 cache.say("the guest did not boot in time, trying once more")
 
     def _start(self, command):
-        self._program = self._stack.enter_context(self._host.run(command, self._host.output(OUTPUT)))
+        program = self._stack.enter_context(self._host.run(command, self._host.output(OUTPUT)))
         monitor = self._stack.enter_context(self._host.connect("monitor"))
         self._monitor = Monitor(monitor)
         self._monitor.listen(self._note_report)
         self._monitor.negotiate()
         shell = self._stack.enter_context(self._host.connect("shell"))
-        self._shell = Shell(shell)
+        self._shell = Shell(shell, program.alive)
         self._shell.run("true", self._host.boot_limit)
 
     def _command(self, kernel, image):

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -47,9 +48,13 @@ class Host:
     description = ""
 
     def __init__(self):
-        (cache.root() / "run").mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(dir=cache.root() / "run"))
-        self._sockets = Path(tempfile.mkdtemp(prefix="hvb-"))  # short: socket paths are limited
+        runs = cache.root() / "run"
+        runs.mkdir(parents=True, exist_ok=True)
+        _remove_left_behind(runs)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=runs))
+        # The kernel limits the length of socket paths, so these may be elsewhere, by a short name.
+        self._sockets = Path(tempfile.mkdtemp(prefix="hvb-"))
+        (self.folder / "sockets").symlink_to(self._sockets)
 
     def close(self):
         """Remove the folders."""
@@ -165,8 +170,8 @@ class NestedHost(Host):
                 cache.say("the emulated machine did not boot in time, trying once more")
 
     def _start(self, command):
-        self._stack.enter_context(_Program(command, self.folder / "carrier.out"))
-        self._shell = Shell(connect(self._socket("carrier")))
+        program = self._stack.enter_context(_Program(command, self.folder / "carrier.out"))
+        self._shell = Shell(connect(self._socket("carrier")), program.alive)
         self._shell.run("true", CARRIER_LIMIT)
         found = self._shell.run("grep -lx carrier /sys/class/virtio-ports/*/name")
         self._bus = found.split("vport")[1].split("p")[0]
@@ -232,6 +237,19 @@ class _CarriedProgram:
     def kill(self):
         """Stop the program at once and wait for its end."""
         self._shell.call(f"kill -9 {self._pid}; while kill -0 {self._pid}; do sleep 0.1; done")
+
+
+def _remove_left_behind(runs):
+    """Remove the folders of runs that were killed."""
+    for folder in runs.iterdir():
+        if not Path("/proc", folder.name.partition("-")[0]).exists():
+            shutil.rmtree((folder / "sockets").resolve(), ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def end_on_sigterm():
+    """Let SIGTERM unwind the program like an exception, so that it cleans up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def _die_with_parent():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from . import LabError
 
 KILLED = 137  # status of a command that ran into its time limit
+ALIVE_CHECK = 3  # seconds between two looks whether the machine still runs
 GRACE = 20  # seconds for the answer to arrive after the command's own limit
 
 
@@ -35,8 +36,9 @@ class Shell:
 
     _ids = itertools.count(1)  # never reused: late answers to earlier requests are told apart
 
-    def __init__(self, connection):
+    def __init__(self, connection, alive=lambda: True):
         self._connection = connection
+        self._alive = alive  # asked now and then while an answer is awaited
         self._received = b""
 
     def call(self, command, limit=30):
@@ -72,9 +74,11 @@ class Shell:
         return line
 
     def _receive(self, deadline):
-        left = max(0, deadline - time.monotonic())
-        if not select.select([self._connection], [], [], left)[0]:
-            raise MachineSilent("the machine did not answer in time")
+        while not select.select([self._connection], [], [], ALIVE_CHECK)[0]:
+            if time.monotonic() > deadline:
+                raise MachineSilent("the machine did not answer in time")
+            if not self._alive():
+                raise MachineSilent("the machine ended")
         data = self._connection.recv(65536)
         if not data:
             raise MachineSilent("the machine closed its shell")

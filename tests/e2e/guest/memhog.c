@@ -1,2 +1,264 @@
 // SPDX-License-Identifier: GPL-2.0-only
-int main(void) { return 0; }
+/*
+ * memhog - a program with a known demand for memory.
+ *
+ * It touches memory, fills each page with a pattern that depends on the page, holds it, and
+ * checks on demand that every page still has its pattern: memory that a balloon driver took
+ * away from under a program, or gave out twice, does not. See the help text below.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGE_SIZE	4096UL
+#define PAGES_PER_MIB	(1024 * 1024 / PAGE_SIZE)
+#define WORDS_PER_PAGE	(PAGE_SIZE / sizeof(uint64_t))
+#define MAX_MIB		(256UL * 1024)	/* reserved address space, not memory */
+
+static const char help[] =
+"Usage: memhog [OPTION]... MIB\n"
+"Touch MIB mebibytes of memory, hold them, and check that they keep their contents.\n"
+"\n"
+"  -q, --quick        write and check only the first word of each page\n"
+"  -s, --small-pages  ask for 4 KiB pages only\n"
+"  -S, --seed=N       start of the pattern (default 1)\n"
+"  -h, --help         show this text\n"
+"\n"
+"Commands on standard input, one per line, each answered by one line:\n"
+"  grow MIB     touch that much more\n"
+"  shrink MIB   give the last MIB back\n"
+"  thin         give every second page back\n"
+"  verify       check the pattern of all pages (SIGUSR1 does the same)\n"
+"  quit         check the pattern and end\n"
+"At the end of the input the memory is held until SIGTERM.\n"
+"\n"
+"Exit status: 0 if all patterns were right, 1 if not, 2 on an error.\n";
+
+struct hog {
+	uint64_t *memory;
+	size_t pages;		/* touched, from the start of memory */
+	size_t thinned;		/* of these, so many have their odd pages given back */
+	size_t words;		/* written per page */
+	uint64_t seed;
+	bool corrupt;		/* a check has failed */
+};
+
+static volatile sig_atomic_t verify_wanted;
+static volatile sig_atomic_t end_wanted;
+
+static void on_signal(int number)
+{
+	if (number == SIGUSR1)
+		verify_wanted = 1;
+	else
+		end_wanted = 1;
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "memhog: %s: %s\n", what, strerror(errno));
+	exit(2);
+}
+
+static uint64_t *page_at(const struct hog *hog, size_t page)
+{
+	return hog->memory + page * WORDS_PER_PAGE;
+}
+
+static bool is_held(const struct hog *hog, size_t page)
+{
+	return page >= hog->thinned || page % 2 == 0;
+}
+
+static size_t held_mib(const struct hog *hog)
+{
+	return (hog->pages - hog->thinned / 2) / PAGES_PER_MIB;
+}
+
+/* The pattern differs between pages and between words of a page. */
+static uint64_t pattern(const struct hog *hog, size_t page, size_t word)
+{
+	return (hog->seed + page * WORDS_PER_PAGE + word) * 0x9e3779b97f4a7c15ULL;
+}
+
+static void fill_page(const struct hog *hog, size_t page)
+{
+	for (size_t word = 0; word < hog->words; word++)
+		page_at(hog, page)[word] = pattern(hog, page, word);
+}
+
+static bool page_is_right(const struct hog *hog, size_t page)
+{
+	for (size_t word = 0; word < hog->words; word++)
+		if (page_at(hog, page)[word] != pattern(hog, page, word))
+			return false;
+	return true;
+}
+
+static void release(const struct hog *hog, size_t page, size_t count)
+{
+	if (madvise(page_at(hog, page), count * PAGE_SIZE, MADV_DONTNEED))
+		die("madvise");
+}
+
+static void grow(struct hog *hog, size_t pages)
+{
+	if (pages > MAX_MIB * PAGES_PER_MIB - hog->pages) {
+		printf("error: more than %lu MiB\n", MAX_MIB);
+		return;
+	}
+	for (size_t end = hog->pages + pages; hog->pages < end; hog->pages++)
+		fill_page(hog, hog->pages);
+	printf("holding %zu MiB\n", held_mib(hog));
+}
+
+static void shrink(struct hog *hog, size_t pages)
+{
+	if (pages > hog->pages)
+		pages = hog->pages;
+	hog->pages -= pages;
+	release(hog, hog->pages, pages);
+	if (hog->thinned > hog->pages)
+		hog->thinned = hog->pages;
+	printf("holding %zu MiB\n", held_mib(hog));
+}
+
+static void thin(struct hog *hog)
+{
+	for (size_t page = hog->thinned | 1; page < hog->pages; page += 2)
+		release(hog, page, 1);
+	hog->thinned = hog->pages;
+	printf("holding %zu MiB\n", held_mib(hog));
+}
+
+static void verify(struct hog *hog)
+{
+	size_t wrong = 0;
+
+	for (size_t page = 0; page < hog->pages; page++)
+		if (is_held(hog, page) && !page_is_right(hog, page))
+			wrong++;
+	hog->corrupt |= wrong > 0;
+	printf("verified %zu MiB, %zu pages wrong\n", held_mib(hog), wrong);
+}
+
+static void execute(struct hog *hog, const char *line)
+{
+	size_t mib;
+
+	if (sscanf(line, "grow %zu", &mib) == 1)
+		grow(hog, mib * PAGES_PER_MIB);
+	else if (sscanf(line, "shrink %zu", &mib) == 1)
+		shrink(hog, mib * PAGES_PER_MIB);
+	else if (!strcmp(line, "thin\n"))
+		thin(hog);
+	else if (!strcmp(line, "verify\n"))
+		verify(hog);
+	else if (!strcmp(line, "quit\n"))
+		end_wanted = 1;
+	else
+		printf("error: unknown command: %s", line);
+}
+
+/* Returns false at the end of the input; a signal interrupts the reading. */
+static bool read_command(struct hog *hog)
+{
+	char line[64];
+
+	if (fgets(line, sizeof(line), stdin)) {
+		execute(hog, line);
+		return true;
+	}
+	if (feof(stdin))
+		return false;
+	clearerr(stdin);
+	return true;
+}
+
+static void serve(struct hog *hog)
+{
+	bool input = true;
+
+	while (!end_wanted) {
+		if (verify_wanted) {
+			verify_wanted = 0;
+			verify(hog);
+		}
+		if (input)
+			input = read_command(hog);
+		else
+			pause();
+	}
+}
+
+static void catch_signals(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };	/* no SA_RESTART */
+
+	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+}
+
+static void reserve(struct hog *hog, bool small_pages)
+{
+	hog->memory = mmap(NULL, MAX_MIB << 20, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (hog->memory == MAP_FAILED)
+		die("mmap");
+	if (small_pages && madvise(hog->memory, MAX_MIB << 20, MADV_NOHUGEPAGE) && errno != EINVAL)
+		die("madvise");
+}
+
+static size_t parse_arguments(struct hog *hog, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "quick", no_argument, NULL, 'q' },
+		{ "small-pages", no_argument, NULL, 's' },
+		{ "seed", required_argument, NULL, 'S' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	bool small_pages = false;
+	size_t mib;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "qsS:h", options, NULL)) != -1) {
+		if (option == 'q')
+			hog->words = 1;
+		else if (option == 's')
+			small_pages = true;
+		else if (option == 'S')
+			hog->seed = strtoull(optarg, NULL, 0);
+		else {
+			fputs(help, option == 'h' ? stdout : stderr);
+			exit(option == 'h' ? 0 : 2);
+		}
+	}
+	if (optind + 1 != argc || sscanf(argv[optind], "%zu", &mib) != 1) {
+		fputs(help, stderr);
+		exit(2);
+	}
+	reserve(hog, small_pages);
+	return mib;
+}
+
+int main(int argc, char **argv)
+{
+	struct hog hog = { .words = WORDS_PER_PAGE, .seed = 1 };
+	size_t mib = parse_arguments(&hog, argc, argv);
+
+	setlinebuf(stdout);
+	catch_signals();
+	grow(&hog, mib * PAGES_PER_MIB);
+	serve(&hog);
+	verify(&hog);
+	return hog.corrupt;
+}

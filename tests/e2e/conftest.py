@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fixtures of the scenarios: one host for all, a guest of its own for each."""
+
+import contextlib
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from lab import accel, build, cache, kernels  # noqa: E402  pylint: disable=wrong-import-position
+from lab.guest import Config, Guest, QemuCrashed  # noqa: E402  pylint: disable=wrong-import-position
+
+LARGEST_GUEST = 6144
+
+
+def pytest_addoption(parser):
+    """Add the choice of the guest's kernel."""
+    parser.addoption("--kernel", choices=kernels.VERSIONS, default="6.1",
+                     help="stock kernel of the guest")
+    parser.addoption("--logs", type=Path, default=None,
+                     help="folder that gets each guest's log, host trace and driver figures")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Repeat a scenario once if QEMU itself ended by its known assertion."""
+    names = pyfuncitem._fixtureinfo.argnames  # pylint: disable=protected-access
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    try:
+        pyfuncitem.obj(**arguments)
+    except QemuCrashed as error:
+        cache.say(f"{pyfuncitem.name}: repeated once, since {error}")
+        pyfuncitem.obj(**arguments)
+    return True
+
+
+@pytest.fixture(scope="session")
+def host():
+    """The host that runs the guests, one after the other."""
+    with accel.open_host(LARGEST_GUEST) as opened:
+        yield opened
+
+
+@pytest.fixture
+def boot(host, request):  # pylint: disable=redefined-outer-name
+    """A function that boots a guest; at its end the guest's log must have no warning."""
+    kernel = request.config.getoption("--kernel")
+    module = build.module(kernel)
+    folder = request.config.getoption("--logs")
+
+    @contextlib.contextmanager
+    def start(**configuration):
+        with Guest(host, Config(kernel, module=module, **configuration)) as guest:
+            try:
+                yield guest
+            finally:
+                if folder:
+                    _save(guest, folder / f"{kernel}-{request.node.name}")
+            assert not guest.warnings(), "\n".join(guest.warnings())
+    return start
+
+
+def _save(guest, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "guest.log").write_text(guest.log(), encoding="utf-8")
+    (folder / "host.trace").write_text(guest.trace(), encoding="utf-8")

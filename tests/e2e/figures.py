@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the scenarios compare: the host's count, the guest's totals, the driver's figures."""
+
+from lab.guest import HOST_DELAY
+
+PAGES_PER_MIB = 256
+SETTLE_LIMIT = 120  # seconds for one target, beside the host's first delay
+SANE_LIMIT = 1 << 50  # no honest figure of a guest is that large, an underflow is
+
+
+def total_mib(guest):
+    """Return the guest's own total, in MiB."""
+    return guest.meminfo()["MemTotal"] / 1024
+
+
+def free_mib(guest):
+    """Return the guest's free memory without what caches hold, in MiB."""
+    guest.run("sync; echo 3 >/proc/sys/vm/drop_caches", limit=120)
+    return guest.meminfo()["MemFree"] / 1024
+
+
+def ballooned_mib(guest):
+    """Return what the driver counts as ballooned, in MiB."""
+    return guest.driver_status()["pages_ballooned"] / PAGES_PER_MIB
+
+
+def hot_added_mib(guest):
+    """Return what the driver counts as hot-added and online, in MiB."""
+    return guest.driver_status()["pages_hot_added_online"] / PAGES_PER_MIB
+
+
+def driver_size_mib(guest, startup):
+    """Return the guest's size as the driver's figures give it, in MiB."""
+    return startup + hot_added_mib(guest) - ballooned_mib(guest)
+
+
+def reach(guest, mib, startup):
+    """Set a target and wait until host and driver both have it; return the seconds it took.
+
+    The host counts memory as the guest's as soon as it has posted it: so the driver is asked too.
+    """
+    guest.set_target(mib)
+    seconds = guest.wait_actual(mib, SETTLE_LIMIT + HOST_DELAY)
+    return seconds + guest.wait(
+        lambda: driver_size_mib(guest, startup) == mib, SETTLE_LIMIT,
+        lambda: f"the driver's figures give {driver_size_mib(guest, startup)} MiB, not {mib}")
+
+
+def assert_no_underflow(guest):
+    """Check every figure of the guest and the driver for one below zero."""
+    figures = {**_vmstat(guest), **guest.meminfo()}
+    del figures["VmallocTotal"]  # address space, not memory
+    figures.update({name: value for name, value in guest.driver_status().items()
+                    if isinstance(value, int)})
+    wrong = {name: value for name, value in figures.items() if not 0 <= value < SANE_LIMIT}
+    assert not wrong, f"figures below zero: {wrong}"
+
+
+def _vmstat(guest):
+    lines = guest.run("cat /proc/vmstat").splitlines()
+    return {name: int(value) for name, value in (line.split() for line in lines)}

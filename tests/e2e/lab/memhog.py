@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest program memhog (guest/memhog.c): a program with a known demand for memory."""
+
+LIMIT = 300  # seconds for one command; touching memory is slow in the nested form
+START = """
+mkfifo {name}.in
+memhog {options} {mib} <>{name}.in >{name}.out 2>&1 &
+echo $! >{name}.pid
+"""
+ANSWER = """
+until [ $(wc -l <{name}.out) -gt {lines} ]; do
+    kill -0 $(cat {name}.pid) || exit 1
+    sleep 0.1
+done
+tail -n 1 {name}.out
+"""
+
+
+class Memhog:
+    """A running memhog; every command returns the program's answer."""
+
+    def __init__(self, guest, mib, options="", name="memhog"):
+        self._guest = guest
+        self._name = f"/tmp/{name}"
+        self._lines = 0
+        guest.run(START.format(name=self._name, options=options, mib=mib))
+        self._answer()
+
+    def grow(self, mib):
+        """Touch that much more."""
+        return self._command(f"grow {mib}")
+
+    def shrink(self, mib):
+        """Give the last MiB back."""
+        return self._command(f"shrink {mib}")
+
+    def thin(self):
+        """Give every second page back."""
+        return self._command("thin")
+
+    def verify(self):
+        """Check all patterns; return the number of pages that are wrong."""
+        return int(self._command("verify").split(",")[1].split()[0])
+
+    def stop(self):
+        """Check all patterns and end the program; raises if a pattern is wrong."""
+        assert self.verify() == 0, "memory has lost its contents"
+        self._guest.run(f"kill -9 $(cat {self._name}.pid); rm {self._name}.*")
+
+    def _command(self, line):
+        self._guest.run(f"echo {line} >{self._name}.in")
+        return self._answer()
+
+    def _answer(self):
+        answer = self._guest.run(ANSWER.format(name=self._name, lines=self._lines), LIMIT)
+        self._lines += 1
+        return answer.strip()

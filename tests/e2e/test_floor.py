@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Requests far below the floor: the guest keeps its floor and stays usable."""
+
+import time
+
+from figures import SETTLE_LIMIT, ballooned_mib
+from lab.guest import HOST_DELAY
+from lab.memhog import Memhog
+
+FAR_BELOW = 64  # MiB
+FURTHER_REQUESTS = 20
+FEW_LINES = 5
+
+
+def test_guest_stops_at_its_floor_and_stays_there(boot):
+    """A target of 64 MiB, and 20 requests more: the floor does not sink."""
+    with boot(startup=1024) as guest:
+        guest.load()
+        guest.set_target(FAR_BELOW)
+        first = _settled(guest)
+        assert first > 0, "nothing was ballooned at all"
+        for request in range(FURTHER_REQUESTS):
+            guest.set_target(FAR_BELOW - 1 - request % 2)
+            time.sleep(1)
+        assert _settled(guest) == first, "the floor has moved"
+        assert guest.driver_status()["balloon_requests"] > FURTHER_REQUESTS
+        hog = Memhog(guest, 50)
+        hog.stop()
+        lines = guest.run("dmesg | grep -c hv_balloon; true")
+        assert int(lines) <= FEW_LINES, guest.run("dmesg | grep hv_balloon")
+
+
+def _settled(guest):
+    """Return the ballooned MiB once they have been the same for some seconds."""
+    guest.wait(lambda: ballooned_mib(guest) > 0, SETTLE_LIMIT + HOST_DELAY,
+               lambda: "nothing is ballooned yet")
+    seen = [-1.0]
+
+    def steady():
+        seen.append(ballooned_mib(guest))
+        return seen[-1] == seen[-2]
+
+    guest.wait(steady, SETTLE_LIMIT, lambda: f"still moving: {seen[-3:]} MiB", pause=3)
+    return seen[-1]

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The driver leaves and comes back: the books stay right, what the host holds stays held."""
+
+import pytest
+
+from figures import (PAGES_PER_MIB, assert_no_underflow, ballooned_mib, free_mib, reach,
+                     total_mib)
+
+ROUNDS = 10
+SMALL = 700  # MiB
+FREE_TOLERANCE_MIB = 16  # see test_targets.py
+DEVICES = "/sys/bus/vmbus/drivers/hv_balloon"
+
+
+def reload(guest, parameters=""):
+    """Unload and load the module."""
+    guest.unload()
+    guest.load(parameters)
+
+
+def rebind(guest):
+    """Unbind and bind the device."""
+    device = guest.run(f"ls {DEVICES} | grep -E '^[0-9a-f]+-'").strip()
+    guest.run(f"echo {device} >{DEVICES}/unbind; echo {device} >{DEVICES}/bind", limit=120)
+
+
+WAYS = pytest.mark.parametrize("leave_and_return", (reload, rebind))
+
+
+@WAYS
+def test_ten_rounds_idle(boot, leave_and_return):
+    """Nothing is ballooned: totals and free memory are what they were."""
+    with boot(startup=1024) as guest:
+        guest.load()
+        before = (total_mib(guest), free_mib(guest))
+        for _ in range(ROUNDS):
+            leave_and_return(guest)
+            assert_no_underflow(guest)
+        assert total_mib(guest) == before[0]
+        assert free_mib(guest) == pytest.approx(before[1], abs=FREE_TOLERANCE_MIB)
+
+
+@WAYS
+def test_ten_rounds_with_memory_ballooned(boot, leave_and_return):
+    """What is ballooned stays so, is found again each time, and is said in one line."""
+    with boot(startup=1024) as guest:
+        guest.load()
+        reach(guest, SMALL, startup=1024)
+        before = (total_mib(guest), ballooned_mib(guest), free_mib(guest))
+        for _ in range(ROUNDS):
+            guest.run("dmesg -c >/dev/null")
+            leave_and_return(guest)
+            assert_no_underflow(guest)
+            pages = int(before[1] * PAGES_PER_MIB)
+            assert guest.run("dmesg").count(f"left {pages} pages") == 1
+        assert (total_mib(guest), ballooned_mib(guest)) == before[:2]
+        assert free_mib(guest) == pytest.approx(before[2], abs=FREE_TOLERANCE_MIB)
+
+
+def test_reclaim_brings_the_memory_back(boot):
+    """With reclaim=1 at each load, free memory after ten rounds is what it was at first."""
+    with boot(startup=1024) as guest:
+        guest.load("reclaim=1")
+        before = (total_mib(guest), free_mib(guest))
+        reach(guest, SMALL, startup=1024)
+        for _ in range(ROUNDS):
+            reload(guest, "reclaim=1")
+            assert_no_underflow(guest)
+        assert (total_mib(guest), ballooned_mib(guest)) == (before[0], 0)
+        assert free_mib(guest) == pytest.approx(before[1], abs=FREE_TOLERANCE_MIB)

@@ -64,6 +64,20 @@ static int hvb_adopt_node(struct hvb_dev *hvb, int nid)
 	return 0;
 }
 
+static void hvb_tell_adopted(const struct hvb_dev *hvb)
+{
+	const u64 adopted = hvb->balloon.adopted;
+
+	if (!adopted)
+		return;
+
+	dev_info(hvb_device(hvb),
+		 "an earlier load left %llu pages (%llu MiB) ballooned: %s\n",
+		 adopted, hvb_pages_to_mib(adopted),
+		 hvb_params.reclaim ? "taken back, as reclaim=1 demands" :
+				      "they count as ballooned until the host returns them");
+}
+
 /**
  * hvb_adopt() - take over what an earlier load of the driver left
  * @hvb: the device; its channel is closed
@@ -75,7 +89,6 @@ static int hvb_adopt_node(struct hvb_dev *hvb, int nid)
  */
 int hvb_adopt(struct hvb_dev *hvb)
 {
-	u64 left;
 	int nid, ret;
 
 	for_each_online_node(nid) {
@@ -84,10 +97,6 @@ int hvb_adopt(struct hvb_dev *hvb)
 			return ret;
 	}
 
-	left = hvb->balloon.pages;
-	if (left)
-		dev_info(hvb_device(hvb),
-			 "an earlier load left %llu pages (%llu MiB) ballooned: they count as ballooned until the host returns them\n",
-			 left, hvb_pages_to_mib(left));
+	hvb_tell_adopted(hvb);
 	return 0;
 }

@@ -255,17 +255,6 @@ static void hvb_inflate_finished(struct hvb_dev *hvb)
 	balloon->at_floor = true;
 }
 
-/* Return: whether the guest gives pages at all; if not, says why, once. */
-static bool hvb_may_inflate(struct hvb_dev *hvb)
-{
-	if (hvb->hibernation && !hvb->hibernation_told) {
-		hvb->hibernation_told = true;
-		dev_info(hvb_device(hvb),
-			 "the host's requests are refused: this guest can hibernate (ACPI S4), which excludes Dynamic Memory\n");
-	}
-	return HVB_CAN_BALLOON && !hvb->hibernation && hvb->state == HVB_RUNNING;
-}
-
 /**
  * hvb_inflate_refuse() - tell the host that it gets nothing
  * @hvb: the device
@@ -292,7 +281,7 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 
 	hvb->stats.balloon_requests++;
 	hvb->stats.balloon_requested += num_pages;
-	if (!hvb_may_inflate(hvb)) {
+	if (!HVB_CAN_BALLOON || hvb_refuses_all(hvb) || hvb->state != HVB_RUNNING) {
 		hvb_inflate_refuse(hvb, num_pages);
 		return;
 	}
@@ -429,6 +418,7 @@ void hvb_balloon_adopt(struct hvb_dev *hvb, struct page *page)
 	struct hvb_balloon *balloon = &hvb->balloon;
 	const unsigned long pages = 1UL << hvb_mark_order(page);
 
+	balloon->adopted += pages;
 	balloon->pages += pages;
 	if (hvb_mark_hidden(page))
 		balloon->hidden += pages;

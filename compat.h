@@ -7,6 +7,7 @@
 #define _HVB_COMPAT_H
 
 #include <linux/hyperv.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/vmstat.h>
 
@@ -17,6 +18,16 @@
 #else
 #define HVB_REMOVE_TYPE		int
 #define HVB_REMOVE_DONE		0
+#endif
+
+/*
+ * add_memory() fails on this flag where the memory map cannot lie on the memory
+ * itself; from 6.6 on it puts the map elsewhere then.
+ */
+#ifdef HVB_HAVE_MEMMAP_WISH
+#define HVB_MEMMAP_ON_MEMORY	MHP_MEMMAP_ON_MEMORY
+#else
+#define HVB_MEMMAP_ON_MEMORY	MHP_NONE
 #endif
 
 /*

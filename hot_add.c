@@ -25,7 +25,6 @@
 
 #include "compat.h"
 #include "hv_balloon.h"
-#include "mark.h"
 
 #define HVB_RESOURCE_NAME	"System RAM (hv_balloon)"
 
@@ -37,20 +36,6 @@
 /* A shortage of memory: try again so often, give up after so long. */
 #define HVB_RETRY_INTERVAL	HZ
 #define HVB_RETRY_LIMIT		(60 * HZ)
-
-/* Blocks that are offline for so long will stay so: tell the administrator. */
-#define HVB_OFFLINE_PATIENCE	(10 * HZ)
-
-/*
- * The kernel has one online-page callback for all memory and gives it no
- * context; set_online_page_callback() sees to it that there is one owner.
- */
-static struct hvb_dev *hvb_online_owner;
-
-static inline u64 hvb_block_of(const struct hvb_hot_add *ha, u64 pfn)
-{
-	return round_down(pfn, ha->regions.block_pages);
-}
 
 /*
  * Make room for @cap extents. Each set has one place that makes it grow: the
@@ -95,126 +80,7 @@ static int hvb_regions_reserve(struct hvb_hot_add *ha)
 	       hvb_extents_reserve(ha, &regions->online, blocks + 2);
 }
 
-/* Give pages to the allocator in blocks as large as they lie. */
-static void hvb_online_run(u64 pfn, u64 end, unsigned int highest_order)
-{
-	while (pfn < end) {
-		const unsigned int order = min_t(unsigned int, highest_order,
-						 min(__ffs64(pfn | BIT_ULL(63)),
-						     (unsigned long)ilog2(end - pfn)));
-		struct page *page = pfn_to_page(pfn);
-		unsigned long i;
-
-		for (i = 0; i < 1UL << order; i++)
-			hvb_compat_before_online(page + i);
-		generic_online_page(page, order);
-		pfn += 1ULL << order;
-	}
-}
-
-static void hvb_mark_gap(u64 pfn, u64 end)
-{
-	const unsigned long mark = hvb_mark_value(HVB_MARK_GAP, false, 0);
-
-	for (; pfn < end; pfn++) {
-		struct page *page = pfn_to_page(pfn);
-
-		set_page_private(page, mark);
-		if (!PageOffline(page))
-			__SetPageOffline(page);
-	}
-}
-
-/*
- * What to do with the pages from @pfn on. Gaps are marked before the lock is
- * released: whoever fills a gap finds either no gap in the books yet, or marks
- * in the pages.
- */
-static enum hvb_backing hvb_claim_run(struct hvb_hot_add *ha, u64 pfn, u64 *end)
-{
-	enum hvb_backing backing;
-
-	spin_lock(&ha->lock);
-	backing = hvb_regions_run(&ha->regions, pfn, end);
-	if (backing == HVB_GAP)
-		hvb_mark_gap(pfn, *end);
-	spin_unlock(&ha->lock);
-	return backing;
-}
-
-/* Called by the kernel for each piece of a block that is being onlined. */
-static void hvb_online_page(struct page *page, unsigned int order)
-{
-	struct hvb_hot_add *ha = &hvb_online_owner->hot_add;
-	u64 pfn = page_to_pfn(page);
-	const u64 end = pfn + (1ULL << order);
-
-	while (pfn < end) {
-		u64 run_end = end;
-
-		/* Memory of other drivers is onlined as if we were not here. */
-		if (hvb_claim_run(ha, pfn, &run_end) != HVB_GAP)
-			hvb_online_run(pfn, run_end, order);
-		pfn = run_end;
-	}
-}
-
-/*
- * Find the first run of pages from *@pfn on that were onlined as a gap, and
- * take the marks off. Return: the end of the run, *@pfn its start.
- */
-static u64 hvb_unmark_run(u64 *pfn, u64 end)
-{
-	u64 stop;
-
-	while (*pfn < end && !hvb_mark_is(pfn_to_page(*pfn), HVB_MARK_GAP))
-		++*pfn;
-	for (stop = *pfn; stop < end; stop++) {
-		struct page *page = pfn_to_page(stop);
-
-		if (!hvb_mark_is(page, HVB_MARK_GAP))
-			break;
-		set_page_private(page, 0);
-	}
-	return stop;
-}
-
-/* Online what the callback left marked; the books have it as backed already. */
-static void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end)
-{
-	while (pfn < end) {
-		u64 stop;
-
-		spin_lock(&ha->lock);
-		stop = hvb_unmark_run(&pfn, end);
-		spin_unlock(&ha->lock);
-		hvb_online_run(pfn, stop, pageblock_order);
-		pfn = stop;
-	}
-}
-
-/*
- * The host gives pages of a block that was added before. If the block is not
- * online, its pages are not initialised: they will come through the callback.
- * Return: pages that were a gap.
- */
-static u32 hvb_fill_piece(struct hvb_hot_add *ha, u64 start, u64 end)
-{
-	u64 run_end = end;
-	bool online;
-	u32 filled;
-
-	spin_lock(&ha->lock);
-	filled = hvb_extents_remove(&ha->regions.gaps, start, end);
-	online = hvb_extents_run(&ha->regions.online, start, &run_end);
-	spin_unlock(&ha->lock);
-
-	if (online)
-		hvb_online_filled(ha, start, end);
-	return filled;
-}
-
-/* In pieces, as the marks of a piece are read under the lock. */
+/* In pieces: see hvb_online_fill(). */
 static int hvb_fill(struct hvb_hot_add *ha, u64 start, u64 end)
 {
 	int ret = hvb_regions_reserve(ha);
@@ -226,18 +92,38 @@ static int hvb_fill(struct hvb_hot_add *ha, u64 start, u64 end)
 		const u64 stop = min(end, round_down(start, pageblock_nr_pages) +
 					  pageblock_nr_pages);
 
-		ha->added += hvb_fill_piece(ha, start, stop);
+		ha->added += hvb_online_fill(ha, start, stop);
 		start = stop;
 		cond_resched();
 	}
 	return 0;
 }
 
-static int hvb_add_memory(const struct hvb_hot_add *ha, u64 block, bool whole)
+/*
+ * All our blocks of a node form one memory group, so that the kernel can choose
+ * their zones together (memory_hotplug.online_policy=auto-movable).
+ * Return: what add_memory() takes as the node, and in @flags how to read it.
+ */
+static int hvb_node_or_group(struct hvb_hot_add *ha, u64 start, mhp_t *flags)
+{
+	const int nid = memory_add_physaddr_to_nid(start);
+	int *group = &ha->groups[nid];
+
+	if (*group < 0)
+		*group = memory_group_register_dynamic(nid, ha->regions.block_pages);
+	if (*group < 0)
+		return nid;
+
+	*flags |= MHP_NID_IS_MGID;
+	return *group;
+}
+
+static int hvb_add_memory(struct hvb_hot_add *ha, u64 block, bool whole)
 {
 	const u64 size = PFN_PHYS(ha->regions.block_pages);
 	const u64 start = PFN_PHYS(block);
-	const int nid = memory_add_physaddr_to_nid(start);
+	mhp_t flags = MHP_MERGE_RESOURCE;
+	const int node = hvb_node_or_group(ha, start, &flags);
 	unsigned int reserves;
 	int ret;
 
@@ -249,11 +135,10 @@ static int hvb_add_memory(const struct hvb_hot_add *ha, u64 block, bool whole)
 	 */
 	reserves = memalloc_noreclaim_save();
 	if (whole)
-		ret = add_memory(nid, start, size,
-				 MHP_MERGE_RESOURCE | MHP_MEMMAP_ON_MEMORY);
+		ret = add_memory(node, start, size, flags | HVB_MEMMAP_ON_MEMORY);
 	else
-		ret = add_memory_driver_managed(nid, start, size, HVB_RESOURCE_NAME,
-						MHP_MERGE_RESOURCE);
+		ret = add_memory_driver_managed(node, start, size, HVB_RESOURCE_NAME,
+						flags);
 	memalloc_noreclaim_restore(reserves);
 	return ret;
 }
@@ -285,17 +170,6 @@ static int hvb_add_block(struct hvb_hot_add *ha, u64 start, u64 end)
 	ha->waiting_for = block;
 	ha->not_before = jiffies + HVB_ONLINE_WAIT;
 	return 0;
-}
-
-static bool hvb_block_online(struct hvb_hot_add *ha, u64 block)
-{
-	u64 end = block + 1;
-	bool online;
-
-	spin_lock(&ha->lock);
-	online = hvb_extents_run(&ha->regions.online, block, &end);
-	spin_unlock(&ha->lock);
-	return online;
 }
 
 /*
@@ -365,48 +239,6 @@ static void hvb_hot_add_answer(struct hvb_dev *hvb, u32 pages, u32 result)
 }
 
 /**
- * hvb_hot_add_totals() - how much was hot-added
- * @hvb: the device
- * @backed: set to the pages that the host gave
- * @online: set to the pages among them that are online
- *
- * Context: process.
- */
-void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online)
-{
-	struct hvb_hot_add *ha = &hvb->hot_add;
-
-	spin_lock(&ha->lock);
-	*backed = hvb_regions_backed(&ha->regions);
-	*online = hvb_regions_backed_online(&ha->regions);
-	spin_unlock(&ha->lock);
-}
-
-/* Memory that nobody onlines is lost to the guest, and the host does not know. */
-static unsigned long hvb_check_offline(struct hvb_dev *hvb)
-{
-	struct hvb_hot_add *ha = &hvb->hot_add;
-	u64 backed, online;
-
-	if (!ha->check_armed)
-		return HVB_NEVER;
-	if (time_before(jiffies, ha->check_offline))
-		return ha->check_offline - jiffies;
-
-	ha->check_armed = false;
-	hvb_hot_add_totals(hvb, &backed, &online);
-	if (backed == online) {
-		ha->offline_warned = false;
-	} else if (!ha->offline_warned) {
-		ha->offline_warned = true;
-		dev_warn(hvb_device(hvb),
-			 "%llu MiB of hot-added memory stay offline, so the guest cannot use them: install the udev rule of hv_balloon, or run: echo online > /sys/devices/system/memory/auto_online_blocks, then write online to the state file of each offline block in that directory\n",
-			 hvb_pages_to_mib(backed - online));
-	}
-	return HVB_NEVER;
-}
-
-/**
  * hvb_hot_add_retry() - memory was freed: try again if a request is parked
  * @hvb: the device
  *
@@ -432,8 +264,7 @@ void hvb_hot_add_end(struct hvb_dev *hvb)
 		return;
 
 	ha->active = false;
-	ha->check_armed = true;
-	ha->check_offline = jiffies + HVB_OFFLINE_PATIENCE;
+	hvb_offline_watch(ha);
 	hvb->stats.hot_add_added += ha->added;
 	if (ha->next < ha->end)
 		dev_warn_ratelimited(hvb_device(hvb),
@@ -492,7 +323,7 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 
 	hvb->stats.hot_add_requests++;
 	hvb->stats.hot_add_requested += range->count;
-	if (!ha->usable || hvb->hibernation || !READ_ONCE(hvb_params.hot_add)) {
+	if (!ha->usable || hvb_refuses_all(hvb) || !READ_ONCE(hvb_params.hot_add)) {
 		hvb_hot_add_refuse(hvb, HVB_HOT_ADD_DONE);
 		return;
 	}
@@ -529,7 +360,7 @@ unsigned long hvb_hot_add_run(struct hvb_dev *hvb)
 	int ret;
 
 	if (!ha->active)
-		return hvb_check_offline(hvb);
+		return hvb_offline_run(hvb);
 
 	if (hvb_must_end(hvb)) {
 		hvb_hot_add_end(hvb);
@@ -537,7 +368,7 @@ unsigned long hvb_hot_add_run(struct hvb_dev *hvb)
 	}
 
 	if (hvb_wait_online(ha) || time_before(jiffies, ha->not_before))
-		return max(ha->not_before - jiffies, 1UL);
+		return hvb_jiffies_until(ha->not_before);
 
 	ret = hvb_hot_add_step(ha);
 	if (ret == -ENOMEM)
@@ -551,35 +382,6 @@ unsigned long hvb_hot_add_run(struct hvb_dev *hvb)
 	if (ret || ha->next == ha->end)
 		hvb_hot_add_end(hvb);
 	return 0;
-}
-
-/*
- * Keeps track of which blocks are online. Runs under the hotplug lock, in the
- * pump (add_memory() may online) or in the task that onlines a block.
- */
-static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void *arg)
-{
-	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, hot_add.memory_nb);
-	struct hvb_hot_add *ha = &hvb->hot_add;
-	const struct memory_notify *memory = arg;
-	const u64 end = memory->start_pfn + memory->nr_pages;
-	/* A memory map that lies on the block itself is not in the range. */
-	const u64 start = hvb_block_of(ha, memory->start_pfn);
-
-	spin_lock(&ha->lock);
-	if (hvb_regions_has(&ha->regions, start)) {
-		if (event == MEM_GOING_ONLINE)
-			hvb_extents_add(&ha->regions.online, start, end);
-		else if (event == MEM_OFFLINE || event == MEM_CANCEL_ONLINE)
-			hvb_extents_remove(&ha->regions.online, start, end);
-	}
-	spin_unlock(&ha->lock);
-
-	if (event == MEM_ONLINE) {
-		WRITE_ONCE(ha->nobody_onlines, false);
-		hvb_kick(hvb, 0);
-	}
-	return NOTIFY_OK;
 }
 
 /**
@@ -637,6 +439,30 @@ static void hvb_remove_partial_blocks(struct hvb_dev *hvb)
 		}
 }
 
+static int hvb_groups_init(struct hvb_hot_add *ha)
+{
+	int nid;
+
+	ha->groups = kmalloc_array(nr_node_ids, sizeof(*ha->groups), GFP_KERNEL);
+	if (!ha->groups)
+		return -ENOMEM;
+
+	for (nid = 0; nid < nr_node_ids; nid++)
+		ha->groups[nid] = NUMA_NO_NODE;
+	return 0;
+}
+
+/* A group that has memory outlives us with it. */
+static void hvb_groups_exit(struct hvb_hot_add *ha)
+{
+	int nid;
+
+	for (nid = 0; nid < nr_node_ids; nid++)
+		if (ha->groups[nid] >= 0)
+			memory_group_unregister(ha->groups[nid]);
+	kfree(ha->groups);
+}
+
 static void hvb_regions_free(struct hvb_regions *regions)
 {
 	kvfree(regions->added.list);
@@ -648,11 +474,8 @@ static void hvb_regions_free(struct hvb_regions *regions)
  * hvb_hot_add_init() - get ready for hot-add
  * @hvb: the device
  *
- * Where the kernel has given the online-page callback to somebody else, the
- * driver works without hot-add.
- *
  * Context: process, may sleep.
- * Return: 0 or the error of the memory notifier.
+ * Return: 0, -ENOMEM or the error of the memory notifier.
  */
 int hvb_hot_add_init(struct hvb_dev *hvb)
 {
@@ -662,22 +485,14 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
 	spin_lock_init(&ha->lock);
 	ha->regions.block_pages = PHYS_PFN(memory_block_size_bytes());
 	ha->waiting_for = HVB_NO_BLOCK;
-
-	ha->memory_nb.notifier_call = hvb_memory_event;
-	ret = register_memory_notifier(&ha->memory_nb);
+	ret = hvb_groups_init(ha);
 	if (ret)
 		return ret;
 
-	if (!HVB_CAN_HOT_ADD)
-		return 0;
-
-	hvb_online_owner = hvb;
-	ret = set_online_page_callback(hvb_online_page);
+	ret = hvb_online_init(hvb);
 	if (ret)
-		dev_warn(hvb_device(hvb),
-			 "no hot-add: another driver decides how memory is onlined\n");
-	ha->usable = !ret;
-	return 0;
+		hvb_groups_exit(ha);
+	return ret;
 }
 
 /**
@@ -688,11 +503,8 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
  */
 void hvb_hot_add_exit(struct hvb_dev *hvb)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
-
 	hvb_remove_partial_blocks(hvb);
-	if (ha->usable)
-		restore_online_page_callback(hvb_online_page);
-	unregister_memory_notifier(&ha->memory_nb);
-	hvb_regions_free(&ha->regions);
+	hvb_online_exit(hvb);
+	hvb_groups_exit(&hvb->hot_add);
+	hvb_regions_free(&hvb->hot_add.regions);
 }

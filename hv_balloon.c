@@ -27,7 +27,7 @@
  *	negotiate.c	the arrows from OPENED to RUNNING
  *	proto.c		bytes to checked structures and back
  *	balloon.c	inflate and deflate; batch.c, floor.c: their arithmetic
- *	hot_add.c	hot-add; region.c: its books
+ *	hot_add.c	hot-add; online.c: its onlining; region.c: its books
  *	adopt.c		what an earlier load of the driver left
  *	pressure.c	the status report
  */

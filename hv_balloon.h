@@ -25,6 +25,9 @@ struct page;
 #define HVB_CAN_BALLOON	(PAGE_SIZE == HV_HYP_PAGE_SIZE)
 #define HVB_CAN_HOT_ADD	(HVB_CAN_BALLOON && !IS_ENABLED(CONFIG_ARM64))
 
+/* Page frames of the host have 40 bits; those of the guest must hold them. */
+static_assert(BITS_PER_LONG == 64);
+
 /* "Not before somebody asks for it", as the delay of a part of the pump. */
 #define HVB_NEVER	MAX_SCHEDULE_TIMEOUT
 
@@ -109,6 +112,7 @@ struct hvb_stats {
  * struct hvb_balloon - pages that the host has
  * @pages: all of them
  * @hidden: those among them that left the guest's total
+ * @adopted: pages that an earlier load of the driver had left
  * @active: an inflate operation runs
  * @wanted: pages that this operation still has to find
  * @highest_order: largest block worth trying for; falls when a try fails
@@ -121,6 +125,7 @@ struct hvb_stats {
 struct hvb_balloon {
 	u64 pages;
 	u64 hidden;
+	u64 adopted;
 	bool active;
 	u64 wanted;
 	unsigned int highest_order;
@@ -138,6 +143,7 @@ struct hvb_balloon {
  * @regions: which memory that is
  * @usable: the kernel lets us online memory in parts (the online-page callback
  *	is ours) and the guest can hot-add
+ * @groups: memory group of each node, negative if it has none yet
  * @active: an operation runs. From here on: pump only
  * @next: next page frame to add
  * @end: first page frame behind the request
@@ -159,6 +165,7 @@ struct hvb_hot_add {
 	spinlock_t lock; /* protects regions */
 	struct hvb_regions regions;
 	bool usable;
+	int *groups;
 	bool active;
 	u64 next;
 	u64 end;
@@ -250,6 +257,14 @@ static inline bool hvb_must_end(const struct hvb_dev *hvb)
 	       READ_ONCE(hvb->hdev->channel->rescind);
 }
 
+/* Jiffies from now to @when, 0 if that has passed. */
+static inline unsigned long hvb_jiffies_until(unsigned long when)
+{
+	const unsigned long now = jiffies;
+
+	return time_after(when, now) ? when - now : 0;
+}
+
 static inline u64 hvb_pages_to_mib(u64 pages)
 {
 	return pages / HVB_PAGES_PER_MIB;
@@ -269,6 +284,7 @@ int hvb_send(struct hvb_dev *hvb, const void *msg, u16 size);
 int hvb_send_now(struct hvb_dev *hvb, const void *msg, u16 size);
 
 /* negotiate.c */
+bool hvb_refuses_all(struct hvb_dev *hvb);
 unsigned long hvb_negotiate_run(struct hvb_dev *hvb);
 void hvb_negotiate_version(struct hvb_dev *hvb, const struct hvb_msg *msg);
 void hvb_negotiate_capabilities(struct hvb_dev *hvb, const struct hvb_msg *msg);
@@ -297,15 +313,34 @@ unsigned long hvb_hot_add_run(struct hvb_dev *hvb);
 void hvb_hot_add_end(struct hvb_dev *hvb);
 void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 result);
 void hvb_hot_add_retry(struct hvb_dev *hvb);
+
+/* online.c */
+int hvb_online_init(struct hvb_dev *hvb);
+void hvb_online_exit(struct hvb_dev *hvb);
+u32 hvb_online_fill(struct hvb_hot_add *ha, u64 start, u64 end);
+bool hvb_block_online(struct hvb_hot_add *ha, u64 block);
 void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online);
+void hvb_offline_watch(struct hvb_hot_add *ha);
+unsigned long hvb_offline_run(struct hvb_dev *hvb);
 
 /* pressure.c */
 u64 hvb_floor(const struct hvb_dev *hvb);
 void hvb_report_start(struct hvb_dev *hvb);
 void hvb_report_work(struct work_struct *work);
 
-/* debugfs.c, or nothing where the kernel has no debugfs */
+/* The first page frame of the memory block that @pfn is in. */
+static inline u64 hvb_block_of(const struct hvb_hot_add *ha, u64 pfn)
+{
+	return round_down(pfn, ha->regions.block_pages);
+}
+
+/* debugfs.c */
+#ifdef CONFIG_DEBUG_FS
 void hvb_debugfs_init(struct hvb_dev *hvb);
 void hvb_debugfs_exit(struct hvb_dev *hvb);
+#else
+static inline void hvb_debugfs_init(struct hvb_dev *hvb) { }
+static inline void hvb_debugfs_exit(struct hvb_dev *hvb) { }
+#endif
 
 #endif /* _HVB_HV_BALLOON_H */

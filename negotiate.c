@@ -168,10 +168,10 @@ void hvb_negotiate_capabilities(struct hvb_dev *hvb, const struct hvb_msg *msg)
 
 static unsigned long hvb_check_deadline(struct hvb_dev *hvb)
 {
-	const unsigned long now = jiffies;
+	const unsigned long left = hvb_jiffies_until(hvb->deadline);
 
-	if (time_before(now, hvb->deadline))
-		return hvb->deadline - now;
+	if (left)
+		return left;
 
 	dev_err(hvb_device(hvb),
 		"the host did not answer the %s within %d s; Dynamic Memory stays off\n",
@@ -201,6 +201,26 @@ unsigned long hvb_negotiate_run(struct hvb_dev *hvb)
 	default:
 		return HVB_NEVER;
 	}
+}
+
+/**
+ * hvb_refuses_all() - does this guest refuse whatever the host asks for
+ * @hvb: the device
+ *
+ * A guest that can hibernate does: when it comes back, the host gives it the
+ * memory that it was started with, neither less nor more. Says so once.
+ *
+ * Context: the pump.
+ * Return: whether it does.
+ */
+bool hvb_refuses_all(struct hvb_dev *hvb)
+{
+	if (hvb->hibernation && !hvb->hibernation_told) {
+		hvb->hibernation_told = true;
+		dev_info(hvb_device(hvb),
+			 "the host's requests are refused: this guest can hibernate (ACPI S4), which excludes Dynamic Memory\n");
+	}
+	return hvb->hibernation;
 }
 
 /**

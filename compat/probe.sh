@@ -14,6 +14,8 @@ has() {
 
 has linux/hyperv.h 'void \(\*remove\)\(struct hv_device' VOID_REMOVE
 has linux/mmzone.h '(^|[^_])NR_BALLOON_PAGES' NR_BALLOON_PAGES
+# Asking for the memory map on the memory itself is a wish, no condition.
+has linux/memory_hotplug.h 'mhp_supports_memmap_on_memory\(void\)' MEMMAP_WISH
 # Hot-added pages start PageOffline, and generic_online_page() clears it.
 has linux/page-flags.h 'PageOffline\(\). generic_online_page\(\) will' OFFLINE_HOTPLUG
 exit 0

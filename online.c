@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Onlining of hot-added memory: the kernel asks page by page, through the
+ * online-page callback, and tells block by block, through the memory notifier.
+ *
+ * Both run under the kernel's hotplug lock, in the pump, where add_memory()
+ * may online a block at once, or in the task that does so later.
+ */
+#include <linux/memory.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+
+#include "compat.h"
+#include "hv_balloon.h"
+#include "mark.h"
+
+/* Blocks that are offline for so long will stay so: tell the administrator. */
+#define HVB_OFFLINE_PATIENCE	(10 * HZ)
+
+/*
+ * The kernel has one online-page callback for all memory and gives it no
+ * context; set_online_page_callback() sees to it that there is one owner.
+ */
+static struct hvb_dev *hvb_online_owner;
+
+/* Give pages to the allocator in blocks as large as they lie. */
+static void hvb_online_run(u64 pfn, u64 end, unsigned int highest_order)
+{
+	while (pfn < end) {
+		const unsigned int order = min_t(unsigned int, highest_order,
+						 min(__ffs64(pfn | BIT_ULL(63)),
+						     (unsigned long)ilog2(end - pfn)));
+		struct page *page = pfn_to_page(pfn);
+		unsigned long i;
+
+		for (i = 0; i < 1UL << order; i++)
+			hvb_compat_before_online(page + i);
+		generic_online_page(page, order);
+		pfn += 1ULL << order;
+	}
+}
+
+static void hvb_mark_gap(u64 pfn, u64 end)
+{
+	const unsigned long mark = hvb_mark_value(HVB_MARK_GAP, false, 0);
+
+	for (; pfn < end; pfn++) {
+		struct page *page = pfn_to_page(pfn);
+
+		set_page_private(page, mark);
+		if (!PageOffline(page))
+			__SetPageOffline(page);
+	}
+}
+
+/*
+ * What to do with the pages from @pfn on. Gaps are marked before the lock is
+ * released: whoever fills a gap finds either no gap in the books yet, or marks
+ * in the pages.
+ */
+static enum hvb_backing hvb_claim_run(struct hvb_hot_add *ha, u64 pfn, u64 *end)
+{
+	enum hvb_backing backing;
+
+	spin_lock(&ha->lock);
+	backing = hvb_regions_run(&ha->regions, pfn, end);
+	if (backing == HVB_GAP)
+		hvb_mark_gap(pfn, *end);
+	spin_unlock(&ha->lock);
+	return backing;
+}
+
+/* Called by the kernel for each piece of a block that is being onlined. */
+static void hvb_online_page(struct page *page, unsigned int order)
+{
+	struct hvb_hot_add *ha = &hvb_online_owner->hot_add;
+	u64 pfn = page_to_pfn(page);
+	const u64 end = pfn + (1ULL << order);
+
+	while (pfn < end) {
+		u64 run_end = end;
+
+		/* Memory of other drivers is onlined as if we were not here. */
+		if (hvb_claim_run(ha, pfn, &run_end) != HVB_GAP)
+			hvb_online_run(pfn, run_end, order);
+		pfn = run_end;
+	}
+}
+
+/*
+ * Find the first run of pages from *@pfn on that were onlined as a gap, and
+ * take the marks off. Return: the end of the run, *@pfn its start.
+ */
+static u64 hvb_unmark_run(u64 *pfn, u64 end)
+{
+	u64 stop;
+
+	while (*pfn < end && !hvb_mark_is(pfn_to_page(*pfn), HVB_MARK_GAP))
+		++*pfn;
+	for (stop = *pfn; stop < end; stop++) {
+		struct page *page = pfn_to_page(stop);
+
+		if (!hvb_mark_is(page, HVB_MARK_GAP))
+			break;
+		set_page_private(page, 0);
+	}
+	return stop;
+}
+
+/* Online what the callback left marked; the books have it as backed already. */
+static void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end)
+{
+	while (pfn < end) {
+		u64 stop;
+
+		spin_lock(&ha->lock);
+		stop = hvb_unmark_run(&pfn, end);
+		spin_unlock(&ha->lock);
+		hvb_online_run(pfn, stop, pageblock_order);
+		pfn = stop;
+	}
+}
+
+/**
+ * hvb_online_fill() - the host gives pages of a block that was added before
+ * @ha: the hot-added memory; the books have room for one more gap
+ * @start: first page frame
+ * @end: first page frame behind it, so near that their marks can be read under
+ *	a lock
+ *
+ * If the block is not online, its pages are not initialised yet: they will come
+ * through the callback.
+ *
+ * Context: the pump; may sleep.
+ * Return: pages that were a gap.
+ */
+u32 hvb_online_fill(struct hvb_hot_add *ha, u64 start, u64 end)
+{
+	u64 run_end = end;
+	bool online;
+	u32 filled;
+
+	spin_lock(&ha->lock);
+	filled = hvb_extents_remove(&ha->regions.gaps, start, end);
+	online = hvb_extents_run(&ha->regions.online, start, &run_end);
+	spin_unlock(&ha->lock);
+
+	if (online)
+		hvb_online_filled(ha, start, end);
+	return filled;
+}
+
+/**
+ * hvb_block_online() - is a block online, or on its way there
+ * @ha: the hot-added memory
+ * @block: first page frame of the block
+ *
+ * Context: process.
+ * Return: whether it is.
+ */
+bool hvb_block_online(struct hvb_hot_add *ha, u64 block)
+{
+	u64 end = block + 1;
+	bool online;
+
+	spin_lock(&ha->lock);
+	online = hvb_extents_run(&ha->regions.online, block, &end);
+	spin_unlock(&ha->lock);
+	return online;
+}
+
+/**
+ * hvb_hot_add_totals() - how much was hot-added
+ * @hvb: the device
+ * @backed: set to the pages that the host gave
+ * @online: set to the pages among them that are online
+ *
+ * Context: process.
+ */
+void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+
+	spin_lock(&ha->lock);
+	*backed = hvb_regions_backed(&ha->regions);
+	*online = hvb_regions_backed_online(&ha->regions);
+	spin_unlock(&ha->lock);
+}
+
+/**
+ * hvb_offline_watch() - memory was added: see later whether it came online
+ * @ha: the hot-added memory
+ *
+ * Context: the pump.
+ */
+void hvb_offline_watch(struct hvb_hot_add *ha)
+{
+	ha->check_armed = true;
+	ha->check_offline = jiffies + HVB_OFFLINE_PATIENCE;
+}
+
+/**
+ * hvb_offline_run() - look for blocks that stayed offline, if it is time
+ * @hvb: the device
+ *
+ * Memory that nobody onlines is lost to the guest, and the host does not know.
+ *
+ * Context: the pump.
+ * Return: jiffies until it wants to run again.
+ */
+unsigned long hvb_offline_run(struct hvb_dev *hvb)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	u64 backed, online;
+
+	if (!ha->check_armed)
+		return HVB_NEVER;
+	if (time_before(jiffies, ha->check_offline))
+		return hvb_jiffies_until(ha->check_offline);
+
+	ha->check_armed = false;
+	hvb_hot_add_totals(hvb, &backed, &online);
+	if (backed == online) {
+		ha->offline_warned = false;
+	} else if (!ha->offline_warned) {
+		ha->offline_warned = true;
+		dev_warn(hvb_device(hvb),
+			 "%llu MiB of hot-added memory stay offline, so the guest cannot use them: install the udev rule of hv_balloon, or run: echo online > /sys/devices/system/memory/auto_online_blocks, then write online to the state file of each offline block in that directory\n",
+			 hvb_pages_to_mib(backed - online));
+	}
+	return HVB_NEVER;
+}
+
+/* Keeps track of which blocks are online. */
+static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void *arg)
+{
+	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, hot_add.memory_nb);
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	const struct memory_notify *memory = arg;
+	const u64 end = memory->start_pfn + memory->nr_pages;
+	/* A memory map that lies on the block itself is not in the range. */
+	const u64 start = hvb_block_of(ha, memory->start_pfn);
+
+	spin_lock(&ha->lock);
+	if (hvb_regions_has(&ha->regions, start)) {
+		if (event == MEM_GOING_ONLINE)
+			hvb_extents_add(&ha->regions.online, start, end);
+		else if (event == MEM_OFFLINE || event == MEM_CANCEL_ONLINE)
+			hvb_extents_remove(&ha->regions.online, start, end);
+	}
+	spin_unlock(&ha->lock);
+
+	if (event == MEM_ONLINE) {
+		WRITE_ONCE(ha->nobody_onlines, false);
+		hvb_kick(hvb, 0);
+	}
+	return NOTIFY_OK;
+}
+
+/**
+ * hvb_online_init() - take part in the onlining of memory
+ * @hvb: the device; its books of hot-added memory are ready
+ *
+ * Where the kernel has given the online-page callback to somebody else, the
+ * driver works without hot-add.
+ *
+ * Context: process, may sleep.
+ * Return: 0 or the error of the memory notifier.
+ */
+int hvb_online_init(struct hvb_dev *hvb)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	int ret;
+
+	ha->memory_nb.notifier_call = hvb_memory_event;
+	ret = register_memory_notifier(&ha->memory_nb);
+	if (ret || !HVB_CAN_HOT_ADD)
+		return ret;
+
+	hvb_online_owner = hvb;
+	ha->usable = !set_online_page_callback(hvb_online_page);
+	if (!ha->usable)
+		dev_warn(hvb_device(hvb),
+			 "no hot-add: another driver decides how memory is onlined\n");
+	return 0;
+}
+
+/**
+ * hvb_online_exit() - undo hvb_online_init()
+ * @hvb: the device
+ *
+ * Context: process, may sleep.
+ */
+void hvb_online_exit(struct hvb_dev *hvb)
+{
+	if (hvb->hot_add.usable)
+		restore_online_page_callback(hvb_online_page);
+	unregister_memory_notifier(&hvb->hot_add.memory_nb);
+}

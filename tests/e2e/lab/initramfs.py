@@ -12,6 +12,7 @@ from . import build, packages
 COMMON_FILES = {"lab/agent.sh": "agent.sh", "lab/init-common.sh": "init-common.sh"}
 UDEV_RULES = ("50-udev-default.rules", "80-drivers.rules")
 CARRIER_MODULES = ("kvm_amd", "9p", "9pnet_virtio", "virtio_pci")
+GUEST_PROGRAMS = ("memhog", "memlayout")
 GUEST_MODULES = ("virtio_pci", "virtio_console", "hv_vmbus", "hv_balloon")
 
 
@@ -34,7 +35,8 @@ def guest(image, kernel, modules, rule):
         staging.add_base("init-guest.sh")
         staging.add_modules(kernel, GUEST_MODULES)
         staging.add_udev(rule)
-        staging.add(build.program("memhog"), "usr/bin/memhog", 0o755)
+        for name in GUEST_PROGRAMS:
+            staging.add(build.program(name), f"usr/bin/{name}", 0o755)
         for name, path in modules.items():
             staging.add(path, f"lab/{name}/{path.name}")
 
@@ -112,12 +114,12 @@ class _Staging:
         """Copy a program and the libraries that its own loader finds for it."""
         program = self._debian / source
         self.add(program, target)
-        output = subprocess.run([loader(self._debian)[0], *loader(self._debian)[1:], "--list",
-                                 program], check=True, text=True, stdout=subprocess.PIPE).stdout
-        for library in re.findall(r"(/\S+) \(0x", output):
-            relative = Path(library).relative_to(self._debian)
-            self.add(Path(library), Path("usr/lib") / Path(*relative.parts).name)
-        self.add(Path(loader(self._debian)[0]), "usr/lib64/ld-linux-x86-64.so.2", 0o755)
+        start = loader(self._debian)
+        output = subprocess.run([*start, "--list", program], check=True, text=True,
+                                stdout=subprocess.PIPE).stdout
+        for library in map(Path, re.findall(r"(/\S+) \(0x", output)):
+            self.add(library, f"usr/lib/{library.name}")
+        self.add(Path(start[0]), "usr/lib64/ld-linux-x86-64.so.2", 0o755)
 
     def _pack(self):
         names = subprocess.run(["find", ".", "-mindepth", "1", "-print0"], cwd=self._root,

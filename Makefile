@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# For people: make help. The kernel's build reads Kbuild.
+# For people; "make help" lists the targets. The kernel's build reads Kbuild.
 
-KDIR ?= /lib/modules/$(shell uname -r)/build
+KERNEL_RELEASE ?= $(shell uname -r)
+KDIR ?= /lib/modules/$(KERNEL_RELEASE)/build
+UDEV_RULES ?= /usr/lib/udev/rules.d
+UDEV_RULE := 60-hv-balloon.rules
+
+export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: modules
 modules:
@@ -11,3 +16,53 @@ modules:
 .PHONY: clean
 clean:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	rm -rf build demo-out
+
+# Modules in updates/ win over those of the kernel, which stay where they are.
+.PHONY: install
+install:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=updates modules_install
+	install -D -m 644 packaging/udev/$(UDEV_RULE) $(DESTDIR)$(UDEV_RULES)/$(UDEV_RULE)
+	depmod $(if $(DESTDIR)$(INSTALL_MOD_PATH),-b $(or $(INSTALL_MOD_PATH),$(DESTDIR))) $(KERNEL_RELEASE)
+	@echo
+	@echo "Installed for kernel $(KERNEL_RELEASE). The kernel's own hv_balloon cannot be"
+	@echo "unloaded, so this one takes over at the next boot. See: modinfo -n hv_balloon"
+
+.PHONY: uninstall
+uninstall:
+	rm -f $(DESTDIR)$(INSTALL_MOD_PATH)/lib/modules/$(KERNEL_RELEASE)/updates/hv_balloon.ko*
+	rm -f $(DESTDIR)$(UDEV_RULES)/$(UDEV_RULE)
+	depmod $(if $(DESTDIR)$(INSTALL_MOD_PATH),-b $(or $(INSTALL_MOD_PATH),$(DESTDIR))) $(KERNEL_RELEASE)
+	@echo "Removed. The kernel's own hv_balloon is back at the next boot."
+
+# Options: T=NAME for one case, LAYER=NAME for one layer.
+.PHONY: check
+check:
+	tests/check $(if $(T),-T '$(T)') $(if $(LAYER),--layer $(LAYER))
+
+# Options: KERNEL=6.12, and sizes in MiB: STARTUP= MINIMUM= MAXIMUM=
+.PHONY: demo
+demo:
+	tests/e2e/install-deps.sh
+	/usr/bin/python3 tests/e2e/demo.py $(if $(KERNEL),--kernel '$(KERNEL)') \
+		$(if $(STARTUP),--startup '$(STARTUP)') \
+		$(if $(MINIMUM),--minimum '$(MINIMUM)') \
+		$(if $(MAXIMUM),--maximum '$(MAXIMUM)')
+
+.PHONY: help
+help:
+	@echo 'On a guest of Hyper-V:'
+	@echo '  make                build hv_balloon.ko for the running kernel'
+	@echo '  sudo make install   install it and the udev rule; active after a reboot'
+	@echo '  sudo make uninstall go back to the driver of the kernel'
+	@echo '      KDIR=FOLDER            headers of another kernel'
+	@echo '      KERNEL_RELEASE=NAME    that kernel, as uname -r prints it'
+	@echo
+	@echo 'On any Debian 12 machine:'
+	@echo '  make demo           see the driver at work on a real Dynamic Memory host'
+	@echo '      KERNEL=6.12            kernel of the guest (default 6.1)'
+	@echo '      STARTUP= MINIMUM= MAXIMUM=   sizes of the guest in MiB'
+	@echo '  make check          run the tests'
+	@echo '      T=NAME                 only the cases whose names match'
+	@echo '      LAYER=NAME             only one layer: static, unit, real-host-6.1 ...'
+	@echo '  make clean          remove what was built in this folder'

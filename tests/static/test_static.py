@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What can be said of the driver without running it: warnings, style, descriptions."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT / "tests/e2e"))
+
+from lab import kernels  # noqa: E402  pylint: disable=wrong-import-position
+
+SOURCES = sorted(PROJECT.glob("*.c"))
+HEADERS = sorted(PROJECT.glob("*.h"))
+PARAMETERS = {"hot_add", "pressure_report_delay", "floor_mib", "accounting", "reclaim"}
+
+
+def run(*command, **options):
+    """Run a command; return its status and all that it printed."""
+    return subprocess.run([str(word) for word in command], text=True, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+
+
+@pytest.fixture(scope="session", params=kernels.VERSIONS)
+def build(request, tmp_path_factory):
+    """A build of the driver from scratch, with all warnings on: its folder and its log."""
+    folder = tmp_path_factory.mktemp("build")
+    for path in [*SOURCES, *HEADERS, PROJECT / "Kbuild", PROJECT / "Makefile"]:
+        shutil.copy(path, folder)
+    shutil.copytree(PROJECT / "compat", folder / "compat")
+    headers = kernels.kernel(request.param).headers
+    return folder, run("make", "-C", folder, f"KDIR={headers}", "W=1", "C=2", "modules")
+
+
+def test_builds_without_a_warning(build):  # pylint: disable=redefined-outer-name
+    """W=1, gcc and modpost against the symbols of the stock kernel, and sparse."""
+    _, result = build
+    assert result.returncode == 0, result.stdout
+    # Type information needs the uncompressed kernel, which no package has.
+    complaints = [line for line in result.stdout.splitlines()
+                  if re.search(r"\b(warning|error)\b", line, re.IGNORECASE)]
+    assert not complaints, "\n".join(complaints)
+
+
+def test_sparse_read_every_file(build):  # pylint: disable=redefined-outer-name
+    """kbuild goes on without sparse if it does not like its version: count what it read."""
+    _, result = build
+    read = set(re.findall(r"CHECK\s+\S*/(\w+\.c)", result.stdout))
+    assert read == {path.name for path in SOURCES}
+
+
+def test_modinfo_describes_every_parameter(build):  # pylint: disable=redefined-outer-name
+    """An administrator finds each parameter, with its type, and who we are."""
+    folder, _ = build
+    text = run("/sbin/modinfo", folder / "hv_balloon.ko").stdout
+    assert set(re.findall(r"^parm:\s+(\w+):.*\(\w+\)$", text, re.MULTILINE)) == PARAMETERS
+    for field in ("version", "description", "license", "author", "alias"):
+        assert re.search(rf"^{field}:\s+\S", text, re.MULTILINE), field
+
+
+def test_checkpatch():
+    """The style of the kernel; what is left out is in .checkpatch.conf, with reasons."""
+    script = kernels.source("6.1") / "scripts/checkpatch.pl"
+    result = run(script, "--terse", "--no-summary", "-f", *SOURCES, *HEADERS, cwd=PROJECT)
+    assert result.stdout == "" and result.returncode == 0, result.stdout
+
+
+def test_kernel_doc():
+    """The comments of functions and structures name what is there."""
+    script = kernels.source("6.1") / "scripts/kernel-doc"
+    result = run(script, "-none", *SOURCES, *HEADERS)
+    assert result.stdout == "" and result.returncode == 0, result.stdout
+
+
+def _functions(path):
+    """Yield the name and the length of each function of a file."""
+    start, heading = 0, ""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line == "{":
+            start = number
+        elif line == "}" and start:
+            yield heading, number - start - 1
+            start = 0
+        elif line and line[0] not in " \t{}":
+            heading = line
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_shape(path):
+    """Short files and functions, no conditional compilation, nothing that stops the kernel."""
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 600
+    assert not re.search(r"^#\s*if", text, re.MULTILINE), "conditionals belong into compat.h"
+    assert not re.search(r"\bBUG(_ON)?\(", text)
+    assert not [(name, length) for name, length in _functions(path) if length > 60]

@@ -2,6 +2,7 @@
 """Fixtures of the scenarios: one host for all, a guest of its own for each."""
 
 import contextlib
+import shutil
 import sys
 from pathlib import Path
 
@@ -43,11 +44,17 @@ def host():
         yield opened
 
 
+@pytest.fixture(scope="session")
+def module(request, tmp_path_factory):
+    """The module under test, built once: later changes of the sources do not matter."""
+    built = build.module(request.config.getoption("--kernel"))
+    return Path(shutil.copy(built, tmp_path_factory.mktemp("module")))
+
+
 @pytest.fixture
-def boot(host, request):  # pylint: disable=redefined-outer-name
+def boot(module, host, request):  # pylint: disable=redefined-outer-name
     """A function that boots a guest; at its end the guest's log must have no warning."""
     kernel = request.config.getoption("--kernel")
-    module = build.module(kernel)
     folder = request.config.getoption("--logs")
 
     @contextlib.contextmanager

@@ -119,6 +119,11 @@ class Guest:
         with self._report_lock:
             return self._reports[-1] if self._reports else None
 
+    def report_count(self):
+        """Return how many reports the host has had from the guest."""
+        with self._report_lock:
+            return len(self._reports)
+
     def wait_actual(self, mib, limit):
         """Wait until the host counts that size; return the seconds it took."""
         return self.wait(lambda: self.actual() == mib, limit,
@@ -151,6 +156,7 @@ class Guest:
 
     def _boot(self):
         kernel = kernels.kernel(self._config.kernel)
+        self.release = kernel.release
         image = self._host.folder / "guest.cpio"
         modules = {"intree": build.intree_module(self._config.kernel)}
         if self._config.module != modules["intree"]:

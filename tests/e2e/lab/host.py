@@ -23,7 +23,7 @@ from .shell import MachineSilent, Shell, connect
 
 CARRIER_KERNEL = "6.12"
 CARRIER_OVERHEAD_MIB = 1024  # what the carrier needs beside its guest
-CARRIER_LIMIT = 90  # seconds for the carrier to boot
+CARRIER_LIMIT = 180  # seconds for the carrier to boot, some 15 where nothing else runs
 CHANNELS = ("shell", "monitor")
 
 
@@ -110,7 +110,7 @@ class NestedHost(Host):
     """An emulated machine with SVM, whose kernel offers KVM with Hyper-V emulation."""
 
     description = "nested emulation (KVM inside an emulated AMD machine)"
-    boot_limit = 120
+    boot_limit = 240  # some 40 s where nothing else runs
 
     def __init__(self, guest_mib):
         super().__init__()

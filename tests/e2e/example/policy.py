@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A small host-side policy: how large the guest should be, from what it reports.
+
+The guest reports the memory available to it each second; what it does not have available is its
+demand. The policy keeps a buffer above the demand, gives ballooned memory back before it adds
+more, adds whole memory blocks only, and stays between minimum and maximum.
+"""
+
+from dataclasses import dataclass
+
+BUFFER, BUFFER_MIB = 0.25, 192  # share of the demand to keep free above it, and at least that
+LOW, LOW_MIB = 0.15, 128  # a buffer smaller than both is filled up
+SLACK_MIB = 64  # less than this is not worth ballooning
+BLOCK_MIB = 128  # what the guest can add at once
+FRESH_REPORTS = 2  # to see after a change, before the next one
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The three settings of the virtual machine, in MiB."""
+
+    startup: int
+    minimum: int
+    maximum: int
+
+    @property
+    def reachable(self):
+        """Return the largest size that whole blocks make possible."""
+        return self.startup + (self.maximum - self.startup) // BLOCK_MIB * BLOCK_MIB
+
+
+class Policy:
+    """Decides for one guest; `given` is the most it ever had."""
+
+    def __init__(self, limits):
+        self._limits = limits
+        self.given = limits.startup
+        self._target = limits.startup
+        self._fresh_from = FRESH_REPORTS
+
+    def settled(self, assigned, reports):
+        """Tell whether the last decision is carried out and its effect reported."""
+        if assigned != self._target:
+            self._fresh_from = reports + FRESH_REPORTS
+        return assigned == self._target and reports >= self._fresh_from
+
+    def decide(self, assigned, demand):
+        """Return (target, what is done), or None if the size is right."""
+        wanted = max(self._limits.minimum, min(_with_buffer(demand), self._limits.reachable))
+        if assigned < min(_still_enough(demand), self._limits.reachable):
+            return self._more(assigned, wanted)
+        if assigned - wanted > SLACK_MIB:
+            return self._set(wanted, f"balloons {assigned - wanted} MiB out")
+        return None
+
+    def _more(self, assigned, wanted):
+        if assigned < self.given:
+            target = wanted if wanted + BLOCK_MIB < self.given else self.given
+            return self._set(target, f"gives {target - assigned} MiB back")
+        blocks = -(-(wanted - self.given) // BLOCK_MIB)
+        target = min(self.given + blocks * BLOCK_MIB, self._limits.reachable)
+        self.given = target
+        return self._set(target, f"hot-adds {target - assigned} MiB")
+
+    def _set(self, target, text):
+        self._target = target
+        return target, text
+
+
+def memory_status(assigned, demand):
+    """Return the host's one-word view of the guest, as a host manager shows it."""
+    if assigned < demand * 1.02:
+        return "Warning"
+    return "Low" if assigned < _still_enough(demand) else "OK"
+
+
+def _with_buffer(demand):
+    return (demand + max(int(demand * BUFFER), BUFFER_MIB) + 15) // 16 * 16
+
+
+def _still_enough(demand):
+    return demand + max(int(demand * LOW), LOW_MIB)

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The merging of blocks: what goes in comes out, in as few ranges as can be.
+ */
+#include <kunit/test.h>
+#include <linux/kernel.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+
+#include "../../batch.h"
+#include "prng.h"
+
+#define COUNT_MAX	0xffffffU	/* pages of a range, 24 bits */
+#define LAST_FRAME	((1ULL << 40) - 1)
+
+static struct hvb_batch *batch_new(struct kunit *test)
+{
+	struct hvb_batch *batch = kunit_kmalloc(test, sizeof(*batch), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, batch);
+	memset(batch, 0xaa, sizeof(*batch));
+	hvb_batch_clear(batch);
+	return batch;
+}
+
+/* Ascending, disjoint, joined wherever a range may be so long; and the sum. */
+static void batch_check_merged(struct kunit *test, const struct hvb_batch *batch)
+{
+	u64 pages = 0;
+	u32 i;
+
+	for (i = 0; i < batch->nr; i++) {
+		const struct hvb_range *range = &batch->ranges[i];
+		const struct hvb_range *next = range + 1;
+
+		KUNIT_ASSERT_GT(test, range->count, 0);
+		KUNIT_ASSERT_LE(test, range->count, COUNT_MAX);
+		pages += range->count;
+		if (i + 1 == batch->nr)
+			break;
+		KUNIT_ASSERT_LE(test, range->start + range->count, next->start);
+		if (range->start + range->count == next->start)
+			KUNIT_ASSERT_GT(test, range->count + next->count, COUNT_MAX);
+	}
+	KUNIT_ASSERT_EQ(test, (u64)batch->pages, pages);
+}
+
+/* Merge it, and once more: there must be nothing left to do. */
+static void batch_merge(struct kunit *test, struct hvb_batch *batch)
+{
+	const u32 pages = batch->pages;
+	u32 nr;
+
+	hvb_batch_merge(batch);
+	KUNIT_ASSERT_EQ(test, batch->pages, pages);
+	batch_check_merged(test, batch);
+
+	nr = batch->nr;
+	hvb_batch_merge(batch);
+	KUNIT_ASSERT_EQ(test, batch->pages, pages);
+	KUNIT_ASSERT_EQ(test, batch->nr, nr);
+	batch_check_merged(test, batch);
+}
+
+/* Tables ----------------------------------------------------------------- */
+
+#define BLOCKS	6
+
+/* Blocks in the order of allocation; a count of 0 ends a list. */
+static const struct merge_case {
+	const char *name;
+	struct hvb_range blocks[BLOCKS];
+	struct hvb_range merged[BLOCKS];
+} merge_cases[] = {
+	{ "nothing", {}, {} },
+	{ "one page", { { 5, 1 } }, { { 5, 1 } } },
+	{ "page frame 0", { { 0, 1 } }, { { 0, 1 } } },
+	{ "two that touch, ascending",
+	  { { 512, 512 }, { 1024, 512 } }, { { 512, 1024 } } },
+	{ "two that touch, descending",
+	  { { 1024, 512 }, { 512, 512 } }, { { 512, 1024 } } },
+	{ "two with a page between",
+	  { { 512, 512 }, { 1025, 512 } }, { { 512, 512 }, { 1025, 512 } } },
+	{ "two apart, descending",
+	  { { 4096, 512 }, { 512, 512 } }, { { 512, 512 }, { 4096, 512 } } },
+	{ "the middle one last",
+	  { { 0, 8 }, { 16, 8 }, { 8, 8 } }, { { 0, 24 } } },
+	{ "the middle one first",
+	  { { 8, 8 }, { 0, 8 }, { 16, 8 } }, { { 0, 24 } } },
+	{ "descending, different sizes",
+	  { { 14, 1 }, { 12, 2 }, { 8, 4 }, { 0, 8 } }, { { 0, 15 } } },
+	{ "two runs, interleaved",
+	  { { 0, 4 }, { 100, 4 }, { 4, 4 }, { 104, 4 }, { 8, 4 }, { 108, 4 } },
+	  { { 0, 12 }, { 100, 12 } } },
+	{ "a range between two others that do not touch",
+	  { { 20, 2 }, { 0, 2 }, { 10, 2 } }, { { 0, 2 }, { 10, 2 }, { 20, 2 } } },
+	{ "over page frame 2^32",
+	  { { 0x100000000, 512 }, { 0xfffffe00, 512 } }, { { 0xfffffe00, 1024 } } },
+	{ "the same low 32 bits",
+	  { { 0x200000000, 1 }, { 0x100000000, 1 }, { 0, 1 } },
+	  { { 0, 1 }, { 0x100000000, 1 }, { 0x200000000, 1 } } },
+	{ "differing only above 31 bits",
+	  { { 0x80000000, 1 }, { 0, 1 } }, { { 0, 1 }, { 0x80000000, 1 } } },
+	{ "up to the last page frame",
+	  { { LAST_FRAME, 1 }, { LAST_FRAME - 1, 1 }, { 0, 1 } },
+	  { { 0, 1 }, { LAST_FRAME - 1, 2 } } },
+
+	{ "just the most pages of a range",
+	  { { 0, COUNT_MAX - 1 }, { COUNT_MAX - 1, 1 } }, { { 0, COUNT_MAX } } },
+	{ "just the most pages of a range, descending",
+	  { { 1, COUNT_MAX - 1 }, { 0, 1 } }, { { 0, COUNT_MAX } } },
+	{ "a page too many",
+	  { { 0, COUNT_MAX }, { COUNT_MAX, 1 } }, { { 0, COUNT_MAX }, { COUNT_MAX, 1 } } },
+	{ "a page too many, descending",
+	  { { COUNT_MAX, 1 }, { 0, COUNT_MAX } }, { { 0, COUNT_MAX }, { COUNT_MAX, 1 } } },
+	{ "2^24 pages in two halves",
+	  { { 0, 0x800000 }, { 0x800000, 0x800000 } },
+	  { { 0, 0x800000 }, { 0x800000, 0x800000 } } },
+	{ "two of the most pages",
+	  { { COUNT_MAX, COUNT_MAX }, { 0, COUNT_MAX } },
+	  { { 0, COUNT_MAX }, { COUNT_MAX, COUNT_MAX } } },
+	{ "going on behind the limit",
+	  { { COUNT_MAX + 512, 512 }, { COUNT_MAX, 512 }, { 0, COUNT_MAX } },
+	  { { 0, COUNT_MAX }, { COUNT_MAX, 1024 } } },
+};
+
+static void merge_describe(const struct merge_case *row, char *desc)
+{
+	strscpy(desc, row->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(merge, merge_cases, merge_describe);
+
+static void merge_table(struct kunit *test)
+{
+	const struct merge_case *row = test->param_value;
+	struct hvb_batch *batch = batch_new(test);
+	u32 pages = 0, i;
+
+	for (i = 0; i < BLOCKS && row->blocks[i].count; i++) {
+		hvb_batch_add(batch, row->blocks[i].start, row->blocks[i].count);
+		pages += row->blocks[i].count;
+		KUNIT_EXPECT_EQ(test, batch->pages, pages);
+	}
+	batch_merge(test, batch);
+	KUNIT_EXPECT_EQ(test, batch->pages, pages);
+
+	for (i = 0; i < BLOCKS && row->merged[i].count; i++) {
+		KUNIT_EXPECT_EQ(test, batch->ranges[i].start, row->merged[i].start);
+		KUNIT_EXPECT_EQ(test, batch->ranges[i].count, row->merged[i].count);
+	}
+	KUNIT_EXPECT_EQ(test, batch->nr, i);
+}
+
+/* What touches the last range goes into it at once; nothing else does. */
+static void add_joins_the_last(struct kunit *test)
+{
+	struct hvb_batch *batch = batch_new(test);
+
+	hvb_batch_add(batch, 100, 10);
+	hvb_batch_add(batch, 110, 10);
+	KUNIT_EXPECT_EQ(test, batch->nr, 1);
+	KUNIT_EXPECT_EQ(test, batch->ranges[0].count, 20);
+
+	hvb_batch_add(batch, 90, 10);
+	KUNIT_EXPECT_EQ(test, batch->nr, 2);
+	hvb_batch_add(batch, 120, 10);
+	KUNIT_EXPECT_EQ(test, batch->nr, 3);
+	KUNIT_EXPECT_EQ(test, batch->pages, 40);
+
+	batch_merge(test, batch);
+	KUNIT_EXPECT_EQ(test, batch->nr, 1);
+	KUNIT_EXPECT_EQ(test, batch->ranges[0].start, 90);
+	KUNIT_EXPECT_EQ(test, batch->ranges[0].count, 40);
+}
+
+static void clear(struct kunit *test)
+{
+	struct hvb_batch *batch = batch_new(test);
+
+	hvb_batch_add(batch, 100, 10);
+	hvb_batch_clear(batch);
+	KUNIT_EXPECT_EQ(test, batch->nr, 0);
+	KUNIT_EXPECT_EQ(test, batch->pages, 0);
+	KUNIT_EXPECT_FALSE(test, hvb_batch_full(batch));
+
+	/* What was there before is forgotten, though this would touch it. */
+	hvb_batch_add(batch, 110, 10);
+	KUNIT_EXPECT_EQ(test, batch->nr, 1);
+	KUNIT_EXPECT_EQ(test, batch->ranges[0].start, 110);
+	KUNIT_EXPECT_EQ(test, batch->pages, 10);
+}
+
+/* A full batch ----------------------------------------------------------- */
+
+/*
+ * HVB_BATCH_MAX blocks of @count pages, the highest first, each @distance from
+ * the next; they become @merged ranges, of which the first has @first pages.
+ */
+static const struct full_case {
+	const char *name;
+	u32 count;
+	u32 distance;
+	u32 merged;
+	u32 first;
+} full_cases[] = {
+	{ "single pages that touch", 1, 1, 1, 4096 },
+	{ "single pages apart", 1, 2, 4096, 1 },
+	{ "2 MiB that touch", 512, 512, 1, 4096 * 512 },
+	{ "2 MiB apart", 512, 513, 4096, 512 },
+	{ "as many pages as a range has, less one block", 4095, 4095, 1, 4095 * 4096 },
+	{ "as many pages as a range has, and one", 4096, 4096, 2, 4095 * 4096 },
+	{ "three ranges", 8192, 8192, 3, 2047 * 8192 },
+	{ "as many pages as can be counted", 0xfffff, 0xfffff, 256, 16 * 0xfffff },
+	{ "as many pages as can be counted, apart", 0xfffff, 0x100000, 4096, 0xfffff },
+};
+
+static void full_describe(const struct full_case *row, char *desc)
+{
+	strscpy(desc, row->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(full, full_cases, full_describe);
+
+static void full_fill(struct kunit *test, struct hvb_batch *batch)
+{
+	const struct full_case *row = test->param_value;
+	u32 i;
+
+	for (i = HVB_BATCH_MAX; i--; ) {
+		KUNIT_ASSERT_FALSE(test, hvb_batch_full(batch));
+		hvb_batch_add(batch, (u64)i * row->distance, row->count);
+	}
+}
+
+static void full_table(struct kunit *test)
+{
+	const struct full_case *row = test->param_value;
+	struct hvb_batch *batch = batch_new(test);
+
+	full_fill(test, batch);
+	KUNIT_EXPECT_TRUE(test, hvb_batch_full(batch));
+	KUNIT_EXPECT_EQ(test, batch->nr, HVB_BATCH_MAX);
+
+	batch_merge(test, batch);
+	KUNIT_EXPECT_EQ(test, batch->nr, row->merged);
+	KUNIT_EXPECT_EQ(test, batch->ranges[0].start, 0);
+	KUNIT_EXPECT_EQ(test, batch->ranges[0].count, row->first);
+	KUNIT_EXPECT_EQ(test, hvb_batch_full(batch), row->merged == HVB_BATCH_MAX);
+}
+
+/* Ascending they need one entry, however many there are. */
+static void never_full_if_they_touch(struct kunit *test)
+{
+	struct hvb_batch *batch = batch_new(test);
+	u32 i;
+
+	for (i = 0; i < 2 * HVB_BATCH_MAX; i++)
+		hvb_batch_add(batch, 512ULL * i, 512);
+	KUNIT_EXPECT_EQ(test, batch->nr, 1);
+	KUNIT_EXPECT_EQ(test, batch->ranges[0].count, 2 * HVB_BATCH_MAX * 512);
+	KUNIT_EXPECT_EQ(test, batch->pages, 2 * HVB_BATCH_MAX * 512);
+	batch_merge(test, batch);
+	KUNIT_EXPECT_EQ(test, batch->nr, 1);
+}
+
+/* Random blocks ---------------------------------------------------------- */
+
+#define FRAMES		0x20000U
+#define ROUNDS		20
+
+/**
+ * struct shuffle - blocks as an allocator hands them out
+ * @prng: where the numbers come from
+ * @frames: for each page frame, whether it is in one of the blocks
+ * @blocks: the blocks
+ * @nr: number of them
+ * @base: page frame of the first of @frames
+ */
+struct shuffle {
+	struct hvb_prng prng;
+	bool *frames;
+	struct hvb_range *blocks;
+	u32 nr;
+	u64 base;
+};
+
+static void shuffle_init(struct kunit *test, struct shuffle *shuffle, u64 base)
+{
+	*shuffle = (struct shuffle) {
+		.prng = { HVB_PRNG_SEED },
+		.frames = kunit_kzalloc(test, FRAMES, GFP_KERNEL),
+		.blocks = kunit_kzalloc(test, HVB_BATCH_MAX * sizeof(*shuffle->blocks),
+					GFP_KERNEL),
+		.base = base,
+	};
+	KUNIT_ASSERT_NOT_NULL(test, shuffle->frames);
+	KUNIT_ASSERT_NOT_NULL(test, shuffle->blocks);
+	kunit_info(test, "seed %#llx\n", HVB_PRNG_SEED);
+}
+
+/* Powers of two, of which a part of @share in 8 is taken, in any order. */
+static void shuffle_blocks(struct shuffle *shuffle, u32 share)
+{
+	u32 at, count, i, other;
+
+	memset(shuffle->frames, 0, FRAMES);
+	shuffle->nr = 0;
+	for (at = 0; at < FRAMES && shuffle->nr < HVB_BATCH_MAX; at += count) {
+		count = min(1U << hvb_prng_below(&shuffle->prng, 10), FRAMES - at);
+		if (hvb_prng_below(&shuffle->prng, 8) >= share)
+			continue;
+		shuffle->blocks[shuffle->nr++] = (struct hvb_range) {
+			shuffle->base + at, count,
+		};
+		memset(shuffle->frames + at, true, count);
+	}
+
+	for (i = shuffle->nr; i > 1; i--) {
+		other = hvb_prng_below(&shuffle->prng, i);
+		swap(shuffle->blocks[i - 1], shuffle->blocks[other]);
+	}
+}
+
+/* The runs of the bitmap must be the ranges, one by one. */
+static void shuffle_compare(struct kunit *test, const struct shuffle *shuffle,
+			    const struct hvb_batch *batch)
+{
+	u32 at, end, i = 0;
+
+	for (at = 0; at < FRAMES; at = end) {
+		end = at + 1;
+		while (end < FRAMES && shuffle->frames[end] == shuffle->frames[at])
+			end++;
+		if (!shuffle->frames[at])
+			continue;
+		KUNIT_ASSERT_LT(test, i, batch->nr);
+		KUNIT_ASSERT_EQ(test, batch->ranges[i].start, shuffle->base + at);
+		KUNIT_ASSERT_EQ(test, batch->ranges[i].count, end - at);
+		i++;
+	}
+	KUNIT_ASSERT_EQ(test, batch->nr, i);
+}
+
+static const struct shuffle_case {
+	const char *name;
+	u64 base;
+	u32 share;
+} shuffle_cases[] = {
+	{ "from page frame 0, one in 8", 0, 1 },
+	{ "from page frame 0, half of them", 0, 4 },
+	{ "from page frame 0, 7 in 8", 0, 7 },
+	{ "from page frame 0, all", 0, 8 },
+	{ "over page frame 2^32, half of them", (1ULL << 32) - FRAMES / 2, 4 },
+	{ "up to page frame 2^40, half of them", LAST_FRAME + 1 - FRAMES, 4 },
+	{ "up to page frame 2^40, all", LAST_FRAME + 1 - FRAMES, 8 },
+};
+
+static void shuffle_describe(const struct shuffle_case *row, char *desc)
+{
+	strscpy(desc, row->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(shuffle, shuffle_cases, shuffle_describe);
+
+static void shuffled(struct kunit *test)
+{
+	const struct shuffle_case *row = test->param_value;
+	struct hvb_batch *batch = batch_new(test);
+	struct shuffle shuffle;
+	u32 round, i, pages;
+
+	shuffle_init(test, &shuffle, row->base);
+	for (round = 0; round < ROUNDS; round++) {
+		shuffle_blocks(&shuffle, row->share);
+		hvb_batch_clear(batch);
+		for (i = 0, pages = 0; i < shuffle.nr; i++) {
+			hvb_batch_add(batch, shuffle.blocks[i].start,
+				      shuffle.blocks[i].count);
+			pages += shuffle.blocks[i].count;
+			KUNIT_ASSERT_EQ(test, batch->pages, pages);
+		}
+		batch_merge(test, batch);
+		shuffle_compare(test, &shuffle, batch);
+	}
+}
+
+static struct kunit_case batch_cases[] = {
+	KUNIT_CASE_PARAM(merge_table, merge_gen_params),
+	KUNIT_CASE(add_joins_the_last),
+	KUNIT_CASE(clear),
+	KUNIT_CASE_PARAM(full_table, full_gen_params),
+	KUNIT_CASE(never_full_if_they_touch),
+	KUNIT_CASE_PARAM(shuffled, shuffle_gen_params),
+	{}
+};
+
+static struct kunit_suite batch_suite = {
+	.name = "hv_balloon_batch",
+	.test_cases = batch_cases,
+};
+
+kunit_test_suite(batch_suite);

@@ -1,0 +1,853 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The bookkeeping of hot-added memory against a bitmap, which does the same in
+ * the simplest way. Lists have exactly the room that was promised to them.
+ */
+#include <kunit/test.h>
+#include <linux/kernel.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+
+#include "../../region.h"
+#include "bitmap.h"
+#include "prng.h"
+
+#define LAST_FRAME	((1ULL << 40) - 1)
+
+/* Sets of page frames ---------------------------------------------------- */
+
+/**
+ * struct model - what a set should be
+ * @base: page frame of the first bit
+ * @unit: page frames for which a bit stands
+ * @bits: what is in the set
+ */
+struct model {
+	u64 base;
+	u64 unit;
+	u64 bits;
+};
+
+static u64 model_frame(const struct model *model, unsigned int bit)
+{
+	return model->base + model->unit * bit;
+}
+
+static void set_free(struct kunit *test, struct hvb_extents *set)
+{
+	if (set->list)
+		kunit_kfree(test, set->list);
+	*set = (struct hvb_extents) {};
+}
+
+/* A new list with room for @more extents and not one besides. */
+static void set_reserve(struct kunit *test, struct hvb_extents *set, unsigned int more)
+{
+	const unsigned int cap = set->nr + more;
+	struct hvb_extent *list = kunit_kzalloc(test, cap * sizeof(*list), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, list);
+	if (set->list) {
+		memcpy(list, set->list, set->nr * sizeof(*list));
+		kunit_kfree(test, set->list);
+	}
+	set->list = list;
+	set->cap = cap;
+}
+
+/* Builds @set from @model, without the functions under test. */
+static void set_build(struct kunit *test, struct hvb_extents *set,
+		      const struct model *model)
+{
+	unsigned int i, end;
+
+	set_free(test, set);
+	set_reserve(test, set, HVB_BITMAP_BITS / 2);
+	for (i = 0; i < HVB_BITMAP_BITS; i = end) {
+		end = hvb_bitmap_run(model->bits, i, HVB_BITMAP_BITS);
+		if (hvb_bitmap_has(model->bits, i))
+			set->list[set->nr++] = (struct hvb_extent) {
+				model_frame(model, i), model_frame(model, end),
+			};
+	}
+}
+
+/* Ascending, disjoint, with holes in between, in its room, and as the model. */
+static void set_check(struct kunit *test, const struct hvb_extents *set,
+		      const struct model *model)
+{
+	u64 bits = 0;
+	unsigned int i;
+
+	KUNIT_ASSERT_LE(test, set->nr, set->cap);
+	for (i = 0; i < set->nr; i++) {
+		const struct hvb_extent *extent = &set->list[i];
+
+		KUNIT_ASSERT_LT(test, extent->start, extent->end);
+		KUNIT_ASSERT_GE(test, extent->start, model->base);
+		KUNIT_ASSERT_LE(test, extent->end, model_frame(model, HVB_BITMAP_BITS));
+		if (i)
+			KUNIT_ASSERT_GT(test, extent->start, set->list[i - 1].end);
+		bits |= hvb_bitmap_span((u32)(extent->start - model->base) / (u32)model->unit,
+					(u32)(extent->end - model->base) / (u32)model->unit);
+	}
+	KUNIT_ASSERT_EQ(test, bits, model->bits);
+	KUNIT_ASSERT_EQ(test, hvb_extents_pages(set),
+			hvb_bitmap_weight(bits) * model->unit);
+}
+
+/* One change of both, with room for one more extent, as promised. */
+static void set_change(struct kunit *test, struct hvb_extents *set, struct model *model,
+		       bool add, unsigned int first, unsigned int end)
+{
+	const u64 from = model_frame(model, first), to = model_frame(model, end);
+	const u64 span = hvb_bitmap_span(first, end);
+	const unsigned int nr = set->nr;
+	u64 pages, changed;
+
+	set_reserve(test, set, 1);
+	KUNIT_ASSERT_TRUE(test, hvb_extents_has_room(set));
+
+	changed = span & (add ? ~model->bits : model->bits);
+	model->bits = add ? model->bits | span : model->bits & ~span;
+	pages = add ? hvb_extents_add(set, from, to) : hvb_extents_remove(set, from, to);
+
+	KUNIT_ASSERT_EQ_MSG(test, pages, hvb_bitmap_weight(changed) * model->unit,
+			    "%s %u to %u", add ? "add" : "remove", first, end);
+	KUNIT_ASSERT_LE_MSG(test, set->nr, nr + 1, "room for %u extents", nr + 1);
+	set_check(test, set, model);
+}
+
+/* The same for every place that a set may be at. */
+static const struct place_case {
+	const char *name;
+	u64 base;
+} place_cases[] = {
+	{ "from page frame 0", 0 },
+	{ "from page frame 1", 1 },
+	{ "over page frame 2^32", (1ULL << 32) - 4 },
+	{ "up to page frame 2^40", LAST_FRAME + 1 - HVB_BITMAP_BITS },
+};
+
+static void place_describe(const struct place_case *row, char *desc)
+{
+	strscpy(desc, row->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(place, place_cases, place_describe);
+
+static void place_model(struct kunit *test, struct model *model)
+{
+	const struct place_case *row = test->param_value;
+
+	*model = (struct model) { .base = row->base, .unit = 1 };
+}
+
+static void empty_set(struct kunit *test)
+{
+	struct hvb_extents set = {};
+	u64 end = 1000;
+
+	KUNIT_EXPECT_FALSE(test, hvb_extents_has_room(&set));
+	KUNIT_EXPECT_EQ(test, hvb_extents_pages(&set), 0);
+	KUNIT_EXPECT_EQ(test, hvb_extents_pages_in(&set, 0, LAST_FRAME + 1), 0);
+	KUNIT_EXPECT_FALSE(test, hvb_extents_run(&set, 0, &end));
+	KUNIT_EXPECT_EQ(test, end, 1000);
+
+	set_reserve(test, &set, 1);
+	KUNIT_EXPECT_TRUE(test, hvb_extents_has_room(&set));
+	KUNIT_EXPECT_EQ(test, hvb_extents_remove(&set, 0, LAST_FRAME + 1), 0);
+	KUNIT_EXPECT_EQ(test, set.nr, 0);
+	KUNIT_EXPECT_EQ(test, hvb_extents_add(&set, 0, LAST_FRAME + 1), LAST_FRAME + 1);
+	KUNIT_EXPECT_EQ(test, set.nr, 1);
+	KUNIT_EXPECT_FALSE(test, hvb_extents_has_room(&set));
+}
+
+static const struct change_case {
+	const char *name;
+	bool add;
+	const char *before;
+	const char *range;
+	const char *after;
+	unsigned int nr;
+} change_cases[] = {
+	{ "add to nothing", true,
+	  "........", "..##....", "..##....", 1 },
+	{ "add at the start", true,
+	  "........", "#.......", "#.......", 1 },
+	{ "add before, with a hole", true,
+	  "....##..", "..#.....", "..#.##..", 2 },
+	{ "add before, touching", true,
+	  "....##..", "..##....", "..####..", 1 },
+	{ "add before, overlapping", true,
+	  "....##..", "..###...", "..####..", 1 },
+	{ "add over the same start", true,
+	  "....##..", "....###.", "....###.", 1 },
+	{ "add the same", true,
+	  "....##..", "....##..", "....##..", 1 },
+	{ "add inside", true,
+	  "..####..", "...##...", "..####..", 1 },
+	{ "add around", true,
+	  "...##...", "..####..", "..####..", 1 },
+	{ "add behind, overlapping", true,
+	  "..##....", "...##...", "..###...", 1 },
+	{ "add behind, touching", true,
+	  "..##....", "....##..", "..####..", 1 },
+	{ "add behind, with a hole", true,
+	  "..##....", ".....##.", "..##.##.", 2 },
+	{ "add into a hole", true,
+	  "##....##", "...##...", "##.##.##", 3 },
+	{ "add into a hole, touching below", true,
+	  "##....##", "..##....", "####..##", 2 },
+	{ "add into a hole, touching above", true,
+	  "##....##", "....##..", "##..####", 2 },
+	{ "fill a hole", true,
+	  "##....##", "..####..", "########", 1 },
+	{ "fill a hole and more", true,
+	  "##....##", ".######.", "########", 1 },
+	{ "add over several", true,
+	  "#.#.#.#.", "..#####.", "#.#####.", 2 },
+	{ "add over all", true,
+	  "#.#.#.#.", "########", "########", 1 },
+	{ "remove from nothing", false,
+	  "........", "..##....", "........", 0 },
+	{ "remove the only one", false,
+	  "..##....", "..##....", "........", 0 },
+	{ "remove around", false,
+	  "...##...", "..####..", "........", 0 },
+	{ "remove before, touching", false,
+	  "....##..", "..##....", "....##..", 1 },
+	{ "remove before, overlapping", false,
+	  "....##..", "..###...", ".....#..", 1 },
+	{ "remove the start", false,
+	  "..####..", "..#.....", "...###..", 1 },
+	{ "remove the middle", false,
+	  "..####..", "...##...", "..#..#..", 2 },
+	{ "remove the end", false,
+	  "..####..", ".....#..", "..###...", 1 },
+	{ "remove behind, overlapping", false,
+	  "..##....", "...##...", "..#.....", 1 },
+	{ "remove behind, touching", false,
+	  "..##....", "....##..", "..##....", 1 },
+	{ "remove a hole", false,
+	  "##....##", "..####..", "##....##", 2 },
+	{ "remove over a hole", false,
+	  "##....##", ".######.", "#......#", 2 },
+	{ "remove several", false,
+	  "#.#.#.#.", "..#####.", "#.......", 1 },
+	{ "remove from one to the next but one", false,
+	  "###.#.##", ".######.", "#......#", 2 },
+	{ "remove all", false,
+	  "#.#.#.#.", "########", "........", 0 },
+};
+
+static void change_describe(const struct change_case *row, char *desc)
+{
+	strscpy(desc, row->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(change, change_cases, change_describe);
+
+static void change_at(struct kunit *test, u64 base)
+{
+	const struct change_case *row = test->param_value;
+	struct model model = { base, 1, hvb_bitmap_draw(row->before) };
+	struct hvb_extents set = {};
+	unsigned int first, end;
+
+	set_build(test, &set, &model);
+	hvb_bitmap_ends(hvb_bitmap_draw(row->range), &first, &end);
+	set_change(test, &set, &model, row->add, first, end);
+	KUNIT_EXPECT_EQ(test, model.bits, hvb_bitmap_draw(row->after));
+	KUNIT_EXPECT_EQ(test, set.nr, row->nr);
+	set_free(test, &set);
+}
+
+static void change_table(struct kunit *test)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(place_cases); i++)
+		change_at(test, place_cases[i].base);
+	/* The pictures show 8 frames: these end with page frame 2^40 - 1. */
+	change_at(test, LAST_FRAME + 1 - 8);
+}
+
+#define SMALL	8
+
+/* Each of the 256 sets of 8 frames, each range of them, added and removed. */
+static void every_change(struct kunit *test)
+{
+	struct hvb_extents set = {};
+	unsigned int bits, first, end, add;
+	struct model model;
+
+	place_model(test, &model);
+	for (bits = 0; bits < 1 << SMALL; bits++)
+		for (first = 0; first < SMALL; first++)
+			for (end = first + 1; end <= SMALL; end++)
+				for (add = 0; add <= 1; add++) {
+					model.bits = bits;
+					set_build(test, &set, &model);
+					set_change(test, &set, &model, add, first, end);
+				}
+}
+
+static void query_check(struct kunit *test, const struct hvb_extents *set,
+			const struct model *model, unsigned int first, unsigned int end)
+{
+	const u64 from = model_frame(model, first), to = model_frame(model, end);
+	const u64 in = model->bits & hvb_bitmap_span(first, end);
+	u64 stop = to;
+
+	KUNIT_ASSERT_EQ_MSG(test, hvb_extents_pages_in(set, from, to),
+			    hvb_bitmap_weight(in) * model->unit, "%u to %u", first, end);
+	if (first == end)
+		return;
+	KUNIT_ASSERT_EQ_MSG(test, hvb_extents_run(set, from, &stop),
+			    hvb_bitmap_has(model->bits, first), "%u to %u", first, end);
+	KUNIT_ASSERT_EQ_MSG(test, stop,
+			    model_frame(model, hvb_bitmap_run(model->bits, first, end)),
+			    "%u to %u", first, end);
+}
+
+/* Each of the 256 sets, each range: how much is in it, how far it goes on. */
+static void every_query(struct kunit *test)
+{
+	struct hvb_extents set = {};
+	unsigned int bits, first, end;
+	struct model model;
+
+	place_model(test, &model);
+	for (bits = 0; bits < 1 << SMALL; bits++) {
+		model.bits = bits;
+		set_build(test, &set, &model);
+		for (first = 0; first <= SMALL + 1; first++)
+			for (end = first; end <= SMALL + 2; end++)
+				query_check(test, &set, &model, first, end);
+	}
+}
+
+#define RANDOM_CHANGES	5000
+
+static void random_changes(struct kunit *test)
+{
+	struct hvb_prng prng = { HVB_PRNG_SEED };
+	struct hvb_extents set = {};
+	struct model model;
+	unsigned int i, first, length, most = 0;
+
+	kunit_info(test, "seed %#llx\n", HVB_PRNG_SEED);
+	place_model(test, &model);
+	for (i = 0; i < RANDOM_CHANGES; i++) {
+		first = hvb_prng_below(&prng, HVB_BITMAP_BITS);
+		length = 1 + hvb_prng_below(&prng, hvb_prng_below(&prng, 8) ? 4 : 64);
+		length = min(length, HVB_BITMAP_BITS - first);
+		set_change(test, &set, &model, hvb_prng_below(&prng, 2), first,
+			   first + length);
+		query_check(test, &set, &model, first / 2, HVB_BITMAP_BITS - first / 4);
+		most = max(most, set.nr);
+	}
+	KUNIT_EXPECT_GE(test, most, 12);
+}
+
+/* Regions ---------------------------------------------------------------- */
+
+#define STEP		512	/* pages that a host gives at least: 2 MiB */
+#define STEPS		64
+
+/**
+ * struct world - the bookkeeping and what it should be
+ * @regions: under test
+ * @base: page frame of the first step
+ * @block_steps: steps of a block
+ * @added: steps that were added
+ * @gaps: steps of these that have no memory
+ * @online: steps of these that are online
+ */
+struct world {
+	struct hvb_regions regions;
+	u64 base;
+	unsigned int block_steps;
+	u64 added;
+	u64 gaps;
+	u64 online;
+};
+
+static u64 world_frame(const struct world *world, unsigned int step)
+{
+	return world->base + STEP * (u64)step;
+}
+
+static u64 world_span(const struct world *world, unsigned int block)
+{
+	const unsigned int first = block * world->block_steps;
+
+	return hvb_bitmap_span(first, first + world->block_steps);
+}
+
+static void world_init(struct world *world, u64 base, unsigned int block_steps)
+{
+	*world = (struct world) {
+		.regions.block_pages = (u64)STEP * block_steps,
+		.base = base,
+		.block_steps = block_steps,
+	};
+}
+
+static void world_free(struct kunit *test, struct world *world)
+{
+	set_free(test, &world->regions.added);
+	set_free(test, &world->regions.gaps);
+	set_free(test, &world->regions.online);
+}
+
+/* The host gives steps @first to @end of a new block. */
+static void world_add(struct kunit *test, struct world *world, unsigned int block,
+		      unsigned int first, unsigned int end)
+{
+	const unsigned int at = block * world->block_steps;
+
+	set_reserve(test, &world->regions.added, 1);
+	set_reserve(test, &world->regions.gaps, 2);
+	hvb_regions_add_block(&world->regions, world_frame(world, at),
+			      world_frame(world, at + first), world_frame(world, at + end));
+
+	world->added |= world_span(world, block);
+	world->gaps |= world_span(world, block) & ~hvb_bitmap_span(at + first, at + end);
+}
+
+/* The host gives more steps, wherever they are. */
+static void world_fill(struct kunit *test, struct world *world,
+		       unsigned int first, unsigned int end)
+{
+	const u64 span = hvb_bitmap_span(first, end);
+
+	set_reserve(test, &world->regions.gaps, 1);
+	KUNIT_ASSERT_EQ(test, hvb_extents_remove(&world->regions.gaps,
+						 world_frame(world, first),
+						 world_frame(world, end)),
+			(u64)STEP * hvb_bitmap_weight(world->gaps & span));
+	world->gaps &= ~span;
+}
+
+static void world_online(struct kunit *test, struct world *world, unsigned int block)
+{
+	const u64 start = world_frame(world, block * world->block_steps);
+
+	set_reserve(test, &world->regions.online, 1);
+	hvb_extents_add(&world->regions.online, start, start + world->regions.block_pages);
+	world->online |= world_span(world, block);
+}
+
+static void world_offline(struct kunit *test, struct world *world, unsigned int block)
+{
+	const u64 start = world_frame(world, block * world->block_steps);
+
+	set_reserve(test, &world->regions.online, 1);
+	hvb_extents_remove(&world->regions.online, start, start + world->regions.block_pages);
+	world->online &= ~world_span(world, block);
+}
+
+static void world_drop(struct kunit *test, struct world *world, unsigned int block)
+{
+	const u64 span = world_span(world, block);
+
+	set_reserve(test, &world->regions.added, 1);
+	set_reserve(test, &world->regions.gaps, 1);
+	set_reserve(test, &world->regions.online, 1);
+	hvb_regions_drop_block(&world->regions,
+			       world_frame(world, block * world->block_steps));
+	world->added &= ~span;
+	world->gaps &= ~span;
+	world->online &= ~span;
+}
+
+static enum hvb_backing world_backing(const struct world *world, unsigned int step)
+{
+	if (!hvb_bitmap_has(world->added, step))
+		return HVB_FOREIGN;
+	return hvb_bitmap_has(world->gaps, step) ? HVB_GAP : HVB_BACKED;
+}
+
+/* From a step, and from inside it, up to the end of another or inside that. */
+static void world_check_run(struct kunit *test, const struct world *world,
+			    unsigned int step, unsigned int last)
+{
+	const enum hvb_backing backing = world_backing(world, step);
+	const u64 inside = last > step ? 1 : 0;
+	unsigned int stop = step;
+	u64 end;
+
+	while (stop <= last && world_backing(world, stop) == backing)
+		stop++;
+
+	end = world_frame(world, last + 1);
+	KUNIT_ASSERT_EQ(test, hvb_regions_run(&world->regions, world_frame(world, step), &end),
+			backing);
+	KUNIT_ASSERT_EQ(test, end, world_frame(world, stop));
+
+	end = world_frame(world, last + 1) - inside;
+	KUNIT_ASSERT_EQ(test, hvb_regions_run(&world->regions,
+					      world_frame(world, step) + STEP - 1, &end),
+			backing);
+	KUNIT_ASSERT_EQ(test, end, world_frame(world, stop) - (stop > last ? inside : 0));
+}
+
+static void world_check_set(struct kunit *test, const struct world *world,
+			    const struct hvb_extents *set, u64 bits)
+{
+	const struct model model = { world->base, STEP, bits };
+
+	set_check(test, set, &model);
+}
+
+static void world_check_block(struct kunit *test, const struct world *world,
+			      unsigned int block)
+{
+	const u64 start = world_frame(world, block * world->block_steps);
+	const u64 last = start + world->regions.block_pages - 1;
+	const u64 span = world_span(world, block);
+	const bool added = world->added & span;
+
+	KUNIT_ASSERT_EQ(test, hvb_regions_has(&world->regions, start), added);
+	KUNIT_ASSERT_EQ(test, hvb_regions_has(&world->regions, last), added);
+	KUNIT_ASSERT_EQ(test, hvb_regions_is_partial(&world->regions, start),
+			!!(world->gaps & span));
+}
+
+static void world_check(struct kunit *test, const struct world *world)
+{
+	const u64 backed = world->added & ~world->gaps;
+	unsigned int i;
+
+	world_check_set(test, world, &world->regions.added, world->added);
+	world_check_set(test, world, &world->regions.gaps, world->gaps);
+	world_check_set(test, world, &world->regions.online, world->online);
+
+	for (i = 0; i < STEPS / world->block_steps; i++)
+		world_check_block(test, world, i);
+	for (i = 0; i < STEPS; i++) {
+		world_check_run(test, world, i, STEPS - 1);
+		world_check_run(test, world, i, min(i + 2, STEPS - 1U));
+		world_check_run(test, world, i, i);
+	}
+
+	KUNIT_ASSERT_EQ(test, hvb_regions_backed(&world->regions),
+			(u64)STEP * hvb_bitmap_weight(backed));
+	KUNIT_ASSERT_EQ(test, hvb_regions_backed_online(&world->regions),
+			(u64)STEP * hvb_bitmap_weight(backed & world->online));
+}
+
+/* Where in the world, and between what, a block grows. */
+static const struct growth_case {
+	const char *name;
+	u64 base;
+	unsigned int block;
+	int below;
+	int above;
+} growth_cases[] = {
+	{ "at page frame 0", 0, 0, -1, -1 },
+	{ "alone", 1 << 20, 1, -1, -1 },
+	{ "behind a full block", 1 << 20, 1, 6, -1 },
+	{ "behind a block with a gap at its end", 1 << 20, 1, 3, -1 },
+	{ "before a full block", 1 << 20, 1, -1, 6 },
+	{ "before a block with a gap at its start", 1 << 20, 1, -1, 3 },
+	{ "between two full blocks", 1 << 20, 1, 6, 6 },
+	{ "between two gaps", 1 << 20, 1, 2, 2 },
+	{ "up to page frame 2^40", LAST_FRAME + 1 - STEP * STEPS, 9, -1, -1 },
+};
+
+#define GROWTH_STEPS	6
+
+static void growth_describe(const struct growth_case *row, char *desc)
+{
+	strscpy(desc, row->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(growth, growth_cases, growth_describe);
+
+/* The world ends where its last block ends, so that this can be 2^40. */
+static void growth_init(struct kunit *test, struct world *world)
+{
+	const struct growth_case *row = test->param_value;
+	const u64 rest = STEPS % GROWTH_STEPS * STEP;
+
+	world_init(world, row->base ? row->base + rest : 0, GROWTH_STEPS);
+	if (row->below >= 0)
+		world_add(test, world, row->block - 1, 0, row->below);
+	if (row->above >= 0)
+		world_add(test, world, row->block + 1, GROWTH_STEPS - row->above,
+			  GROWTH_STEPS);
+}
+
+/* Order number @nr of the steps, of GROWTH_STEPS! */
+static void growth_order(unsigned int nr, unsigned int *order)
+{
+	unsigned int i, k;
+
+	for (i = 0; i < GROWTH_STEPS; i++) {
+		order[i] = i;
+		k = nr % (i + 1);
+		nr /= i + 1;
+		swap(order[i], order[k]);
+	}
+}
+
+static void growth_run(struct kunit *test, struct world *world, const unsigned int *order)
+{
+	const struct growth_case *row = test->param_value;
+	const unsigned int at = row->block * GROWTH_STEPS;
+	unsigned int i;
+
+	world_add(test, world, row->block, order[0], order[0] + 1);
+	world_online(test, world, row->block);
+	world_check(test, world);
+	for (i = 1; i < GROWTH_STEPS; i++) {
+		world_fill(test, world, at + order[i], at + order[i] + 1);
+		world_check(test, world);
+	}
+	KUNIT_ASSERT_FALSE(test, world->gaps & world_span(world, row->block));
+}
+
+/* Each of the 720 orders in which a host can give 6 steps of a block. */
+static void growth_every_order(struct kunit *test)
+{
+	unsigned int order[GROWTH_STEPS], nr;
+	struct world world;
+
+	for (nr = 0; nr < 720; nr++) {
+		growth_init(test, &world);
+		growth_order(nr, order);
+		growth_run(test, &world, order);
+		world_free(test, &world);
+	}
+}
+
+/* Each run of steps as the first that a host gives, and the block forgotten. */
+static void growth_every_start(struct kunit *test)
+{
+	const struct growth_case *row = test->param_value;
+	struct world world;
+	unsigned int first, end;
+
+	for (first = 0; first < GROWTH_STEPS; first++)
+		for (end = first + 1; end <= GROWTH_STEPS; end++) {
+			growth_init(test, &world);
+			world_add(test, &world, row->block, first, end);
+			world_check(test, &world);
+			world_drop(test, &world, row->block);
+			world_check(test, &world);
+			world_free(test, &world);
+		}
+}
+
+/*
+ * Blocks of 4 steps, as a host gives them one after the other.
+ *  given:	steps with memory; an added block has at least one
+ *  regions:	extents of what was added
+ *  gap_runs:	extents of the gaps
+ *  dropped:	steps that are left with memory after the second block is gone
+ */
+static const struct blocks_case {
+	const char *name;
+	const char *given;
+	unsigned int regions;
+	unsigned int gap_runs;
+	const char *dropped;
+} blocks_cases[] = {
+	{ "one, full", "####", 1, 0, "####" },
+	{ "one, gap at the start", ".###", 1, 1, ".###" },
+	{ "one, gap at the end", "###.", 1, 1, "###." },
+	{ "one, gaps at both ends", ".##.", 1, 2, ".##." },
+	{ "two, full", "########", 1, 0, "####...." },
+	{ "two, gap in between", "##....##", 1, 1, "##......" },
+	{ "two, gap at the start", "..######", 1, 1, "..##...." },
+	{ "two, gap at the end", "######..", 1, 1, "####...." },
+	{ "two, gaps everywhere", ".##..##.", 1, 3, ".##....." },
+	{ "two, apart", "####....####", 2, 0, "####....####" },
+	{ "two, apart, with gaps", ".###....###.", 2, 2, ".###....###." },
+	{ "three, full", "############", 1, 0, "####....####" },
+	{ "three, gap in the middle one", "####.##.####", 1, 2, "####....####" },
+	{ "three, gaps across both borders", "##...##...##", 1, 2, "##........##" },
+};
+
+static void blocks_describe(const struct blocks_case *row, char *desc)
+{
+	strscpy(desc, row->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(blocks, blocks_cases, blocks_describe);
+
+static void blocks_add(struct kunit *test, struct world *world, u64 given,
+		       unsigned int block)
+{
+	const u64 part = given >> 4 * block & 0xf;
+	unsigned int first, end;
+
+	if (!part)
+		return;
+	hvb_bitmap_ends(part, &first, &end);
+	world_add(test, world, block, first, end);
+	world_online(test, world, block);
+	world_check(test, world);
+}
+
+static void blocks_check(struct kunit *test, struct world *world, bool upwards)
+{
+	const struct blocks_case *row = test->param_value;
+	const u64 given = hvb_bitmap_draw(row->given);
+	unsigned int i;
+
+	world_init(world, 1 << 20, 4);
+	for (i = 0; i < 3; i++)
+		blocks_add(test, world, given, upwards ? i : 2 - i);
+	KUNIT_EXPECT_EQ(test, world->added & ~world->gaps, given);
+	KUNIT_EXPECT_EQ(test, world->regions.added.nr, row->regions);
+	KUNIT_EXPECT_EQ(test, world->regions.gaps.nr, row->gap_runs);
+
+	world_drop(test, world, 1);
+	world_check(test, world);
+	KUNIT_EXPECT_EQ(test, world->added & ~world->gaps, hvb_bitmap_draw(row->dropped));
+	world_free(test, world);
+}
+
+static void blocks_table(struct kunit *test)
+{
+	struct world world;
+
+	blocks_check(test, &world, true);
+	blocks_check(test, &world, false);
+}
+
+/* The runs as a reader meets them who goes from frame to frame. */
+static void run_over_mixed(struct kunit *test)
+{
+	static const struct {
+		enum hvb_backing backing;
+		unsigned int steps;
+	} expected[] = {
+		{ HVB_FOREIGN, 4 }, { HVB_GAP, 1 }, { HVB_BACKED, 2 }, { HVB_GAP, 3 },
+		{ HVB_BACKED, 6 }, { HVB_FOREIGN, 8 }, { HVB_BACKED, 2 }, { HVB_GAP, 2 },
+		{ HVB_FOREIGN, 4 },
+	};
+	struct world world;
+	u64 pos, end;
+	int i;
+
+	world_init(&world, 1 << 20, 4);
+	world_add(test, &world, 3, 0, 4);
+	world_add(test, &world, 1, 1, 3);
+	world_add(test, &world, 2, 2, 4);
+	world_add(test, &world, 6, 0, 2);
+
+	pos = world.base;
+	for (i = 0; i < ARRAY_SIZE(expected); i++, pos = end) {
+		end = world_frame(&world, 32);
+		KUNIT_EXPECT_EQ_MSG(test, hvb_regions_run(&world.regions, pos, &end),
+				    expected[i].backing, "run %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, end - pos, (u64)STEP * expected[i].steps,
+				    "run %d", i);
+	}
+	KUNIT_EXPECT_EQ(test, pos, world_frame(&world, 32));
+}
+
+/* Online is of whole blocks, and a gap in them does not count. */
+static void online_totals(struct kunit *test)
+{
+	struct world world;
+
+	world_init(&world, 0, 4);
+	KUNIT_EXPECT_EQ(test, hvb_regions_backed(&world.regions), 0);
+	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 0);
+
+	world_add(test, &world, 0, 1, 3);
+	world_add(test, &world, 1, 0, 4);
+	world_add(test, &world, 2, 0, 1);
+	KUNIT_EXPECT_EQ(test, hvb_regions_backed(&world.regions), 7 * STEP);
+	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 0);
+
+	world_online(test, &world, 0);
+	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 2 * STEP);
+	world_online(test, &world, 2);
+	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 3 * STEP);
+	world_online(test, &world, 1);
+	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 7 * STEP);
+	world_fill(test, &world, 8, 12);
+	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 10 * STEP);
+	world_offline(test, &world, 1);
+	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 6 * STEP);
+	world_drop(test, &world, 0);
+	KUNIT_EXPECT_EQ(test, hvb_regions_backed(&world.regions), 8 * STEP);
+	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 4 * STEP);
+	world_check(test, &world);
+}
+
+#define RANDOM_STEPS	3000
+
+static void random_existing(struct kunit *test, struct world *world,
+			    struct hvb_prng *prng, unsigned int block)
+{
+	const unsigned int first = hvb_prng_below(prng, STEPS);
+	const unsigned int most = min(3U, STEPS - first);
+
+	switch (hvb_prng_below(prng, 8)) {
+	case 0:
+		world_drop(test, world, block);
+		break;
+	case 1:
+		world_offline(test, world, block);
+		break;
+	case 2:
+	case 3:
+		world_online(test, world, block);
+		break;
+	default:
+		world_fill(test, world, first, first + 1 + hvb_prng_below(prng, most));
+	}
+}
+
+static void random_world(struct kunit *test)
+{
+	const struct place_case *row = test->param_value;
+	struct world world;
+	struct hvb_prng prng = { HVB_PRNG_SEED };
+	unsigned int i, block, first;
+
+	kunit_info(test, "seed %#llx\n", HVB_PRNG_SEED);
+	world_init(&world, row->base < STEP ? row->base :
+		   row->base + HVB_BITMAP_BITS - STEP * STEPS, 8);
+
+	for (i = 0; i < RANDOM_STEPS; i++) {
+		block = hvb_prng_below(&prng, STEPS / 8);
+		first = hvb_prng_below(&prng, 8);
+		if (world.added & world_span(&world, block))
+			random_existing(test, &world, &prng, block);
+		else
+			world_add(test, &world, block, first,
+				  first + 1 + hvb_prng_below(&prng, 8 - first));
+		world_check(test, &world);
+	}
+}
+
+static struct kunit_case region_cases[] = {
+	KUNIT_CASE(empty_set),
+	KUNIT_CASE_PARAM(change_table, change_gen_params),
+	KUNIT_CASE_PARAM(every_change, place_gen_params),
+	KUNIT_CASE_PARAM(every_query, place_gen_params),
+	KUNIT_CASE_PARAM(random_changes, place_gen_params),
+	KUNIT_CASE_PARAM(growth_every_order, growth_gen_params),
+	KUNIT_CASE_PARAM(growth_every_start, growth_gen_params),
+	KUNIT_CASE_PARAM(blocks_table, blocks_gen_params),
+	KUNIT_CASE(run_over_mixed),
+	KUNIT_CASE(online_totals),
+	KUNIT_CASE_PARAM(random_world, place_gen_params),
+	{}
+};
+
+static struct kunit_suite region_suite = {
+	.name = "hv_balloon_region",
+	.test_cases = region_cases,
+};
+
+kunit_test_suite(region_suite);

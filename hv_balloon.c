@@ -57,19 +57,22 @@ struct hvb_params hvb_params = {
 	.report_delay = 45,
 };
 
-/* A number from 0 to a limit, with an error that says so. */
+/* Values that were written to sysfs end with a newline. */
+static int hvb_bad_value(const char *value, const struct kernel_param *param,
+			 const char *expected)
+{
+	pr_err("parameter %s: \"%.*s\" is not %s\n", param->name,
+	       (int)strcspn(value, "\n"), value, expected);
+	return -EINVAL;
+}
+
 static int hvb_set_uint(const char *value, const struct kernel_param *param,
-			unsigned int limit)
+			unsigned int limit, const char *expected)
 {
 	unsigned int number;
-	int ret;
 
-	ret = kstrtouint(value, 0, &number);
-	if (ret || number > limit) {
-		pr_err("parameter %s: \"%s\" is not a number from 0 to %u\n",
-		       param->name, value, limit);
-		return ret ?: -EINVAL;
-	}
+	if (kstrtouint(value, 0, &number) || number > limit)
+		return hvb_bad_value(value, param, expected);
 
 	WRITE_ONCE(*(unsigned int *)param->arg, number);
 	return 0;
@@ -77,25 +80,24 @@ static int hvb_set_uint(const char *value, const struct kernel_param *param,
 
 static int hvb_set_report_delay(const char *value, const struct kernel_param *param)
 {
-	return hvb_set_uint(value, param, HVB_REPORT_DELAY_MAX);
+	return hvb_set_uint(value, param, HVB_REPORT_DELAY_MAX,
+			    "a number of seconds from 0 to 3600");
 }
 
 static int hvb_set_floor(const char *value, const struct kernel_param *param)
 {
-	return hvb_set_uint(value, param, HVB_FLOOR_MIB_MAX);
+	return hvb_set_uint(value, param, HVB_FLOOR_MIB_MAX,
+			    "a number of MiB from 0 to 67108864");
 }
 
 static int hvb_set_accounting(const char *value, const struct kernel_param *param)
 {
-	if (sysfs_streq(value, "keep")) {
+	if (sysfs_streq(value, "keep"))
 		hvb_params.shrink = false;
-	} else if (sysfs_streq(value, "shrink")) {
+	else if (sysfs_streq(value, "shrink"))
 		hvb_params.shrink = true;
-	} else {
-		pr_err("parameter %s: \"%s\" is neither keep nor shrink\n",
-		       param->name, value);
-		return -EINVAL;
-	}
+	else
+		return hvb_bad_value(value, param, "keep or shrink");
 	return 0;
 }
 

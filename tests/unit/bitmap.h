@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define HVB_BITMAP_BITS	64
+#define HVB_BITMAP_BITS	64U
 
 /* The bits from @first up to, not including, @end. */
 static inline u64 hvb_bitmap_span(unsigned int first, unsigned int end)

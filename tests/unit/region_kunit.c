@@ -353,13 +353,14 @@ static void random_changes(struct kunit *test)
 
 /* Regions ---------------------------------------------------------------- */
 
-#define STEP		512	/* pages that a host gives at least: 2 MiB */
-#define STEPS		64
+#define STEP		512ULL	/* pages that a host gives at least: 2 MiB */
+#define STEPS		HVB_BITMAP_BITS
 
 /**
  * struct world - the bookkeeping and what it should be
  * @regions: under test
  * @base: page frame of the first step
+ * @unit: pages of a step
  * @block_steps: steps of a block
  * @added: steps that were added
  * @gaps: steps of these that have no memory
@@ -368,6 +369,7 @@ static void random_changes(struct kunit *test)
 struct world {
 	struct hvb_regions regions;
 	u64 base;
+	u64 unit;
 	unsigned int block_steps;
 	u64 added;
 	u64 gaps;
@@ -376,7 +378,7 @@ struct world {
 
 static u64 world_frame(const struct world *world, unsigned int step)
 {
-	return world->base + STEP * (u64)step;
+	return world->base + world->unit * step;
 }
 
 static u64 world_span(const struct world *world, unsigned int block)
@@ -386,11 +388,13 @@ static u64 world_span(const struct world *world, unsigned int block)
 	return hvb_bitmap_span(first, first + world->block_steps);
 }
 
-static void world_init(struct world *world, u64 base, unsigned int block_steps)
+static void world_init(struct world *world, u64 base, u64 unit,
+		       unsigned int block_steps)
 {
 	*world = (struct world) {
-		.regions.block_pages = (u64)STEP * block_steps,
+		.regions.block_pages = unit * block_steps,
 		.base = base,
+		.unit = unit,
 		.block_steps = block_steps,
 	};
 }
@@ -427,7 +431,7 @@ static void world_fill(struct kunit *test, struct world *world,
 	KUNIT_ASSERT_EQ(test, hvb_extents_remove(&world->regions.gaps,
 						 world_frame(world, first),
 						 world_frame(world, end)),
-			(u64)STEP * hvb_bitmap_weight(world->gaps & span));
+			world->unit * hvb_bitmap_weight(world->gaps & span));
 	world->gaps &= ~span;
 }
 
@@ -489,7 +493,7 @@ static void world_check_run(struct kunit *test, const struct world *world,
 
 	end = world_frame(world, last + 1) - inside;
 	KUNIT_ASSERT_EQ(test, hvb_regions_run(&world->regions,
-					      world_frame(world, step) + STEP - 1, &end),
+					      world_frame(world, step) + world->unit - 1, &end),
 			backing);
 	KUNIT_ASSERT_EQ(test, end, world_frame(world, stop) - (stop > last ? inside : 0));
 }
@@ -497,7 +501,7 @@ static void world_check_run(struct kunit *test, const struct world *world,
 static void world_check_set(struct kunit *test, const struct world *world,
 			    const struct hvb_extents *set, u64 bits)
 {
-	const struct model model = { world->base, STEP, bits };
+	const struct model model = { world->base, world->unit, bits };
 
 	set_check(test, set, &model);
 }
@@ -529,33 +533,44 @@ static void world_check(struct kunit *test, const struct world *world)
 		world_check_block(test, world, i);
 	for (i = 0; i < STEPS; i++) {
 		world_check_run(test, world, i, STEPS - 1);
-		world_check_run(test, world, i, min(i + 2, STEPS - 1U));
+		world_check_run(test, world, i, min(i + 2, STEPS - 1));
 		world_check_run(test, world, i, i);
 	}
 
 	KUNIT_ASSERT_EQ(test, hvb_regions_backed(&world->regions),
-			(u64)STEP * hvb_bitmap_weight(backed));
+			world->unit * hvb_bitmap_weight(backed));
 	KUNIT_ASSERT_EQ(test, hvb_regions_backed_online(&world->regions),
-			(u64)STEP * hvb_bitmap_weight(backed & world->online));
+			world->unit * hvb_bitmap_weight(backed & world->online));
 }
 
-/* Where in the world, and between what, a block grows. */
+/*
+ * Where a block grows, in steps of how many pages.
+ *  block:	number of the block in its world
+ *  below,
+ *  above:	steps that the neighbour has, those next to the block missing
+ *		first; less than 0 for no neighbour
+ */
 static const struct growth_case {
 	const char *name;
 	u64 base;
+	u64 unit;
 	unsigned int block;
 	int below;
 	int above;
 } growth_cases[] = {
-	{ "at page frame 0", 0, 0, -1, -1 },
-	{ "alone", 1 << 20, 1, -1, -1 },
-	{ "behind a full block", 1 << 20, 1, 6, -1 },
-	{ "behind a block with a gap at its end", 1 << 20, 1, 3, -1 },
-	{ "before a full block", 1 << 20, 1, -1, 6 },
-	{ "before a block with a gap at its start", 1 << 20, 1, -1, 3 },
-	{ "between two full blocks", 1 << 20, 1, 6, 6 },
-	{ "between two gaps", 1 << 20, 1, 2, 2 },
-	{ "up to page frame 2^40", LAST_FRAME + 1 - STEP * STEPS, 9, -1, -1 },
+	{ "at page frame 0", 0, STEP, 0, -1, -1 },
+	{ "alone", 1 << 20, STEP, 1, -1, -1 },
+	{ "behind a full block", 1 << 20, STEP, 1, 6, -1 },
+	{ "behind a block with a gap at its end", 1 << 20, STEP, 1, 3, -1 },
+	{ "before a full block", 1 << 20, STEP, 1, -1, 6 },
+	{ "before a block with a gap at its start", 1 << 20, STEP, 1, -1, 3 },
+	{ "between two full blocks", 1 << 20, STEP, 1, 6, 6 },
+	{ "between two gaps", 1 << 20, STEP, 1, 2, 2 },
+	{ "up to page frame 2^40", LAST_FRAME + 1 - STEP * STEPS, STEP, 9, -1, -1 },
+	{ "page by page, at page frame 0", 0, 1, 0, -1, -1 },
+	{ "page by page, between two full blocks", 1 << 20, 1, 1, 6, 6 },
+	{ "page by page, between two gaps", 1 << 20, 1, 1, 2, 2 },
+	{ "page by page, up to page frame 2^40", LAST_FRAME + 1 - STEPS, 1, 9, -1, -1 },
 };
 
 #define GROWTH_STEPS	6
@@ -571,9 +586,9 @@ KUNIT_ARRAY_PARAM(growth, growth_cases, growth_describe);
 static void growth_init(struct kunit *test, struct world *world)
 {
 	const struct growth_case *row = test->param_value;
-	const u64 rest = STEPS % GROWTH_STEPS * STEP;
+	const u64 rest = STEPS % GROWTH_STEPS * row->unit;
 
-	world_init(world, row->base ? row->base + rest : 0, GROWTH_STEPS);
+	world_init(world, row->base ? row->base + rest : 0, row->unit, GROWTH_STEPS);
 	if (row->below >= 0)
 		world_add(test, world, row->block - 1, 0, row->below);
 	if (row->above >= 0)
@@ -699,7 +714,7 @@ static void blocks_check(struct kunit *test, struct world *world, bool upwards)
 	const u64 given = hvb_bitmap_draw(row->given);
 	unsigned int i;
 
-	world_init(world, 1 << 20, 4);
+	world_init(world, 1 << 20, STEP, 4);
 	for (i = 0; i < 3; i++)
 		blocks_add(test, world, given, upwards ? i : 2 - i);
 	KUNIT_EXPECT_EQ(test, world->added & ~world->gaps, given);
@@ -735,7 +750,7 @@ static void run_over_mixed(struct kunit *test)
 	u64 pos, end;
 	int i;
 
-	world_init(&world, 1 << 20, 4);
+	world_init(&world, 1 << 20, STEP, 4);
 	world_add(test, &world, 3, 0, 4);
 	world_add(test, &world, 1, 1, 3);
 	world_add(test, &world, 2, 2, 4);
@@ -746,7 +761,7 @@ static void run_over_mixed(struct kunit *test)
 		end = world_frame(&world, 32);
 		KUNIT_EXPECT_EQ_MSG(test, hvb_regions_run(&world.regions, pos, &end),
 				    expected[i].backing, "run %d", i);
-		KUNIT_EXPECT_EQ_MSG(test, end - pos, (u64)STEP * expected[i].steps,
+		KUNIT_EXPECT_EQ_MSG(test, end - pos, STEP * expected[i].steps,
 				    "run %d", i);
 	}
 	KUNIT_EXPECT_EQ(test, pos, world_frame(&world, 32));
@@ -757,7 +772,7 @@ static void online_totals(struct kunit *test)
 {
 	struct world world;
 
-	world_init(&world, 0, 4);
+	world_init(&world, 0, STEP, 4);
 	KUNIT_EXPECT_EQ(test, hvb_regions_backed(&world.regions), 0);
 	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 0);
 
@@ -785,6 +800,7 @@ static void online_totals(struct kunit *test)
 
 #define RANDOM_STEPS	3000
 
+/* One of the things that can happen to a block that is there. */
 static void random_existing(struct kunit *test, struct world *world,
 			    struct hvb_prng *prng, unsigned int block)
 {
@@ -815,8 +831,7 @@ static void random_world(struct kunit *test)
 	unsigned int i, block, first;
 
 	kunit_info(test, "seed %#llx\n", HVB_PRNG_SEED);
-	world_init(&world, row->base < STEP ? row->base :
-		   row->base + HVB_BITMAP_BITS - STEP * STEPS, 8);
+	world_init(&world, row->base, 1, 8);
 
 	for (i = 0; i < RANDOM_STEPS; i++) {
 		block = hvb_prng_below(&prng, STEPS / 8);

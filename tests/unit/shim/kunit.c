@@ -9,9 +9,11 @@
  */
 #include <fnmatch.h>
 #include <kunit/test.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct kunit_memory {
 	struct kunit_memory *next;
@@ -21,6 +23,7 @@ struct kunit_memory {
 static struct kunit_suite *suites;
 static unsigned int nr_run, nr_failed;
 static char **wanted;
+static char running[512];
 
 void kunit_register(struct kunit_suite *suite)
 {
@@ -106,11 +109,10 @@ static void run_one(const struct kunit_suite *suite, const struct kunit_case *wh
 		    const void *param, const char *desc)
 {
 	struct kunit test = { .param_value = param };
-	char name[512];
 
-	snprintf(name, sizeof(name), "%s.%s%s%s", suite->name, which->name,
+	snprintf(running, sizeof(running), "%s.%s%s%s", suite->name, which->name,
 		 param ? ": " : "", desc);
-	if (!is_wanted(name))
+	if (!is_wanted(running))
 		return;
 
 	if (!setjmp(test.abort))
@@ -120,7 +122,7 @@ static void run_one(const struct kunit_suite *suite, const struct kunit_case *wh
 
 	nr_run++;
 	nr_failed += test.failed;
-	printf("%sok %u - %s\n", test.failed ? "not " : "", nr_run, name);
+	printf("%sok %u - %s\n", test.failed ? "not " : "", nr_run, running);
 	fflush(stdout);
 }
 
@@ -138,12 +140,32 @@ static void run_case(const struct kunit_suite *suite, const struct kunit_case *w
 		run_one(suite, which, param, desc);
 }
 
+/* What the sanitizers ask for at their start: they are to end with SIGABRT. */
+const char *__asan_default_options(void)
+{
+	return "abort_on_error=1";
+}
+
+const char *__ubsan_default_options(void)
+{
+	return "abort_on_error=1:print_stacktrace=1";
+}
+
+/* One has found something, said so, and lets nothing go on. */
+static void on_abort(int signal)
+{
+	printf("not ok %u - %s\nBail out! A sanitizer has stopped it.\n", nr_run + 1, running);
+	fflush(stdout);
+	_exit(1);
+}
+
 int main(int argc, char **argv)
 {
 	const struct kunit_suite *suite;
 	const struct kunit_case *which;
 
 	wanted = argv + (argc > 0);
+	signal(SIGABRT, on_abort);
 	printf("TAP version 13\n");
 	for (suite = suites; suite; suite = suite->next)
 		for (which = suite->test_cases; which->run_case; which++)

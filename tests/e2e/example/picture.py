@@ -39,7 +39,7 @@ def _timeline(axes, record, kernel):
     samples = record.samples
     seconds = [sample.seconds for sample in samples]
     available = [sample.available for sample in samples]
-    ballooned = [max(0, sample.ballooned) for sample in samples]
+    ballooned = [sample.ballooned for sample in samples]
     in_use = [max(0, sample.total - sample.available - taken)
               for sample, taken in zip(samples, ballooned)]
     axes.stackplot(seconds, in_use, available, ballooned, colors=(IN_USE, FREE, BALLOONED),

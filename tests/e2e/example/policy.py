@@ -12,7 +12,8 @@ BUFFER, BUFFER_MIB = 0.25, 192  # share of the demand to keep free above it, and
 LOW, LOW_MIB = 0.15, 128  # a buffer smaller than both is filled up
 SLACK_MIB = 64  # less than this is not worth ballooning
 BLOCK_MIB = 128  # what the guest can add at once
-FRESH_REPORTS = 2  # to see after a change, before the next one
+PATIENCE_REPORTS = 20  # without any change: the guest does no more
+FRESH_REPORTS = 4  # to see after a change, before the next: added memory takes time to come online
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,22 @@ class Policy:
         self._limits = limits
         self.given = limits.startup
         self._target = limits.startup
-        self._fresh_from = FRESH_REPORTS
+        self._least = limits.minimum  # or what the guest itself kept when asked for more
+        self._last = limits.startup
+        self._since = 0  # number of the report after which the size has not changed
 
     def settled(self, assigned, reports):
-        """Tell whether the last decision is carried out and its effect reported."""
-        if assigned != self._target:
-            self._fresh_from = reports + FRESH_REPORTS
-        return assigned == self._target and reports >= self._fresh_from
+        """Tell whether the last decision is carried out, or given up, and its effect reported."""
+        if assigned != self._last:
+            self._last, self._since = assigned, reports
+        steady = reports - self._since
+        if assigned > self._target and steady >= PATIENCE_REPORTS:
+            self._least, self._target = assigned, assigned
+        return steady >= (FRESH_REPORTS if assigned == self._target else PATIENCE_REPORTS)
 
     def decide(self, assigned, demand):
         """Return (target, what is done), or None if the size is right."""
-        wanted = max(self._limits.minimum, min(_with_buffer(demand), self._limits.reachable))
+        wanted = max(self._least, min(_with_buffer(demand), self._limits.reachable))
         if assigned < min(_still_enough(demand), self._limits.reachable):
             return self._more(assigned, wanted)
         if assigned - wanted > SLACK_MIB:
@@ -54,6 +60,7 @@ class Policy:
         return None
 
     def _more(self, assigned, wanted):
+        self._least = self._limits.minimum
         if assigned < self.given:
             target = wanted if wanted + BLOCK_MIB < self.given else self.given
             return self._set(target, f"gives {target - assigned} MiB back")

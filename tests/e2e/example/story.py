@@ -11,6 +11,7 @@ from lab.memhog import Memhog
 from .policy import Policy, memory_status
 
 TICK = 1.0  # seconds between two looks
+PAGES_PER_MIB = 256
 STEP_LIMIT = 240  # seconds for a step to be reached
 PIECE_MIB, LEAST_PIECE_MIB = 128, 16  # what the program takes at once
 RESERVE_MIB = 64  # what the program leaves available
@@ -42,14 +43,10 @@ class Sample:
     used: int
     free: int
     available: int
+    ballooned: int  # as the driver counts it
     held: int
     action: str = ""
     settled: bool = False
-
-    @property
-    def ballooned(self):
-        """Return what the host has taken out of what it once gave."""
-        return self.given - self.assigned
 
 
 @dataclass
@@ -90,6 +87,7 @@ class Story:
         self._policy = Policy(limits)
         self._program = None
         self._held = 0
+        self._demand = 0
         self._start = time.monotonic()
         self.record = Record(limits, steps_of(limits))
 
@@ -123,18 +121,19 @@ class Story:
         assigned, report, reports = (self._guest.actual(), self._guest.status(),
                                      self._guest.report_count())
         total, used, free, _, _, available = _free_figures(self._guest.run("free -m"))
-        demand = max(0, assigned - (report["available"] if report else available))
-        settled, action = self._decide(index, assigned, demand, reports)
-        sample = Sample(time.monotonic() - self._start, index, assigned, demand,
-                        memory_status(assigned, demand), self._policy.given, total, used, free,
-                        available, self._held, action, settled)
+        ballooned = self._guest.driver_status()["pages_ballooned"] // PAGES_PER_MIB
+        steady = self._policy.settled(assigned, reports)
+        if steady or not self.record.samples:  # in between, one side's figures are old
+            self._demand = assigned - (report["available"] if report else available)
+        settled, action = self._decide(assigned, self._demand) if steady and index else (False, "")
+        sample = Sample(time.monotonic() - self._start, index, assigned, self._demand,
+                        memory_status(assigned, self._demand), self._policy.given, total, used,
+                        free, available, ballooned, self._held, action, settled)
         self.record.samples.append(sample)
         return sample
 
-    def _decide(self, index, assigned, demand, reports):
+    def _decide(self, assigned, demand):
         """Return whether the host is content, and what it does if not."""
-        if index == 0 or not self._policy.settled(assigned, reports):
-            return False, ""
         decision = self._policy.decide(assigned, demand)
         if decision is None:
             return True, ""

@@ -9,7 +9,7 @@ from . import LabError, cache, kernels
 
 PROJECT = Path(__file__).resolve().parents[3]
 GUEST_FILES = Path(__file__).resolve().parents[1] / "guest"
-EXCLUDED = (".git", "tests/e2e", "demo-out", "*.o", "*.ko", "*.mod*", "*.cmd", "*.symvers")
+EXCLUDED = (".git", "tests", "demo-out", "build", "*.o", "*.ko", "*.mod*", "*.cmd", "*.symvers")
 
 
 def module(version):
@@ -42,8 +42,7 @@ def program(name):
 
 def udev_rule():
     """Return the project's udev rule, which onlines hot-added memory."""
-    rule = PROJECT / "packaging/udev/60-hv-balloon.rules"
-    return rule if rule.exists() else GUEST_FILES / rule.name
+    return PROJECT / "packaging/udev/60-hv-balloon.rules"
 
 
 def _copy_sources(folder):

@@ -175,11 +175,11 @@ class Guest:
 
     def _start(self, command):
         program = self._stack.enter_context(self._host.run(command, self._host.output(OUTPUT)))
-        monitor = self._stack.enter_context(self._host.connect("monitor"))
+        monitor = self._stack.enter_context(self._host.connected("monitor"))
         self._monitor = Monitor(monitor)
         self._monitor.listen(self._note_report)
         self._monitor.negotiate()
-        shell = self._stack.enter_context(self._host.connect("shell"))
+        shell = self._stack.enter_context(self._host.connected("shell"))
         self._shell = Shell(shell, program.alive)
         self._shell.run("true", self._host.boot_limit)
 

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from . import LabError, cache, initramfs, kernels, packages
-from .shell import MachineSilent, Shell, connect
+from .shell import MachineSilent, Shell, connected
 
 CARRIER_KERNEL = "6.12"
 CARRIER_OVERHEAD_MIB = 1024  # what the carrier needs beside its guest
@@ -61,6 +61,10 @@ class Host:
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(self._sockets, ignore_errors=True)
 
+    def connected(self, name):
+        """A connection with the chardev `name`, while the block runs."""
+        return connected(self._socket(name))
+
     def output(self, name):
         """Return the path that the guest's QEMU is to write the output `name` to."""
         return self.folder / name
@@ -101,9 +105,6 @@ class DirectHost(Host):
         for name in CHANNELS:
             self._socket(name).unlink(missing_ok=True)
 
-    def connect(self, name):
-        """Return a socket connected with the chardev `name`."""
-        return connect(self._socket(name))
 
 
 class NestedHost(Host):
@@ -150,10 +151,6 @@ class NestedHost(Host):
         finally:
             program.kill()
 
-    def connect(self, name):
-        """Return a socket connected with the chardev `name`, without earlier output."""
-        return connect(self._socket(name))
-
     def _boot(self, memory):
         kernel = kernels.kernel(CARRIER_KERNEL)
         image = self.folder / "carrier.cpio"
@@ -171,7 +168,8 @@ class NestedHost(Host):
 
     def _start(self, command):
         program = self._stack.enter_context(_Program(command, self.folder / "carrier.out"))
-        self._shell = Shell(connect(self._socket("carrier")), program.alive)
+        connection = self._stack.enter_context(self.connected("carrier"))
+        self._shell = Shell(connection, program.alive)
         self._shell.run("true", CARRIER_LIMIT)
         found = self._shell.run("grep -lx carrier /sys/class/virtio-ports/*/name")
         self._bus = found.split("vport")[1].split("p")[0]

@@ -46,8 +46,8 @@ class Session:
     def run(self):
         """Execute stdin line by line; return the exit status."""
         prompt = "guest# " if sys.stdin.isatty() else ""
-        cache.say(f"the guest is up; !help lists the host's commands. The host waits {HOST_DELAY} s "
-                  "after the module's start before its first request")
+        cache.say("the guest is up; !help lists the host's commands. The host waits "
+                  f"{HOST_DELAY} s after the module's start before its first request")
         while True:
             print(prompt, end="", flush=True)
             line = sys.stdin.readline()

@@ -40,8 +40,8 @@ BUNDLES = {
     "kernel-6.12": Bundle("bookworm", KERNEL, KERNEL_KEEP, BACKPORTS),
     "source-6.1": Bundle("bookworm", ("linux-source-6.1",), r"linux-source-"),
     "source-6.12": Bundle("bookworm", ("linux-source-6.12",), r"linux-source-", BACKPORTS),
-    "qemu": Bundle("bookworm", ("qemu-system-x86",), r"lib|zlib1g|qemu-system-|seabios", BACKPORTS),
-    "guest": Bundle("bookworm", ("busybox-static", "udev", "kmod"), r"lib|zlib1g|busybox|udev|kmod"),
+    "qemu": Bundle("bookworm", ("qemu-system-x86",), r"lib|zlib|qemu-system-|seabios", BACKPORTS),
+    "guest": Bundle("bookworm", ("busybox-static", "udev", "kmod"), r"lib|zlib|busybox|udev|kmod"),
 }
 
 

@@ -2,6 +2,7 @@
 """Run commands inside a lab machine, over a virtio-serial port served by guest/agent.sh."""
 
 import base64
+import contextlib
 import itertools
 import select
 import socket
@@ -85,19 +86,32 @@ class Shell:
         return data
 
 
-def connect(path, limit=10):
-    """Connect to a Unix socket that a program is about to create."""
+@contextlib.contextmanager
+def connected(path, limit=10):
+    """A connection, while the block runs, with a Unix socket that a program is about to create.
+
+    QEMU serves one connection at a time. So it is shut down at the end, not only closed: a
+    thread that still reads from it would keep it open.
+    """
     deadline = time.monotonic() + limit
     while True:
         connection = socket.socket(socket.AF_UNIX)
         try:
+            connection.settimeout(limit)
             connection.connect(str(path))
-            return connection
-        except (FileNotFoundError, ConnectionRefusedError):
+            break
+        except (FileNotFoundError, ConnectionRefusedError, BlockingIOError, TimeoutError):
             connection.close()
             if time.monotonic() > deadline:
-                raise LabError(f"nothing listens on {path}") from None
+                raise LabError(f"nothing answers on {path}") from None
             time.sleep(0.05)
+    connection.settimeout(None)
+    try:
+        yield connection
+    finally:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
 
 
 def _result(fields):

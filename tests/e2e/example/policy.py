@@ -12,7 +12,7 @@ BUFFER, BUFFER_MIB = 0.25, 192  # share of the demand to keep free above it, and
 LOW, LOW_MIB = 0.15, 128  # a buffer smaller than both is filled up
 SLACK_MIB = 64  # less than this is not worth ballooning
 BLOCK_MIB = 128  # what the guest can add at once
-PATIENCE_REPORTS = 20  # without any change: the guest does no more
+PATIENCE_REPORTS = 60  # without any change: the guest does no more
 FRESH_REPORTS = 4  # to see after a change, before the next: added memory takes time to come online
 
 
@@ -45,6 +45,7 @@ class Policy:
         """Tell whether the last decision is carried out, or given up, and its effect reported."""
         if assigned != self._last:
             self._last, self._since = assigned, reports
+            self._least = max(self._limits.minimum, min(self._least, assigned))
         steady = reports - self._since
         if assigned > self._target and steady >= PATIENCE_REPORTS:
             self._least, self._target = assigned, assigned

@@ -46,9 +46,8 @@ def udev_rule():
 
 
 def _copy_sources(folder):
-    command = ["rsync", "-a", "--delete"]
-    command += [f"--exclude=/{name}" if "/" in name else f"--exclude={name}" for name in EXCLUDED]
-    subprocess.run(command + [f"{PROJECT}/", f"{folder}/"], check=True)
+    exclude = [f"--exclude={name}" for name in EXCLUDED]
+    subprocess.run(["rsync", "-a", "--delete", *exclude, f"{PROJECT}/", f"{folder}/"], check=True)
 
 
 def _make(folder, headers):

@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A simulated Dynamic Memory host, for tests only.
+ *
+ * Stands in for hv_vmbus toward a Dynamic Memory driver, in a guest without
+ * Hyper-V: exports the calls that such a driver makes, offers one device, and
+ * hands each message to a program in user space, which plays the host.
+ *
+ *	/dev/hvb_sim	read: a message of the driver; write: a message to it.
+ *			One message each, without the headers of VMBus. read()
+ *			waits; what was read is off the ring.
+ *	/sys/kernel/debug/hvb_sim/control
+ *			write "offer": the device appears; "rescind": it goes.
+ *	/sys/kernel/debug/hvb_sim/status
+ *			opens, closes and interrupts so far.
+ *
+ * The rings are real: a host program that does not read fills them, and the
+ * driver meets -EAGAIN. The callback of the driver runs in a tasklet, as on
+ * VMBus.
+ */
+#include <linux/circ_buf.h>
+#include <linux/debugfs.h>
+#include <linux/hyperv.h>
+#include <linux/interrupt.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+#include <linux/wait.h>
+
+#define SIM_TRAILER	sizeof(u64)
+#define SIM_MESSAGE_MAX	(64 * 1024)
+
+/**
+ * struct sim_device - what is offered to the driver
+ * @hdev: the VMBus device
+ * @channel: its only channel
+ */
+struct sim_device {
+	struct hv_device hdev;
+	struct vmbus_channel channel;
+};
+
+static DEFINE_MUTEX(sim_lock);		/* protects sim_offered and the opening */
+static struct sim_device *sim_offered;
+static struct device *sim_root;
+static DECLARE_WAIT_QUEUE_HEAD(sim_to_host);
+static atomic_t sim_opens, sim_closes, sim_interrupts;
+
+/* A ring is vmalloc()ed: the header that both sides share, then the data. */
+static int sim_ring_init(struct hv_ring_buffer_info *ring, u32 size)
+{
+	memset(ring, 0, sizeof(*ring));
+	ring->ring_buffer = vzalloc(size);
+	if (!ring->ring_buffer)
+		return -ENOMEM;
+
+	spin_lock_init(&ring->ring_lock);
+	ring->ring_size = size;
+	ring->ring_datasize = size - sizeof(struct hv_ring_buffer);
+	return 0;
+}
+
+static void sim_ring_free(struct hv_ring_buffer_info *ring)
+{
+	vfree(ring->ring_buffer);
+	ring->ring_buffer = NULL;
+}
+
+static u32 sim_copy(struct hv_ring_buffer_info *ring, u32 at, void *data, u32 len, bool in)
+{
+	u8 *bytes = ring->ring_buffer->buffer, *other = data;
+	u32 i;
+
+	for (i = 0; i < len; i++, at = (at + 1) % ring->ring_datasize) {
+		if (in)
+			bytes[at] = other[i];
+		else
+			other[i] = bytes[at];
+	}
+	return at;
+}
+
+static int sim_ring_put(struct hv_ring_buffer_info *ring, const void *data, u32 len)
+{
+	const u32 padded = ALIGN(len, 8);
+	struct vmpacket_descriptor head = {
+		.type = VM_PKT_DATA_INBAND,
+		.offset8 = sizeof(head) / 8,
+		.len8 = (sizeof(head) + padded) / 8,
+	};
+	const u64 zero = 0;
+	unsigned long flags;
+	int ret = -EAGAIN;
+	u32 at;
+
+	spin_lock_irqsave(&ring->ring_lock, flags);
+	if (hv_get_bytes_to_write(ring) > sizeof(head) + padded + SIM_TRAILER) {
+		at = ring->ring_buffer->write_index;
+		at = sim_copy(ring, at, &head, sizeof(head), true);
+		at = sim_copy(ring, at, (void *)data, len, true);
+		at = sim_copy(ring, at, (void *)&zero, padded - len, true);
+		at = sim_copy(ring, at, (void *)&zero, SIM_TRAILER, true);
+		smp_store_release(&ring->ring_buffer->write_index, at);
+		ret = 0;
+	}
+	spin_unlock_irqrestore(&ring->ring_lock, flags);
+	return ret;
+}
+
+/* As on VMBus: 0 with *@len 0 if there is none; not consumed if it is too long. */
+static int sim_ring_get(struct hv_ring_buffer_info *ring, void *data, u32 max, u32 *len)
+{
+	struct vmpacket_descriptor head;
+	unsigned long flags;
+	int ret = 0;
+	u32 at;
+
+	*len = 0;
+	spin_lock_irqsave(&ring->ring_lock, flags);
+	if (hv_get_bytes_to_read(ring) < sizeof(head))
+		goto unlock;
+
+	at = sim_copy(ring, ring->ring_buffer->read_index, &head, sizeof(head), false);
+	*len = head.len8 * 8 - sizeof(head);
+	if (*len > max) {
+		ret = -ENOBUFS;
+		goto unlock;
+	}
+	at = sim_copy(ring, at, data, *len, false);
+	smp_store_release(&ring->ring_buffer->read_index,
+			  (at + SIM_TRAILER) % ring->ring_datasize);
+unlock:
+	spin_unlock_irqrestore(&ring->ring_lock, flags);
+	return ret;
+}
+
+/* Softirq context, as the tasklet of a channel. */
+static void sim_interrupt(unsigned long data)
+{
+	struct vmbus_channel *channel = (void *)data;
+	void (*callback)(void *context) = READ_ONCE(channel->onchannel_callback);
+
+	if (!callback)
+		return;
+
+	callback(channel->channel_callback_context);
+	if (channel->callback_mode == HV_CALL_BATCHED &&
+	    hv_get_bytes_to_read(&channel->inbound))
+		tasklet_schedule(&channel->callback_event);
+}
+
+static void sim_signal_driver(struct vmbus_channel *channel)
+{
+	atomic_inc(&sim_interrupts);
+	tasklet_schedule(&channel->callback_event);
+}
+
+int vmbus_open(struct vmbus_channel *channel, u32 send_size, u32 recv_size,
+	       void *userdata, u32 userdatalen,
+	       void (*callback)(void *context), void *context)
+{
+	int ret;
+
+	if (channel->rescind)
+		return -ENODEV;
+
+	mutex_lock(&sim_lock);
+	ret = sim_ring_init(&channel->outbound, send_size);
+	if (ret)
+		goto unlock;
+
+	ret = sim_ring_init(&channel->inbound, recv_size);
+	if (ret) {
+		sim_ring_free(&channel->outbound);
+		goto unlock;
+	}
+
+	channel->channel_callback_context = context;
+	WRITE_ONCE(channel->onchannel_callback, callback);
+	channel->state = CHANNEL_OPENED_STATE;
+	atomic_inc(&sim_opens);
+unlock:
+	mutex_unlock(&sim_lock);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(vmbus_open);
+
+void vmbus_close(struct vmbus_channel *channel)
+{
+	mutex_lock(&sim_lock);
+	tasklet_disable(&channel->callback_event);
+	WRITE_ONCE(channel->onchannel_callback, NULL);
+	tasklet_enable(&channel->callback_event);
+	channel->state = CHANNEL_OPEN_STATE;
+	sim_ring_free(&channel->outbound);
+	sim_ring_free(&channel->inbound);
+	atomic_inc(&sim_closes);
+	mutex_unlock(&sim_lock);
+	wake_up(&sim_to_host);
+}
+EXPORT_SYMBOL_GPL(vmbus_close);
+
+int vmbus_sendpacket(struct vmbus_channel *channel, void *buffer, u32 bufferlen,
+		     u64 requestid, enum vmbus_packet_type type, u32 flags)
+{
+	int ret;
+
+	if (channel->rescind)
+		return -ENODEV;
+
+	ret = sim_ring_put(&channel->outbound, buffer, bufferlen);
+	if (!ret)
+		wake_up(&sim_to_host);
+	return ret;
+}
+EXPORT_SYMBOL(vmbus_sendpacket);
+
+int vmbus_recvpacket(struct vmbus_channel *channel, void *buffer, u32 bufferlen,
+		     u32 *actual_len, u64 *requestid)
+{
+	*requestid = 0;
+	return sim_ring_get(&channel->inbound, buffer, bufferlen, actual_len);
+}
+EXPORT_SYMBOL(vmbus_recvpacket);
+
+static int sim_match(struct device *dev, struct device_driver *driver)
+{
+	return 1;
+}
+
+static int sim_probe(struct device *dev)
+{
+	struct hv_driver *driver = container_of(dev->driver, struct hv_driver, driver);
+
+	return driver->probe(container_of(dev, struct hv_device, device), driver->id_table);
+}
+
+static void sim_remove(struct device *dev)
+{
+	struct hv_driver *driver = container_of(dev->driver, struct hv_driver, driver);
+
+	driver->remove(container_of(dev, struct hv_device, device));
+}
+
+static struct bus_type sim_bus = {
+	.name = "vmbus",
+	.match = sim_match,
+	.probe = sim_probe,
+	.remove = sim_remove,
+};
+
+int __vmbus_driver_register(struct hv_driver *hv_driver, struct module *owner,
+			    const char *mod_name)
+{
+	hv_driver->driver.name = hv_driver->name;
+	hv_driver->driver.owner = owner;
+	hv_driver->driver.mod_name = mod_name;
+	hv_driver->driver.bus = &sim_bus;
+	return driver_register(&hv_driver->driver);
+}
+EXPORT_SYMBOL_GPL(__vmbus_driver_register);
+
+void vmbus_driver_unregister(struct hv_driver *hv_driver)
+{
+	driver_unregister(&hv_driver->driver);
+}
+EXPORT_SYMBOL_GPL(vmbus_driver_unregister);
+
+static void sim_release(struct device *dev)
+{
+	kfree(container_of(dev, struct sim_device, hdev.device));
+}
+
+static int sim_offer(void)
+{
+	struct sim_device *sim;
+	int ret;
+
+	if (sim_offered)
+		return -EBUSY;
+
+	sim = kzalloc(sizeof(*sim), GFP_KERNEL);
+	if (!sim)
+		return -ENOMEM;
+
+	sim->hdev.channel = &sim->channel;
+	sim->hdev.device.bus = &sim_bus;
+	sim->hdev.device.parent = sim_root;
+	sim->hdev.device.release = sim_release;
+	sim->channel.device_obj = &sim->hdev;
+	sim->channel.state = CHANNEL_OPEN_STATE;
+	tasklet_init(&sim->channel.callback_event, sim_interrupt,
+		     (unsigned long)&sim->channel);
+	dev_set_name(&sim->hdev.device, "dynamic-memory");
+
+	WRITE_ONCE(sim_offered, sim);
+	ret = device_register(&sim->hdev.device);
+	if (ret) {
+		WRITE_ONCE(sim_offered, NULL);
+		put_device(&sim->hdev.device);
+	}
+	return ret;
+}
+
+static int sim_rescind(void)
+{
+	struct sim_device *sim = sim_offered;
+
+	if (!sim)
+		return -ENODEV;
+
+	WRITE_ONCE(sim->channel.rescind, true);
+	wake_up(&sim_to_host);
+	device_unregister(&sim->hdev.device);
+	tasklet_kill(&sim->channel.callback_event);
+	WRITE_ONCE(sim_offered, NULL);
+	return 0;
+}
+
+/* Move one message between user space and a ring, while the channel is open. */
+static int sim_exchange(bool to_driver, void *message, u32 size, u32 *len)
+{
+	struct vmbus_channel *channel;
+	int ret = -ENOTCONN;
+
+	mutex_lock(&sim_lock);
+	channel = sim_offered ? &sim_offered->channel : NULL;
+	if (!channel || channel->state != CHANNEL_OPENED_STATE)
+		goto unlock;
+
+	if (!to_driver) {
+		ret = sim_ring_get(&channel->outbound, message, size, len);
+		/* There may be room again; the driver may be waiting for it. */
+		if (!ret && *len && channel->outbound.ring_buffer->pending_send_sz)
+			sim_signal_driver(channel);
+	} else {
+		ret = sim_ring_put(&channel->inbound, message, size);
+		if (!ret)
+			sim_signal_driver(channel);
+	}
+unlock:
+	mutex_unlock(&sim_lock);
+	return ret;
+}
+
+static bool sim_read_one(void *message, u32 *len)
+{
+	return !sim_exchange(false, message, SIM_MESSAGE_MAX, len) && *len;
+}
+
+static ssize_t sim_read(struct file *file, char __user *to, size_t size, loff_t *pos)
+{
+	void *message = kvmalloc(SIM_MESSAGE_MAX, GFP_KERNEL);
+	ssize_t ret;
+	u32 len;
+
+	if (!message)
+		return -ENOMEM;
+
+	if (file->f_flags & O_NONBLOCK)
+		ret = sim_read_one(message, &len) ? 0 : -EAGAIN;
+	else
+		ret = wait_event_interruptible(sim_to_host, sim_read_one(message, &len));
+	if (!ret) {
+		len = min_t(size_t, len, size);
+		ret = copy_to_user(to, message, len) ? -EFAULT : len;
+	}
+	kvfree(message);
+	return ret;
+}
+
+static ssize_t sim_write(struct file *file, const char __user *from, size_t size, loff_t *pos)
+{
+	void *message;
+	ssize_t ret;
+
+	if (size > SIM_MESSAGE_MAX)
+		return -EMSGSIZE;
+
+	message = vmemdup_user(from, size);
+	if (IS_ERR(message))
+		return PTR_ERR(message);
+
+	ret = sim_exchange(true, message, size, NULL);
+	kvfree(message);
+	return ret ?: size;
+}
+
+static __poll_t sim_poll(struct file *file, poll_table *table)
+{
+	__poll_t ready = 0;
+
+	poll_wait(file, &sim_to_host, table);
+	mutex_lock(&sim_lock);
+	if (sim_offered && sim_offered->channel.state == CHANNEL_OPENED_STATE &&
+	    hv_get_bytes_to_read(&sim_offered->channel.outbound))
+		ready = EPOLLIN | EPOLLRDNORM;
+	mutex_unlock(&sim_lock);
+	return ready;
+}
+
+static const struct file_operations sim_fops = {
+	.owner = THIS_MODULE,
+	.read = sim_read,
+	.write = sim_write,
+	.poll = sim_poll,
+};
+
+static struct miscdevice sim_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "hvb_sim",
+	.fops = &sim_fops,
+};
+
+static ssize_t sim_control(struct file *file, const char __user *from, size_t size, loff_t *pos)
+{
+	char word[16] = "";
+	int ret = -EINVAL;
+
+	if (size >= sizeof(word) || copy_from_user(word, from, size))
+		return -EINVAL;
+
+	if (sysfs_streq(word, "offer"))
+		ret = sim_offer();
+	else if (sysfs_streq(word, "rescind"))
+		ret = sim_rescind();
+	return ret ?: size;
+}
+
+static const struct file_operations sim_control_fops = {
+	.owner = THIS_MODULE,
+	.write = sim_control,
+};
+
+static int sim_status_show(struct seq_file *file, void *unused)
+{
+	seq_printf(file, "opens: %d\ncloses: %d\ninterrupts: %d\n",
+		   atomic_read(&sim_opens), atomic_read(&sim_closes),
+		   atomic_read(&sim_interrupts));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(sim_status);
+
+static struct dentry *sim_debugfs;
+
+static int __init sim_init(void)
+{
+	int ret;
+
+	ret = bus_register(&sim_bus);
+	if (ret)
+		return ret;
+
+	sim_root = root_device_register("hvb_sim");
+	if (IS_ERR(sim_root)) {
+		ret = PTR_ERR(sim_root);
+		goto unregister_bus;
+	}
+
+	ret = misc_register(&sim_misc);
+	if (ret)
+		goto unregister_root;
+
+	sim_debugfs = debugfs_create_dir("hvb_sim", NULL);
+	debugfs_create_file("control", 0200, sim_debugfs, NULL, &sim_control_fops);
+	debugfs_create_file("status", 0444, sim_debugfs, NULL, &sim_status_fops);
+	return 0;
+
+unregister_root:
+	root_device_unregister(sim_root);
+unregister_bus:
+	bus_unregister(&sim_bus);
+	return ret;
+}
+module_init(sim_init);
+
+static void __exit sim_exit(void)
+{
+	debugfs_remove(sim_debugfs);
+	misc_deregister(&sim_misc);
+	if (sim_offered)
+		sim_rescind();
+	root_device_unregister(sim_root);
+	bus_unregister(&sim_bus);
+}
+module_exit(sim_exit);
+
+MODULE_AUTHOR("The hv_balloon authors");
+MODULE_DESCRIPTION("Simulated Dynamic Memory host, for tests");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest without Hyper-V in which a script plays the Dynamic Memory host.
+
+hvb_sim.ko stands in for hv_vmbus in the guest, relay.c connects it with this program over a
+virtio-serial port. The machine has more memory than the guest is told (mem=), so that hot-added
+memory is real.
+"""
+
+import contextlib
+import errno
+import os
+import queue
+import shutil
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+
+from lab import LabError, cache, initramfs, kernels, kernlog  # noqa: E402
+from lab.build import PROJECT, udev_rule  # noqa: E402
+from lab.host import DirectHost, port, qemu  # noqa: E402
+from lab.shell import Shell  # noqa: E402
+
+import wire  # noqa: E402
+
+MIB_PAGES = 256
+MACHINE_MIB = 2048      # what the machine has
+GUEST_MIB = 1024        # what the guest is told: hot-add begins here
+BLOCK = 128 * MIB_PAGES
+FIRST_BLOCK = GUEST_MIB * MIB_PAGES
+BOOT_LIMIT = 180
+
+PAUSE, RESUME, ANSWER = 0xffff0001, 0xffff0002, 0x80000000
+
+
+def _make(folder, headers, *arguments):
+    result = subprocess.run(["make", "-C", str(headers), f"M={folder}", f"-j{os.cpu_count()}",
+                             "modules", *arguments], text=True, check=False,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if result.returncode:
+        raise LabError(f"the module does not build:\n{result.stdout}")
+
+
+def build(version):
+    """Build the simulated host, the driver against its symbols, and the relay."""
+    headers = kernels.kernel(version).headers
+    base = cache.root() / "build" / f"{version}-sim"
+    with cache.lock(f"build-{version}-sim"):
+        sim, driver = base / "sim", base / "driver"
+        for folder, sources in ((sim, [HERE / "Kbuild", HERE / "hvb_sim.c"]),
+                                (driver, [*PROJECT.glob("*.[ch]"), PROJECT / "Kbuild"])):
+            folder.mkdir(parents=True, exist_ok=True)
+            for source in sources:
+                shutil.copy2(source, folder)
+        shutil.copytree(PROJECT / "compat", driver / "compat", dirs_exist_ok=True)
+        _make(sim, headers)
+        _make(driver, headers, f"KBUILD_EXTRA_SYMBOLS={sim}/Module.symvers")
+        relay = base / "relay"
+        subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", relay,
+                        HERE / "relay.c"], check=True)
+    return {"sim": sim / "hvb_sim.ko", "module": driver / "hv_balloon.ko", "relay": relay}
+
+
+class Simulator:
+    """A guest with a simulated host. A context manager; `host` is the host's side."""
+
+    def __init__(self, version, cpus=2, append=""):
+        self._stack = contextlib.ExitStack()
+        with contextlib.ExitStack() as started:
+            self._machine = started.enter_context(DirectHost())
+            self._boot(started, version, cpus, append)
+            self._stack = started.pop_all()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    def _boot(self, stack, version, cpus, append):
+        kernel = kernels.kernel(version)
+        image = self._machine.folder / "guest.cpio"
+        initramfs.guest(image, kernel, build(version), udev_rule())
+        program = stack.enter_context(self._machine.run(
+            self._command(kernel, image, cpus, append), self._machine.output("guest.out")))
+        self._shell = Shell(stack.enter_context(self._machine.connected("shell")), program.alive)
+        self._shell.run("true", BOOT_LIMIT)
+        self.run("insmod /lab/sim/hvb_sim.ko")
+        self.host = Host(stack.enter_context(self._machine.connected("monitor")))
+        # The second port of the device is the script's; it may appear after the first.
+        self.run("until port=$(grep -lx monitor /sys/class/virtio-ports/*/name); do sleep 0.1; done;"
+                 " /lab/relay/relay /dev/hvb_sim /dev/$(echo $port | cut -d/ -f5)"
+                 " >/tmp/relay.log 2>&1 &")
+        self.run("sleep 1; pidof relay || { cat /tmp/relay.log; false; }")
+
+    def _command(self, kernel, image, cpus, text):
+        append = (f"console=ttyS0 panic=-1 mem={GUEST_MIB}M memhp_default_state=online {text}")
+        command = qemu() + ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
+                            "-global", "ICH9-LPC.disable_s4=1",
+                            "-smp", str(cpus), "-m", f"{MACHINE_MIB}M",
+                            "-kernel", str(kernel.image), "-initrd", str(image),
+                            "-append", append,
+                            "-chardev", f"file,id=console,path={self._machine.output('guest.log')}",
+                            "-serial", "chardev:console", "-device", "virtio-serial-pci"]
+        for number, name in enumerate(("shell", "monitor"), 1):
+            command += self._machine.channel(name) + port(name, name, number)
+        return command
+
+    def run(self, command, limit=60):
+        """Run a shell command in the guest and return its output; it must succeed."""
+        return self._shell.run(command, limit)
+
+    def call(self, command, limit=60):
+        """Run a shell command in the guest and return its Result."""
+        return self._shell.call(command, limit)
+
+    def load(self, parameters=""):
+        """Load the driver while no device is there."""
+        self.run(f"insmod /lab/module/hv_balloon.ko {parameters}")
+
+    def reload(self, parameters=""):
+        """Unload the driver and load it again. insmod waits for the host, we do not."""
+        self.unload()
+        self.run(f"insmod /lab/module/hv_balloon.ko {parameters} >/dev/null 2>&1 &")
+
+    def unload(self):
+        """Unload the driver."""
+        self.run("rmmod hv_balloon", limit=120)
+
+    def offer(self):
+        """Let the device appear; does not wait for the driver."""
+        self.run("echo offer >/sys/kernel/debug/hvb_sim/control &")
+
+    def rescind(self):
+        """Let the device vanish; returns when the driver has let go."""
+        self.run("echo rescind >/sys/kernel/debug/hvb_sim/control", limit=120)
+
+    def bound(self):
+        """Tell whether the driver is bound to the device."""
+        return self.call("test -e /sys/bus/vmbus/devices/dynamic-memory/driver").status == 0
+
+    def status(self):
+        """Return the driver's figures, numbers as int."""
+        lines = self.run("cat /sys/kernel/debug/hv_balloon/status").splitlines()
+        pairs = (line.split(": ") for line in lines)
+        return {name: int(value) if value.isdigit() else value for name, value in pairs}
+
+    def wait_for(self, name, value, limit=30):
+        """Wait until a figure of the driver has that value."""
+        deadline = time.monotonic() + limit
+        while (seen := self._figure(name)) != value:
+            assert time.monotonic() < deadline, f"{name} is {seen}, not {value}"
+            time.sleep(0.1)
+
+    def _figure(self, name):
+        """Return one figure; the file is not there before the driver has agreed."""
+        present = self.call("test -e /sys/kernel/debug/hv_balloon/status").status == 0
+        return self.status()[name] if present else None
+
+    def counters(self):
+        """Return what the simulated channel has counted."""
+        lines = self.run("cat /sys/kernel/debug/hvb_sim/status").splitlines()
+        return {name: int(value) for name, value in (line.split(": ") for line in lines)}
+
+    def total(self):
+        """Return MemTotal of the guest in pages."""
+        return int(self.run("grep MemTotal /proc/meminfo").split()[1]) // 4
+
+    def log(self):
+        """Return the guest's console log."""
+        return self._machine.read("guest.log")
+
+    def warnings(self):
+        """Return the lines of the guest's log that must not be there."""
+        return kernlog.warnings(self.log())
+
+
+class Host:
+    """The script's side of the channel."""
+
+    def __init__(self, connection):
+        self._connection = connection
+        self._messages = queue.Queue()
+        self._answers = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def send(self, data):
+        """Send bytes to the driver, as they are; waits while the ring is full."""
+        while True:
+            error = self.try_send(data)
+            if not error:
+                return
+            assert error == errno.EAGAIN, os.strerror(error)
+            time.sleep(0.01)
+
+    def try_send(self, data):
+        """Send bytes to the driver; return 0 or an error number."""
+        self._connection.sendall(struct.pack("<I", len(data)) + data)
+        return self._answers.get(timeout=60)
+
+    def pause(self):
+        """Read no message of the driver any more, so that its ring fills."""
+        self._connection.sendall(struct.pack("<I", PAUSE))
+
+    def resume(self):
+        """Read its messages again."""
+        self._connection.sendall(struct.pack("<I", RESUME))
+
+    def receive(self, limit=30):
+        """Return the next message of the driver, status reports left out."""
+        while True:
+            found = self._messages.get(timeout=limit)
+            if found.type != wire.STATUS_REPORT:
+                return found
+
+    def expect(self, kind, limit=30):
+        """Return the next message, which must be of that type."""
+        found = self.receive(limit)
+        assert found.type == kind, f"type {found.type} instead of {kind}"
+        return found
+
+    def silent(self, seconds=1):
+        """Tell whether the driver says nothing for so long."""
+        try:
+            self.receive(seconds)
+        except queue.Empty:
+            return True
+        return False
+
+    def reports(self):
+        """Return the status reports that wait to be read; drops everything else."""
+        waiting = [self._messages.get() for _ in range(self._messages.qsize())]
+        return [one for one in waiting if one.type == wire.STATUS_REPORT]
+
+    def negotiate(self, version=(2, 0), no_reports=False):
+        """Agree with the driver, at that version."""
+        while True:
+            number, last = self.expect(wire.VERSION_REQUEST).words("<II")
+            accepted = (number >> 16, number & 0xffff) == version
+            self.send(wire.version_response(accepted))
+            if accepted:
+                break
+            assert not last, "the driver gave up before the version that the host has"
+        report = self.expect(wire.CAPABILITIES_REPORT)
+        self.send(wire.capabilities_response(True, no_reports))
+        return report
+
+    def inflate(self, count):
+        """Ask for pages; return all ranges of the answers and the number of messages."""
+        self.send(wire.balloon(count))
+        ranges, messages, more = [], 0, True
+        while more:
+            more, some = wire.ranges_of(self.expect(wire.BALLOON_RESPONSE, 120))
+            ranges += some
+            messages += 1
+        return ranges, messages
+
+    def deflate(self, ranges):
+        """Give pages back, as many ranges in a message as fit."""
+        chunks = [ranges[i:i + 510] for i in range(0, len(ranges), 510)] or [[]]
+        for chunk in chunks[:-1]:
+            self.send(wire.unballoon(chunk, more=True))
+        self.send(wire.unballoon(chunks[-1]))
+        self.expect(wire.UNBALLOON_RESPONSE, 120)
+
+    def add(self, start, count, region=None):
+        """Offer memory; return (pages added, result)."""
+        self.send(wire.hot_add(start, count, region))
+        return self.expect(wire.HOT_ADD_RESPONSE, 120).words("<II")
+
+    def _read(self):
+        with contextlib.suppress(OSError, EOFError):
+            while True:
+                word, = struct.unpack("<I", self._exactly(4))
+                if word & ANSWER:
+                    self._answers.put(word & ~ANSWER)
+                else:
+                    self._messages.put(wire.parse(self._exactly(word)))
+
+    def _exactly(self, size):
+        data = b""
+        while len(data) < size:
+            more = self._connection.recv(size - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        return data

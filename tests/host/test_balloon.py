@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Requests for pages, and what comes back, in every grouping and from every page frame."""
+
+import random
+
+import pytest
+
+import wire
+
+MIB = 256  # pages
+
+
+def total(ranges):
+    """Return the number of pages of ranges."""
+    return sum(count for _, count in ranges)
+
+
+def assert_books(guest, ballooned):
+    """Every page that was asked for was given or refused; what is out is what was not returned."""
+    books = guest.status()
+    assert books["balloon_pages_requested"] == (books["balloon_pages_given"]
+                                                + books["balloon_pages_refused"])
+    assert books["pages_ballooned"] == ballooned
+    assert books["balloon_pages_given"] - books["balloon_pages_returned"] == ballooned
+
+
+def test_whole_blocks_come_first_and_merged(running):
+    """Memory is mostly free: few ranges, in one message, no page twice."""
+    ranges, messages = running.host.inflate(200 * MIB)
+    assert total(ranges) == 200 * MIB and messages == 1
+    assert len(ranges) <= 20
+    assert sorted(ranges) == ranges
+    assert all(one[0] + one[1] < two[0] for one, two in zip(ranges, ranges[1:]))
+    assert_books(running, 200 * MIB)
+    running.host.deflate(ranges)
+    assert_books(running, 0)
+
+
+@pytest.mark.parametrize("count", [1, 511, 512, 513, 1000, 12345])
+def test_just_what_was_asked_for(running, count):
+    """Requests that are no whole number of blocks."""
+    ranges, _ = running.host.inflate(count)
+    assert total(ranges) == count
+    running.host.deflate(ranges)
+    assert_books(running, 0)
+
+
+def test_nothing_asked_for(running):
+    """A request for no pages is answered."""
+    assert running.host.inflate(0) == ([], 1)
+
+
+def test_more_than_the_guest_has(running):
+    """The guest keeps its floor, again and again, and returns to where it was."""
+    before = running.total()
+    ranges, _ = running.host.inflate(2 ** 32 - 1)
+    for _ in range(20):
+        ranges += running.host.inflate(2 ** 32 - 1)[0]
+    floor = running.status()["pages_floor"]
+    free = int(running.run("grep MemAvailable /proc/meminfo").split()[1]) // 4
+    assert floor * 0.9 < free < floor * 1.2
+    assert running.total() == before
+    running.host.deflate(ranges)
+    assert_books(running, 0)
+
+
+def test_returned_in_single_pages_and_in_any_order(running):
+    """The host may split what was reported."""
+    ranges, _ = running.host.inflate(8 * MIB)
+    single = [(start + i, 1) for start, count in ranges for i in range(count)]
+    random.Random(1).shuffle(single)
+    running.host.deflate(single)
+    assert_books(running, 0)
+
+
+def test_returned_across_blocks(running):
+    """Ranges that begin and end in the middle of blocks."""
+    ranges, _ = running.host.inflate(16 * MIB)
+    pieces = [(at, min(700, start + count - at))
+              for start, count in ranges for at in range(start, start + count, 700)]
+    running.host.deflate(pieces)
+    assert_books(running, 0)
+
+
+def foreign_ranges(ours):
+    """Ranges of which at least one page was never given to the host."""
+    start, count = ours
+    return {
+        "page frame 0": (0, 1),
+        "kernel text": (0x1000000 >> 12, 512),
+        "first half of memory": (0, 100 * MIB),
+        "a hole": (700 * 1024 * MIB, 512),
+        "the last page frame": (2 ** 40 - 1, 1),
+        "as long as can be": (0, 2 ** 24 - 1),
+        "partly ours, at the end": (start + count - 1, 2),
+        "partly ours, at the start": (start - 1, 2),
+    }
+
+
+def test_pages_that_the_host_never_had(running):
+    """Such a range is ignored as a whole, counted, and the host gets its answer."""
+    ranges, _ = running.host.inflate(4 * MIB)
+    foreign = foreign_ranges(ranges[0])
+    for number, one in enumerate(foreign.values(), 1):
+        running.host.deflate([one])
+        assert running.status()["foreign_ranges"] == number
+    assert_books(running, 4 * MIB)
+    running.host.deflate(ranges)
+    assert_books(running, 0)
+
+
+def test_returned_twice(running):
+    """In two messages, in one message, and overlapping: only the first counts."""
+    ranges, _ = running.host.inflate(4 * MIB)
+    start, count = ranges[0]
+    running.host.deflate([(start, 100), (start, 100), (start + 50, 100)])
+    assert running.status()["foreign_ranges"] == 2
+    running.host.deflate([(start, 100)])
+    assert running.status()["foreign_ranges"] == 3
+    running.host.deflate([(start + 100, count - 100), *ranges[1:]])
+    assert_books(running, 0)
+
+
+def test_several_messages_one_answer(running):
+    """Only the last message of an operation is answered."""
+    ranges, _ = running.host.inflate(4 * MIB)
+    start, count = ranges[0]
+    running.host.send(wire.unballoon([(start, 1)], more=True))
+    assert running.host.silent()
+    running.host.send(wire.unballoon([(start + 1, count - 1), *ranges[1:]]))
+    running.host.expect(wire.UNBALLOON_RESPONSE)
+    assert_books(running, 0)
+
+
+def test_request_during_a_request(running):
+    """The first operation ends, then the second runs: two ends, no page lost."""
+    running.host.send(wire.balloon(300 * MIB) )
+    running.host.send(wire.balloon(10 * MIB))
+    ranges, ends = [], 0
+    while ends < 2:
+        more, some = wire.ranges_of(running.host.expect(wire.BALLOON_RESPONSE))
+        ranges += some
+        ends += not more
+    assert 10 * MIB <= total(ranges) <= 310 * MIB
+    assert_books(running, total(ranges))
+    running.host.deflate(ranges)
+    assert_books(running, 0)
+
+
+def test_unload_and_load_with_pages_out(running):
+    """The next load counts what its predecessor left, and frees what the host returns."""
+    ranges, _ = running.host.inflate(64 * MIB + 7)
+    running.host.deflate([(ranges[-1][0] + ranges[-1][1] - 3, 3)])
+    ranges[-1] = (ranges[-1][0], ranges[-1][1] - 3)
+    running.reload("pressure_report_delay=3600")
+    running.host.negotiate()
+    running.wait_for("pages_ballooned", 64 * MIB + 4)
+    running.host.deflate(ranges)
+    running.wait_for("pages_ballooned", 0)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Hot-add as QEMU's host never does it: in regions, in small steps, with gaps, in any order."""
+
+import pytest
+
+from simulator import BLOCK
+
+DONE, TRANSIENT = 1, 0
+STEP = 512  # 2 MiB, the least that Hyper-V gives
+
+
+def assert_added(guest, before, count):
+    """The pages are in the guest's total, online, and can be used."""
+    assert guest.total() == before + count
+
+
+@pytest.fixture
+def block(blocks):
+    """A memory block that is not there yet."""
+    return next(blocks)
+
+
+def folder_of(block):
+    """Return the folder of a memory block in sysfs."""
+    return f"/sys/devices/system/memory/memory{block // BLOCK}"
+
+
+@pytest.mark.parametrize("with_region", [False, True], ids=["no region", "region"])
+def test_whole_block(running, block, with_region):
+    """As QEMU does it, and with a region of the same size."""
+    before = running.total()
+    assert running.host.add(block, BLOCK, (block, BLOCK) if with_region else None) == (BLOCK, DONE)
+    assert_added(running, before, BLOCK)
+
+
+def test_steps_in_any_order_with_gaps(running, block):
+    """A region that is filled from the middle; each step is usable at once, no gap ever is."""
+    region, before, added = (block, BLOCK), running.total(), 0
+    quarter = BLOCK // 4
+    for start, count in ((2 * quarter, STEP), (quarter, STEP), (2 * quarter + STEP, quarter - STEP),
+                         (0, 3 * STEP), (BLOCK - STEP, STEP)):
+        assert running.host.add(block + start, count, region) == (count, DONE)
+        added += count
+        assert_added(running, before, added)
+    assert running.status()["pages_hot_added"] == running.status()["pages_hot_added_online"]
+    # The driver fills memory with a hole as "driver managed": kexec must not see it.
+    assert "System RAM (hv_balloon)" in running.run("cat /proc/iomem")
+
+
+def test_gaps_survive_a_reload(running, block):
+    """The next load goes on with a block that is filled in part."""
+    before = running.total()
+    assert running.host.add(block + STEP, STEP) == (STEP, DONE)
+    running.reload("pressure_report_delay=3600")
+    running.host.negotiate()
+    assert running.host.add(block, STEP) == (STEP, DONE)
+    assert running.host.add(block + 2 * STEP, BLOCK - 2 * STEP) == (BLOCK - 2 * STEP, DONE)
+    assert_added(running, before, BLOCK)
+
+
+@pytest.fixture
+def nobody_onlines(running):
+    """Neither the kernel nor udev onlines what is added."""
+    automatic = "/sys/devices/system/memory/auto_online_blocks"
+    running.run(f"echo offline >{automatic}; killall systemd-udevd")
+    yield
+    running.run(f"echo online >{automatic}; /usr/lib/systemd/systemd-udevd --daemon")
+
+
+@pytest.mark.usefixtures("nobody_onlines")
+def test_offline_block(running, block):
+    """A step into a block that is not online waits there; onlining brings what is backed."""
+    before = running.total()
+    assert running.host.add(block, STEP) == (STEP, DONE)
+    assert running.host.add(block + 4 * STEP, STEP) == (STEP, DONE)
+    assert running.status()["pages_hot_added_offline"] == 2 * STEP
+    assert_added(running, before, 0)
+
+    running.run(f"sleep 11; echo online >{folder_of(block)}/state")
+    assert "stay offline" in running.run("dmesg | tail -5")
+    assert_added(running, before, 2 * STEP)
+    assert running.host.add(block + STEP, STEP) == (STEP, DONE)
+    assert_added(running, before, 3 * STEP)
+
+
+@pytest.mark.usefixtures("nobody_onlines")
+def test_partial_block_that_is_offline_goes_at_unload(running, block):
+    """Else anybody could online pages that the host never gave."""
+    assert running.host.add(block, STEP) == (STEP, DONE)
+    running.run(f"test -d {folder_of(block)}")
+    running.unload()
+    running.run(f"test ! -d {folder_of(block)}")
+
+
+@pytest.mark.parametrize("start, count, region", [
+    (0x8000, BLOCK, None),
+    (0, 0, None),
+    (2 ** 40 - BLOCK, BLOCK, None),
+    (1 << 30, 2 ** 24 - 1, (0, 1)),
+], ids=["memory that is there", "no pages", "past the last page frame", "outside its region"])
+def test_refused(running, start, count, region):
+    """Nothing is added, the host is answered, and hot-add goes on working."""
+    before = running.total()
+    assert running.host.add(start, count, region) == (0, TRANSIENT)
+    assert_added(running, before, 0)
+
+
+def test_refused_by_the_administrator(running):
+    """The parameter works at once, and tells the host not to ask again."""
+    running.run("echo N >/sys/module/hv_balloon/parameters/hot_add")
+    assert running.host.add(1 << 24, BLOCK) == (0, DONE)
+
+
+def test_added_twice(running, block):
+    """The second time there is nothing to add."""
+    assert running.host.add(block, STEP) == (STEP, DONE)
+    assert running.host.add(block, STEP) == (0, TRANSIENT)
+    assert running.host.add(block, 2 * STEP) == (STEP, DONE)
+    assert running.status()["pages_hot_added"] >= 2 * STEP
+
+

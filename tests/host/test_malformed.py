@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Messages that no host should send. The driver rejects them, counts them, and goes on."""
+
+import random
+import struct
+
+import pytest
+
+import wire
+
+GOOD = {
+    "version response": wire.version_response(True),
+    "capabilities response": wire.capabilities_response(True),
+    "balloon request": wire.balloon(0),
+    "unballoon request": wire.unballoon([(1, 1)]),
+    "hot-add request": wire.hot_add(1 << 18, 512),
+    "hot-add request with region": wire.hot_add(1 << 18, 512, (1 << 18, 512)),
+    "information message": wire.info_max_pages(1 << 20),
+}
+
+
+def drain(host):
+    """Read and drop all answers that are on their way."""
+    while not host.silent(0.5):
+        pass
+
+
+def assert_alive(guest):
+    """The driver still does its work."""
+    drain(guest.host)
+    ranges, _ = guest.host.inflate(512)
+    assert sum(count for _, count in ranges) == 512
+    guest.host.deflate(ranges)
+
+
+@pytest.mark.parametrize("data", GOOD.values(), ids=GOOD)
+def test_truncated_at_every_byte(running, data):
+    """With the size of the whole message declared, none of them is used."""
+    before = running.status()
+    for length in range(1, len(data)):
+        running.host.send(data[:length])
+    assert_alive(running)
+    after = running.status()
+    # VMBus pads to 8 bytes, so the last few are the whole message again, with zeros.
+    whole = len(data) - 1 - (len(data) - 1) // 8 * 8
+    assert after["messages_rejected"] - before["messages_rejected"] == len(data) - 1 - whole
+    assert after["pages_hot_added"] == before["pages_hot_added"]
+
+
+@pytest.mark.parametrize("size", [0, 7, 8, 15, 17, 4096, 65535])
+def test_declared_size_is_a_lie(running, size):
+    """More than arrived, or less than the type needs."""
+    running.host.send(wire.message(wire.BALLOON_REQUEST, struct.pack("<II", 512, 0), size))
+    drain(running.host)
+    assert running.status()["messages_rejected"] == 1
+    assert running.status()["balloon_requests"] == 0
+    assert_alive(running)
+
+
+@pytest.mark.parametrize("count", [2, 511, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1])
+def test_more_ranges_than_bytes(running, count):
+    """The host is answered, no range is looked at."""
+    running.host.send(wire.message(wire.UNBALLOON_REQUEST,
+                                   struct.pack("<II", 0, count) + wire.pages(1, 1)))
+    running.host.expect(wire.UNBALLOON_RESPONSE)
+    assert running.status()["messages_rejected"] == 1
+    assert running.status()["foreign_ranges"] == 0
+
+
+@pytest.mark.parametrize("kind", [0, 1, 3, 5, 7, 9, 11, 13, 14, 65535])
+def test_types_that_no_host_sends(running, kind):
+    """Rejected, and nothing is said."""
+    running.host.send(wire.message(kind, bytes(24)))
+    running.wait_for("messages_rejected", 1)
+    assert running.host.silent()
+
+
+@pytest.mark.parametrize("length", [4096, 4104, 8000, 12000])
+def test_long_messages(running, length):
+    """4096 bytes are allowed; what is longer is consumed and rejected."""
+    count = (length - 16) // 8
+    running.host.send(wire.message(wire.UNBALLOON_REQUEST, struct.pack("<II", 0, count)
+                                   + wire.pages(0, 0) * count, size=min(length, 65535)))
+    running.host.expect(wire.UNBALLOON_RESPONSE)
+    assert running.status()["messages_rejected"] == (length > 4096)
+    assert_alive(running)
+
+
+def test_reserved_bits(running):
+    """Ignored, as a newer host may give them a meaning, and counted."""
+    running.host.send(wire.message(wire.BALLOON_REQUEST, struct.pack("<II", 0, 1)))
+    running.host.send(wire.message(wire.UNBALLOON_REQUEST, struct.pack("<II", 2 ** 32 - 2, 0)))
+    assert_alive(running)
+    assert running.status()["messages_with_reserved_bits"] == 2
+
+
+@pytest.mark.parametrize("body", [
+    struct.pack("<II", 0, 8) + struct.pack("<II", 1, 0),
+    struct.pack("<II", 0, 2 ** 32 - 1) + struct.pack("<II", 77, 2 ** 32 - 1),
+    struct.pack("<II", 0, 0) + struct.pack("<II", 0, 8),
+    struct.pack("<II", 0, 16) + struct.pack("<IIQ", 0, 4, 1),
+    struct.pack("<II", 0, 16) + struct.pack("<IIQ", 0, 8, 2 ** 64 - 1),
+], ids=["unknown", "unknown, huge", "no data", "odd data", "largest figure"])
+def test_information_of_odd_sizes(running, body):
+    """At worst it is rejected."""
+    running.host.send(wire.message(wire.INFO, body))
+    assert_alive(running)
+
+
+def garbage(generator):
+    """A message of random bytes; three of four have a type that hosts send."""
+    body = generator.randbytes(generator.choice((0, 4, 8, 16, 40, 400, 4088)))
+    if generator.random() < 0.25:
+        return generator.randbytes(8) + body
+    size = generator.choice((None, None, None, generator.randrange(65536)))
+    kind = generator.choice((2, 4, 8, 8, 8, 10, 12))
+    return wire.message(kind, body, size)
+
+
+def test_garbage(running, request):
+    """Random messages from a printed seed. Requests for pages are left out: they are legal."""
+    seed = random.randrange(2 ** 32)
+    print(f"seed {seed}")
+    generator = random.Random(seed)
+    count = int(request.config.getoption("--garbage"))
+    for _ in range(count):
+        running.host.send(garbage(generator))
+    assert_alive(running)
+    assert running.status()["pages_ballooned"] == 0

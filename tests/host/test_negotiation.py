@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Hosts that agree late, not at all, or twice."""
+
+import time
+
+import pytest
+
+import wire
+
+PATIENCE = 5  # seconds that the driver waits for each answer
+
+
+def start(guest):
+    """Load the driver and let the device appear."""
+    guest.load("pressure_report_delay=3600")
+    guest.offer()
+
+
+def wait_closed(guest, limit):
+    """Wait until the driver has closed the channel and let go of the device."""
+    deadline = time.monotonic() + limit
+    while guest.counters()["opens"] != guest.counters()["closes"]:
+        assert time.monotonic() < deadline, "the channel is still open"
+        time.sleep(0.2)
+    time.sleep(0.5)
+    assert not guest.bound()
+
+
+@pytest.mark.parametrize("version", [(2, 0), (1, 0), (0, 3)], ids="{0[0]}.{0[1]}".format)
+def test_agrees_at_the_version_of_the_host(guest, version):
+    """Proposes the newest first and goes down."""
+    start(guest)
+    report = guest.host.negotiate(version)
+    guest.wait_for("state", "running")
+    assert guest.status()["host_version"] == "{}.{}".format(*version)
+    # Balloon, hot-add, alignment of 2^7 MiB; no least count, no highest page.
+    assert report.words("<QQQ") == (0x1f, 0, 2 ** 64 - 1)
+
+
+def test_host_refuses_every_version(guest):
+    """Says so, closes the channel, lets go of the device."""
+    start(guest)
+    proposals = []
+    while not proposals or not proposals[-1][1]:
+        proposals.append(guest.host.expect(wire.VERSION_REQUEST).words("<II"))
+        guest.host.send(wire.version_response(False))
+    assert proposals == [(0x20000, 0), (0x10000, 0), (3, 1)]
+    wait_closed(guest, 3)
+    assert "accepts none of the protocol versions" in guest.run("dmesg | tail -5")
+
+
+def test_host_refuses_the_capabilities(guest):
+    """Says so, closes the channel, lets go of the device."""
+    start(guest)
+    guest.host.expect(wire.VERSION_REQUEST)
+    guest.host.send(wire.version_response(True))
+    guest.host.expect(wire.CAPABILITIES_REPORT)
+    guest.host.send(wire.capabilities_response(False))
+    wait_closed(guest, 3)
+    assert "refuses the capabilities" in guest.run("dmesg | tail -5")
+
+
+@pytest.mark.parametrize("answers", [0, 1], ids=["from the start", "after the version"])
+def test_host_is_silent(guest, answers):
+    """Waits, says so, closes the channel, lets go of the device."""
+    start(guest)
+    guest.host.expect(wire.VERSION_REQUEST)
+    if answers:
+        guest.host.send(wire.version_response(True))
+        guest.host.expect(wire.CAPABILITIES_REPORT)
+    wait_closed(guest, PATIENCE + 10)
+    assert "did not answer" in guest.run("dmesg | tail -5")
+
+
+def test_requests_before_the_agreement_are_refused(guest):
+    """Nobody waits for an answer, nothing is done."""
+    start(guest)
+    guest.host.expect(wire.VERSION_REQUEST)
+    guest.host.send(wire.balloon(1000))
+    assert wire.ranges_of(guest.host.expect(wire.BALLOON_RESPONSE)) == (0, [])
+    assert guest.host.add(1 << 18, 512) == (0, 0)
+    guest.host.send(wire.version_response(True))
+    guest.host.expect(wire.CAPABILITIES_REPORT)
+    guest.host.send(wire.capabilities_response(True))
+    guest.wait_for("state", "running")
+    assert guest.status()["balloon_pages_given"] == 0
+
+
+def test_answers_that_nobody_asked_for(running):
+    """A late or repeated answer changes nothing, not even a refusal."""
+    for answer in (wire.version_response(True), wire.version_response(False),
+                   wire.capabilities_response(True), wire.capabilities_response(False, True)):
+        running.host.send(answer)
+    running.wait_for("messages_unexpected", 4)
+    assert running.status()["state"] == "running"
+    ranges, _ = running.host.inflate(512)
+    running.host.deflate(ranges)
+
+
+def test_host_wants_no_reports(guest):
+    """Then it gets none."""
+    guest.load("pressure_report_delay=0")
+    guest.offer()
+    guest.host.negotiate(no_reports=True)
+    time.sleep(3)
+    assert not guest.host.reports()
+
+
+def test_reports_come_every_second(guest):
+    """From the delay on, with figures that make sense."""
+    guest.load("pressure_report_delay=2")
+    guest.offer()
+    guest.host.negotiate()
+    time.sleep(1)
+    assert not guest.host.reports()
+    time.sleep(6)
+    reports = guest.host.reports()
+    assert 4 <= len(reports) <= 7
+    available, committed, *rest = reports[-1].words("<QQQQII")
+    assert rest == [0, 0, 0, 0]
+    assert 0 < available < guest.total()
+    assert committed >= guest.status()["pages_floor"]

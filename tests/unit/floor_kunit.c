@@ -17,7 +17,7 @@
 static const struct floor_case {
 	const char *name;
 	u64 total;
-	u64 at_least;
+	u64 wish;
 	u64 floor;
 } floor_cases[] = {
 	{ "no memory", 0, 0, 0 },
@@ -70,7 +70,7 @@ static void floor_table(struct kunit *test)
 {
 	const struct floor_case *row = test->param_value;
 
-	KUNIT_EXPECT_EQ(test, hvb_floor_pages(row->total, row->at_least), row->floor);
+	KUNIT_EXPECT_EQ(test, hvb_floor_pages(row->total, row->wish), row->floor);
 }
 
 /*

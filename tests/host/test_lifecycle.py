@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Hosts that go, come back, or do not listen; drivers that are unbound meanwhile."""
+
+import time
+
+import pytest
+
+import wire
+
+MIB = 256  # pages
+
+
+def total(ranges):
+    """Return the number of pages of ranges."""
+    return sum(count for _, count in ranges)
+
+
+def test_host_goes_in_every_state(guest):
+    """The device vanishes while the driver waits for an answer, and comes back."""
+    guest.load("pressure_report_delay=3600")
+    for answers in range(3):
+        guest.offer()
+        guest.host.expect(wire.VERSION_REQUEST)
+        if answers > 0:
+            guest.host.send(wire.version_response(True))
+            guest.host.expect(wire.CAPABILITIES_REPORT)
+        if answers > 1:
+            guest.host.send(wire.capabilities_response(True))
+            guest.wait_for("state", "running")
+        guest.rescind()
+    counters = guest.counters()
+    assert counters["opens"] == counters["closes"]
+
+
+def test_host_goes_while_it_takes_memory(running):
+    """What it was told of stays out, all else is the guest's again, and the next load knows."""
+    running.host.send(wire.balloon(400 * MIB))
+    time.sleep(0.3)
+    running.rescind()
+    time.sleep(0.5)
+    told = sum(total(wire.ranges_of(one)[1]) for one in waiting(running.host)
+               if one.type == wire.BALLOON_RESPONSE)
+    running.offer()
+    running.host.negotiate()
+    running.wait_for("state", "running")
+    assert running.status()["pages_ballooned"] >= told
+    running.unload()
+    running.load("pressure_report_delay=3600 reclaim=1")
+
+
+def waiting(host):
+    """Return all messages that have arrived."""
+    found = []
+    while not host._messages.empty():  # pylint: disable=protected-access
+        found.append(host._messages.get())  # pylint: disable=protected-access
+    return found
+
+
+@pytest.mark.parametrize("seconds", [3])
+def test_ring_full_in_mid_answer(running, seconds):
+    """The host does not read for a while: the driver waits, loses nothing, and goes on."""
+    ranges, _ = running.host.inflate(2000)
+    single = [(start + i, 1) for start, count in ranges for i in range(count)]
+    running.host.deflate(single[::2])
+    running.host.pause()
+    # Each is answered with a message of its own: the ring of 16 KiB holds some 500.
+    for _ in range(700):
+        running.host.send(wire.unballoon([]))
+    time.sleep(seconds)
+    running.host.resume()
+    for _ in range(700):
+        running.host.expect(wire.UNBALLOON_RESPONSE)
+    running.host.deflate(single[1::2])
+    assert running.status()["pages_ballooned"] == 0
+    assert running.status()["send_failures"] == 0
+
+
+def test_unbound_while_the_ring_is_full(running):
+    """The driver does not wait for a host that does not listen."""
+    running.host.pause()
+    for _ in range(700):
+        running.host.send(wire.unballoon([]))
+    start = time.monotonic()
+    running.unload()
+    assert time.monotonic() - start < 10
+    running.host.resume()
+    waiting(running.host)
+
+
+def test_memory_in_use_is_never_freed(running):
+    """A program holds a pattern in most of the memory while the host returns all of it."""
+    megabytes = running.total() // MIB // 2
+    running.run(f"dd if=/dev/urandom of=/tmp/pattern bs=1M "
+                f"count={megabytes} 2>/dev/null; md5sum /tmp/pattern >/tmp/sum", limit=300)
+    first = 0
+    while first < running.total() + 64 * MIB:
+        running.host.deflate([(first, 512)])
+        first += 512
+    assert running.run("md5sum -c /tmp/sum", limit=300).strip().endswith("OK")
+    running.run("rm /tmp/pattern")

@@ -49,7 +49,8 @@ def _timeline(axes, record, kernel):
     axes.plot(seconds, [sample.demand for sample in samples], color=DEMAND, linewidth=2,
               linestyle=(0, (4, 1.5)), label="host: demand")
     axes.set_title(f"Timeline (guest kernel {kernel})", pad=56)
-    axes.set_xlabel("seconds since the guest was up")
+    axes.set_xlabel("seconds since the guest was up (this host waits 50 s before it acts; "
+                    "the guest's figures leave out what its kernel keeps for itself)")
     axes.set_ylabel("MiB")
     axes.set_xlim(0, seconds[-1])
     axes.set_ylim(0, record.limits.maximum * 1.08)
@@ -104,12 +105,10 @@ def _layouts(figure, record):
 def _layout(axes, record, index, layout):
     boot = [piece for piece in layout if piece[0] < _hot_added_from(layout, record.limits)]
     pieces = boot + layout[len(boot):]
-    left = [number * PIECE_MIB for number in range(len(pieces))]
-    base = [0.0] * len(pieces)
-    for column, colour in ((1, IN_USE), (3, BALLOONED), (2, FREE)):
-        heights = [piece[column] / PIECE_PAGES for piece in pieces]
-        axes.bar(left, heights, PIECE_MIB, base, color=colour, align="edge", linewidth=0)
-        base = [low + height for low, height in zip(base, heights)]
+    edges = [number * PIECE_MIB for number in range(len(pieces) + 1)]
+    shares = [[piece[column] / PIECE_PAGES for piece in pieces + pieces[-1:]]
+              for column in (1, 3, 2)]
+    axes.stackplot(edges, shares, colors=(IN_USE, BALLOONED, FREE), step="post", linewidth=0)
     border = len(boot) * PIECE_MIB
     if len(pieces) > len(boot):
         axes.axvline(border, color="black", linewidth=2)

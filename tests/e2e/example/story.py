@@ -15,7 +15,7 @@ PAGES_PER_MIB = 256
 STEP_LIMIT = 240  # seconds for a step to be reached
 PIECE_MIB, LEAST_PIECE_MIB = 128, 16  # what the program takes at once
 RESERVE_MIB = 64  # what the program leaves available
-SPARE, SPARE_MIB = 0.15, 320  # what the program leaves of the maximum, and at least that
+SPARE, SPARE_MIB = 0.15, 448  # what the program leaves of the maximum, and at least that
 LOW = 0.1  # the program's use of memory when demand is low, as a share of the minimum
 
 

@@ -18,7 +18,6 @@
  * driver meets -EAGAIN. The callback of the driver runs in a tasklet, as on
  * VMBus.
  */
-#include <linux/circ_buf.h>
 #include <linux/debugfs.h>
 #include <linux/hyperv.h>
 #include <linux/interrupt.h>
@@ -31,6 +30,8 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
+
+#include "sim_compat.h"
 
 #define SIM_TRAILER	sizeof(u64)
 #define SIM_MESSAGE_MAX	(64 * 1024)
@@ -105,6 +106,7 @@ static int sim_ring_put(struct hv_ring_buffer_info *ring, const void *data, u32 
 		at = sim_copy(ring, at, (void *)data, len, true);
 		at = sim_copy(ring, at, (void *)&zero, padded - len, true);
 		at = sim_copy(ring, at, (void *)&zero, SIM_TRAILER, true);
+		/* The reader must not see the index before the bytes. */
 		smp_store_release(&ring->ring_buffer->write_index, at);
 		ret = 0;
 	}
@@ -132,6 +134,7 @@ static int sim_ring_get(struct hv_ring_buffer_info *ring, void *data, u32 max, u
 		goto unlock;
 	}
 	at = sim_copy(ring, at, data, *len, false);
+	/* The writer must not see the room before the bytes were copied. */
 	smp_store_release(&ring->ring_buffer->read_index,
 			  (at + SIM_TRAILER) % ring->ring_datasize);
 unlock:
@@ -228,7 +231,7 @@ int vmbus_recvpacket(struct vmbus_channel *channel, void *buffer, u32 bufferlen,
 }
 EXPORT_SYMBOL(vmbus_recvpacket);
 
-static int sim_match(struct device *dev, struct device_driver *driver)
+static int sim_match(struct device *dev, SIM_MATCH_DRIVER *driver)
 {
 	return 1;
 }

@@ -52,7 +52,7 @@ def build(version):
     base = cache.root() / "build" / f"{version}-sim"
     with cache.lock(f"build-{version}-sim"):
         sim, driver = base / "sim", base / "driver"
-        for folder, sources in ((sim, [HERE / "Kbuild", HERE / "hvb_sim.c"]),
+        for folder, sources in ((sim, [HERE / "Kbuild", *HERE.glob("*sim*.[ch]")]),
                                 (driver, [*PROJECT.glob("*.[ch]"), PROJECT / "Kbuild"])):
             folder.mkdir(parents=True, exist_ok=True)
             for source in sources:

@@ -38,7 +38,7 @@ static bool hvb_batch_join(struct hvb_batch *batch, u64 pfn, u32 count)
 
 /**
  * hvb_batch_add() - note a block
- * @batch: the batch, not full
+ * @batch: the batch, not full; the pages in it and these stay below 2^32
  * @pfn: first page frame
  * @count: pages, at most HVB_RANGE_COUNT_MAX
  */

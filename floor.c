@@ -34,11 +34,11 @@ static const struct {
  * hvb_floor_pages() - the pages that ballooning leaves the guest
  * @total: all memory of the guest, ballooned pages included, so that the
  *	floor does not sink while the balloon grows
- * @at_least: what the administrator asks for, 0 for no wish
+ * @wish: what the administrator asks for, 0 for no wish
  *
  * Return: the floor in pages, never above @total.
  */
-u64 hvb_floor_pages(u64 total, u64 at_least)
+u64 hvb_floor_pages(u64 total, u64 wish)
 {
 	u64 floor;
 	int i = 0;
@@ -49,7 +49,7 @@ u64 hvb_floor_pages(u64 total, u64 at_least)
 
 	floor = (u64)hvb_floor_steps[i].base_mib * HVB_PAGES_PER_MIB +
 		(total >> hvb_floor_steps[i].shift);
-	return min(max(floor, at_least), total);
+	return min(max(floor, wish), total);
 }
 
 /**

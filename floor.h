@@ -27,7 +27,7 @@ struct hvb_demand {
 	u64 floor;
 };
 
-u64 hvb_floor_pages(u64 total, u64 at_least);
+u64 hvb_floor_pages(u64 total, u64 wish);
 u64 hvb_inflate_limit(u64 available, u64 floor, u64 wanted);
 u64 hvb_committed_pages(const struct hvb_demand *demand);
 unsigned int hvb_first_order(u64 wanted, unsigned int highest);

@@ -57,7 +57,7 @@ enum hvb_reject {
  * @unballoon.count: number of ranges, each checked
  * @unballoon.ranges: points into the received bytes; see hvb_decode_range()
  * @hot_add: HOT_ADD_REQUEST
- * @hot_add.range: pages to add, not empty
+ * @hot_add.range: pages to add; count may be 0
  * @hot_add.region: where they and later ones lie; count is 0 if not given
  * @info: INFO
  * @info.has_max_pages: the message is of the one type that is known

@@ -130,7 +130,7 @@ u64 hvb_extents_add(struct hvb_extents *set, u64 start, u64 end)
  * hvb_extents_remove() - take a range out of a set
  * @set: the set, with room for one more extent
  * @start: first page frame of the range
- * @end: first page frame behind it
+ * @end: first page frame behind it, above @start
  *
  * The range need not be in the set, or not as a whole.
  *

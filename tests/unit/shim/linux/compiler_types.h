@@ -9,4 +9,7 @@
 #define __packed		__attribute__((__packed__))
 #define __printf(format, first)	__attribute__((__format__(printf, format, first)))
 
+/* A name that is not free in every kernel: 7.3 has it for array parameters. */
+#define at_least		static
+
 #endif

@@ -10,8 +10,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from lab import accel, build, cache, kernels  # noqa: E402  pylint: disable=wrong-import-position
-from lab.guest import Config, Guest, QemuCrashed  # noqa: E402  pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+from lab import accel, build, cache, kernels  # noqa: E402
+from lab.guest import Config, Guest, QemuCrashed  # noqa: E402
 
 LARGEST_GUEST = 6144
 

@@ -56,7 +56,7 @@ as_root()
 	fi
 }
 
-command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
+command -v apt-get >/dev/null ||
 	die "this is not a Debian system; install by hand what the list in $0 names"
 
 missing=$(missing_packages)

@@ -14,7 +14,7 @@ MEMORY_MAP = 64 / 4096
 
 
 def test_one_gib_guest_reaches_each_target(boot):
-    """1 GiB: 700, 1024, 1536, 1024 MiB; the hot-added memory is online and keeps what it is told."""
+    """1 GiB: 700, 1024, 1536, 1024 MiB; hot-added memory is online and keeps its contents."""
     with boot(startup=1024, maximum=4096) as guest:
         guest.load()
         total = total_mib(guest)

@@ -22,5 +22,5 @@ run=$(argument lab.run)
 mount_shared cache "$cache" ro,cache=loose
 mount_shared run "$run" rw,cache=none
 
-. /lab/agent.sh
+. /lab/shell-server.sh
 serve carrier

@@ -1,6 +1,6 @@
 #!/usr/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-only
-# First program of the guest under test: a small system with a real udev, served by the agent.
+# First program of the guest under test: a small system with a real udev, served over its shell port.
 
 . /lab/init-common.sh
 mount -t debugfs debugfs /sys/kernel/debug
@@ -11,5 +11,5 @@ modprobe -a virtio_pci virtio_console
 udevadm trigger --action=add
 modprobe hv_vmbus
 
-. /lab/agent.sh
+. /lab/shell-server.sh
 serve shell

@@ -204,7 +204,7 @@ class _Program:
         with open(self._output, "wb") as output:
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL,
                                              stdout=output, stderr=subprocess.STDOUT,
-                                             preexec_fn=_die_with_parent)
+                                             preexec_fn=die_with_parent)
         return self
 
     def __exit__(self, *_):
@@ -250,5 +250,6 @@ def end_on_sigterm():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
-def _die_with_parent():
+def die_with_parent():
+    """Let the kernel kill this process when its parent ends, however that ends."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

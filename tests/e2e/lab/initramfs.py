@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import build, packages
 
-COMMON_FILES = {"lab/agent.sh": "agent.sh", "lab/init-common.sh": "init-common.sh"}
+COMMON_FILES = ("shell-server.sh", "init-common.sh")
 UDEV_RULES = ("50-udev-default.rules", "80-drivers.rules")
 CARRIER_MODULES = ("kvm_amd", "9p", "9pnet_virtio", "virtio_pci")
 GUEST_PROGRAMS = ("memhog", "memlayout")
@@ -69,13 +69,13 @@ class _Staging:
         path.chmod(mode or source.stat().st_mode)
 
     def add_base(self, init):
-        """Add busybox, kmod, the agent and the init script."""
+        """Add busybox, kmod, the shell server and the init script."""
         self.add(self._debian / "bin/busybox", "usr/bin/busybox")
         self._add_program("bin/kmod", "usr/bin/kmod")
         for name in ("modprobe", "insmod", "rmmod", "lsmod"):
             (self._root / "usr/sbin" / name).symlink_to("/usr/bin/kmod")
-        for target, source in COMMON_FILES.items():
-            self.add(build.GUEST_FILES / source, target)
+        for name in COMMON_FILES:
+            self.add(build.GUEST_FILES / name, f"lab/{name}")
         self.add(build.GUEST_FILES / init, "init", 0o755)
 
     def add_udev(self, rule):

@@ -18,21 +18,24 @@ clean:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
 	rm -rf build demo-out
 
+DEPMOD = depmod $(if $(DESTDIR),-b $(DESTDIR)) $(KERNEL_RELEASE)
+
 # Modules in updates/ win over those of the kernel, which stay where they are.
 .PHONY: install
 install:
-	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=updates modules_install
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates \
+		modules_install
 	install -D -m 644 packaging/udev/$(UDEV_RULE) $(DESTDIR)$(UDEV_RULES)/$(UDEV_RULE)
-	depmod $(if $(DESTDIR)$(INSTALL_MOD_PATH),-b $(or $(INSTALL_MOD_PATH),$(DESTDIR))) $(KERNEL_RELEASE)
+	$(DEPMOD)
 	@echo
 	@echo "Installed for kernel $(KERNEL_RELEASE). The kernel's own hv_balloon cannot be"
 	@echo "unloaded, so this one takes over at the next boot. See: modinfo -n hv_balloon"
 
 .PHONY: uninstall
 uninstall:
-	rm -f $(DESTDIR)$(INSTALL_MOD_PATH)/lib/modules/$(KERNEL_RELEASE)/updates/hv_balloon.ko*
+	rm -f $(DESTDIR)/lib/modules/$(KERNEL_RELEASE)/updates/hv_balloon.ko*
 	rm -f $(DESTDIR)$(UDEV_RULES)/$(UDEV_RULE)
-	depmod $(if $(DESTDIR)$(INSTALL_MOD_PATH),-b $(or $(INSTALL_MOD_PATH),$(DESTDIR))) $(KERNEL_RELEASE)
+	$(DEPMOD)
 	@echo "Removed. The kernel's own hv_balloon is back at the next boot."
 
 # Options: T=NAME for one case, LAYER=NAME for one layer.

@@ -18,6 +18,7 @@ bc              the kernel build
 libelf1         objtool of the stock kernel headers
 pahole          type information of modules for kernel 6.12
 sparse          make C=2
+kmod            modinfo
 perl            checkpatch.pl
 xz-utils        the sources of the kernel
 cpio            the boot image of the guest

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Fixtures of the scripts: one guest for all of a kernel, a fresh driver for each."""
 
+import contextlib
 import itertools
 import sys
 from pathlib import Path
@@ -37,13 +38,20 @@ def blocks():
 
 @pytest.fixture
 def guest(machine):  # pylint: disable=redefined-outer-name
-    """The guest with the device offered and no driver; in the end no driver, no device."""
+    """The guest with no driver and no device; in the end none of both again."""
+    with cleaned(machine):
+        yield machine
+
+
+@contextlib.contextmanager
+def cleaned(machine):  # pylint: disable=redefined-outer-name
+    """Remove driver and device when the block ends; the log must have no new warning."""
     before = len(machine.warnings())
-    yield machine
+    yield
+    machine.host.resume()
     if machine.call("grep -q ^hv_balloon /proc/modules").status == 0:
         machine.unload()
     machine.call("echo rescind >/sys/kernel/debug/hvb_sim/control")
-    machine.host.resume()
     machine.host.reports()
     warnings = machine.warnings()[before:]
     assert not warnings, "\n".join(warnings)
@@ -52,6 +60,19 @@ def guest(machine):  # pylint: disable=redefined-outer-name
 @pytest.fixture
 def running(guest):  # pylint: disable=redefined-outer-name
     """The guest with a driver that has agreed with the host."""
+    return agreed(guest)
+
+
+@pytest.fixture
+def hibernating(request):
+    """A guest of its own that can hibernate, with a driver that has agreed with the host."""
+    with Simulator(request.config.getoption("--kernel"), hibernation=True) as simulator:
+        with cleaned(simulator):
+            yield agreed(simulator)
+
+
+def agreed(guest):  # pylint: disable=redefined-outer-name
+    """Load the driver, offer the device, agree on protocol 2.0."""
     guest.load("pressure_report_delay=3600")
     guest.offer()
     guest.host.negotiate()

@@ -69,11 +69,11 @@ def build(version):
 class Simulator:
     """A guest with a simulated host. A context manager; `host` is the host's side."""
 
-    def __init__(self, version, cpus=2, append=""):
+    def __init__(self, version, cpus=2, hibernation=False):
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as started:
             self._machine = started.enter_context(DirectHost())
-            self._boot(started, version, cpus, append)
+            self._boot(started, version, cpus, hibernation)
             self._stack = started.pop_all()
 
     def __enter__(self):
@@ -82,12 +82,12 @@ class Simulator:
     def __exit__(self, *_):
         self._stack.close()
 
-    def _boot(self, stack, version, cpus, append):
+    def _boot(self, stack, version, cpus, hibernation):
         kernel = kernels.kernel(version)
         image = self._machine.folder / "guest.cpio"
         initramfs.guest(image, kernel, build(version), udev_rule())
         program = stack.enter_context(self._machine.run(
-            self._command(kernel, image, cpus, append), self._machine.output("guest.out")))
+            self._command(kernel, image, cpus, hibernation), self._machine.output("guest.out")))
         self._shell = Shell(stack.enter_context(self._machine.connected("shell")), program.alive)
         self._shell.run("true", BOOT_LIMIT)
         self.run("insmod /lab/sim/hvb_sim.ko")
@@ -98,10 +98,10 @@ class Simulator:
                  " >/tmp/relay.log 2>&1 &")
         self.run("sleep 1; pidof relay || { cat /tmp/relay.log; false; }")
 
-    def _command(self, kernel, image, cpus, text):
-        append = (f"console=ttyS0 panic=-1 mem={GUEST_MIB}M memhp_default_state=online {text}")
+    def _command(self, kernel, image, cpus, hibernation):
+        append = f"console=ttyS0 panic=-1 mem={GUEST_MIB}M memhp_default_state=online"
         command = qemu() + ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
-                            "-global", "ICH9-LPC.disable_s4=1",
+                            "-global", f"ICH9-LPC.disable_s4={int(not hibernation)}",
                             "-smp", str(cpus), "-m", f"{MACHINE_MIB}M",
                             "-kernel", str(kernel.image), "-initrd", str(image),
                             "-append", append,

@@ -10,11 +10,6 @@ import wire
 MIB = 256  # pages
 
 
-def total(ranges):
-    """Return the number of pages of ranges."""
-    return sum(count for _, count in ranges)
-
-
 def assert_books(guest, ballooned):
     """Every page that was asked for was given or refused; what is out is what was not returned."""
     books = guest.status()
@@ -27,7 +22,7 @@ def assert_books(guest, ballooned):
 def test_whole_blocks_come_first_and_merged(running):
     """Memory is mostly free: few ranges, in one message, no page twice."""
     ranges, messages = running.host.inflate(200 * MIB)
-    assert total(ranges) == 200 * MIB and messages == 1
+    assert wire.total(ranges) == 200 * MIB and messages == 1
     assert len(ranges) <= 20
     assert sorted(ranges) == ranges
     assert all(one[0] + one[1] < two[0] for one, two in zip(ranges, ranges[1:]))
@@ -40,7 +35,7 @@ def test_whole_blocks_come_first_and_merged(running):
 def test_just_what_was_asked_for(running, count):
     """Requests that are no whole number of blocks."""
     ranges, _ = running.host.inflate(count)
-    assert total(ranges) == count
+    assert wire.total(ranges) == count
     running.host.deflate(ranges)
     assert_books(running, 0)
 
@@ -141,8 +136,8 @@ def test_request_during_a_request(running):
         more, some = wire.ranges_of(running.host.expect(wire.BALLOON_RESPONSE))
         ranges += some
         ends += not more
-    assert 10 * MIB <= total(ranges) <= 310 * MIB
-    assert_books(running, total(ranges))
+    assert 10 * MIB <= wire.total(ranges) <= 310 * MIB
+    assert_books(running, wire.total(ranges))
     running.host.deflate(ranges)
     assert_books(running, 0)
 

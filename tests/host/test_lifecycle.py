@@ -12,11 +12,6 @@ from lab.memhog import Memhog
 MIB = 256  # pages
 
 
-def total(ranges):
-    """Return the number of pages of ranges."""
-    return sum(count for _, count in ranges)
-
-
 def test_host_goes_in_every_state(guest):
     """The device vanishes while the driver waits for an answer, and comes back."""
     guest.load("pressure_report_delay=3600")
@@ -40,7 +35,7 @@ def test_host_goes_while_it_takes_memory(running):
     time.sleep(0.3)
     running.rescind()
     time.sleep(0.5)
-    told = sum(total(wire.ranges_of(one)[1]) for one in waiting(running.host)
+    told = sum(wire.total(wire.ranges_of(one)[1]) for one in waiting(running.host)
                if one.type == wire.BALLOON_RESPONSE)
     running.offer()
     running.host.negotiate()

@@ -88,3 +88,8 @@ def ranges_of(response):
     assert len(response.body) == 8 + 8 * count
     raw = struct.unpack_from(f"<{count}Q", response.body, 8)
     return more, [(one & (1 << PFN_BITS) - 1, one >> PFN_BITS) for one in raw]
+
+
+def total(ranges):
+    """Return the number of pages of ranges."""
+    return sum(count for _, count in ranges)

@@ -43,6 +43,10 @@ uninstall:
 check:
 	tests/check $(if $(T),-T '$(T)') $(if $(LAYER),--layer $(LAYER))
 
+.PHONY: check-all
+check-all:
+	tests/check --all
+
 # Options: KERNEL=6.12, and sizes in MiB: STARTUP= MINIMUM= MAXIMUM=
 .PHONY: demo
 demo:
@@ -68,4 +72,5 @@ help:
 	@echo '  make check          run the tests'
 	@echo '      T=NAME                 only the cases whose names match'
 	@echo '      LAYER=NAME             only one layer: static, unit, real-host-6.1 ...'
+	@echo '  make check-all      run also the tests that are slow and rarely fail'
 	@echo '  make clean          remove what was built in this folder'

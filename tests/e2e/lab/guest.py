@@ -75,9 +75,14 @@ class Guest:
             return self._shell.call(command, limit)
 
     def load(self, parameters="", intree=False):
-        """Load hv_balloon: the module under test, or the distribution's own."""
+        """Load hv_balloon: the module under test, or the distribution's own.
+
+        It reports later than by default, and so not at the moment when QEMU begins to ask for
+        something: QEMU can abort then, for the reason that set_target() has.
+        """
         path = "/lab/intree" if intree else "/lab/module"
-        self.run(f"insmod {path}/hv_balloon.ko* {parameters}", limit=60)
+        delay = f"pressure_report_delay={HOST_DELAY + 10}"
+        self.run(f"insmod {path}/hv_balloon.ko* {delay} {parameters}", limit=60)
 
     def unload(self):
         """Unload hv_balloon."""

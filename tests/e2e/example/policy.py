@@ -41,6 +41,11 @@ class Policy:
         self._last = limits.startup
         self._since = 0  # number of the report after which the size has not changed
 
+    @property
+    def refused(self):
+        """Tell whether the guest itself has kept more than the minimum."""
+        return self._least > self._limits.minimum
+
     def settled(self, assigned, reports):
         """Tell whether the last decision is carried out, or given up, and its effect reported."""
         if assigned != self._last:

@@ -136,7 +136,7 @@ class Story:
         """Return whether the host is content, and what it does if not."""
         decision = self._policy.decide(assigned, demand)
         if decision is None:
-            return True, ""
+            return True, "takes no more: the guest keeps its floor" if self._policy.refused else ""
         self._guest.set_target(decision[0])
         return False, decision[1]
 

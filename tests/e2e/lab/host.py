@@ -116,8 +116,9 @@ class NestedHost(Host):
     def __init__(self, guest_mib):
         super().__init__()
         self._stack = contextlib.ExitStack()
+        self._memory = guest_mib + CARRIER_OVERHEAD_MIB
         try:
-            self._boot(guest_mib + CARRIER_OVERHEAD_MIB)
+            self._boot()
         except BaseException:
             self.close()
             raise
@@ -149,15 +150,24 @@ class NestedHost(Host):
         try:
             yield program
         finally:
-            program.kill()
+            self._end(program)
 
-    def _boot(self, memory):
+    def _end(self, program):
+        """Kill a guest's QEMU; if the carrier hangs with it, start a new carrier."""
+        try:
+            program.kill()
+        except MachineSilent:
+            cache.say("the emulated machine hangs, starting it anew")
+            self._stack.close()
+            self._boot()
+
+    def _boot(self):
         kernel = kernels.kernel(CARRIER_KERNEL)
         image = self.folder / "carrier.cpio"
         initramfs.carrier(image, kernel)
         for attempt in (1, 2):
             try:
-                self._start(self._command(kernel, image, memory))
+                self._start(self._command(kernel, image))
                 return
             except MachineSilent:
                 self._stack.close()
@@ -175,7 +185,7 @@ class NestedHost(Host):
         self._bus = found.split("vport")[1].split("p")[0]
         self._shell.run(f"test -c /dev/kvm && test -d {cache.root()}/bundles")
 
-    def _command(self, kernel, image, memory):
+    def _command(self, kernel, image):
         shared = [f"local,path={path},mount_tag={tag},security_model=none,multidevs=remap{more}"
                   for tag, path, more in (("cache", cache.root(), ",readonly=on"),
                                           ("run", self.folder, ""))]
@@ -183,7 +193,7 @@ class NestedHost(Host):
                   f"lab.cache={cache.root()} lab.run={self.folder}")
         command = qemu() + [
             "-machine", "q35", "-accel", "tcg,thread=multi",
-            "-cpu", "max", "-smp", "2", "-m", f"{memory}M",
+            "-cpu", "max", "-smp", "2", "-m", f"{self._memory}M",
             "-kernel", str(kernel.image), "-initrd", str(image), "-append", append,
             "-chardev", f"file,id=console,path={self.folder}/carrier.log",
             "-serial", "chardev:console",

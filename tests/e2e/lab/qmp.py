@@ -15,7 +15,7 @@ class Monitor:
 
     _ids = itertools.count(1)
 
-    def __init__(self, connection, limit=30):
+    def __init__(self, connection, limit=120):  # seconds; QEMU is busy while it discards memory
         self._connection = connection
         self._limit = limit
         self._answers = queue.Queue()

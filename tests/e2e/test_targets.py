@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The host moves the guest's size down and up; both sides agree and no page is lost."""
 
-import pytest
-
 from figures import ballooned_mib, free_mib, hot_added_mib, reach, total_mib
 from lab.memhog import Memhog
 
@@ -50,8 +48,7 @@ def test_four_gib_guest_loses_no_page(boot):
         reach(guest, 6144, startup)
         large = (total_mib(guest), free_mib(guest))
         assert large[0] == small[0] + 2048
-        assert large[1] == pytest.approx(small[1] + 2048 * (1 - MEMORY_MAP),
-                                         abs=FREE_TOLERANCE_MIB)
+        _assert_not_less(large[1], small[1] + 2048 * (1 - MEMORY_MAP))
         reach(guest, 4096, startup)
         reach(guest, 6144, startup)
         _assert_returned(guest, large)
@@ -60,4 +57,9 @@ def test_four_gib_guest_loses_no_page(boot):
 def _assert_returned(guest, before):
     assert ballooned_mib(guest) == 0
     assert total_mib(guest) == before[0]
-    assert free_mib(guest) == pytest.approx(before[1], abs=FREE_TOLERANCE_MIB)
+    _assert_not_less(free_mib(guest), before[1])
+
+
+def _assert_not_less(free, expected):
+    """More is no loss: a balloon drives out what the guest held at the first look."""
+    assert free >= expected - FREE_TOLERANCE_MIB

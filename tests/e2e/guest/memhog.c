@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #define PAGE_SIZE	4096UL
@@ -28,11 +29,14 @@ static const char help[] =
 "\n"
 "  -q, --quick        write and check only the first word of each page\n"
 "  -s, --small-pages  ask for 4 KiB pages only\n"
+"  -H, --huge-pages   ask for huge pages\n"
+"  -l, --lock         lock what is touched, so that the kernel cannot take it away\n"
 "  -S, --seed=N       start of the pattern (default 1)\n"
 "  -h, --help         show this text\n"
 "\n"
 "Commands on standard input, one per line, each answered by one line:\n"
 "  grow MIB     touch that much more\n"
+"  leave KIB    touch more until only that much of the machine's memory is free\n"
 "  shrink MIB   give the last MIB back\n"
 "  thin         give every second page back\n"
 "  verify       check the pattern of all pages (SIGUSR1 does the same)\n"
@@ -119,6 +123,24 @@ static void grow(struct hog *hog, size_t pages)
 	printf("holding %zu MiB\n", held_mib(hog));
 }
 
+static size_t free_kib(void)
+{
+	struct sysinfo info;
+
+	if (sysinfo(&info))
+		die("sysinfo");
+	return info.freeram * info.mem_unit / 1024;
+}
+
+/* Half of the way each time: the page tables cost memory too. */
+static void leave(struct hog *hog, size_t kib)
+{
+	for (size_t left; (left = free_kib()) > kib; )
+		for (size_t end = hog->pages + (left - kib) / 8 + 1; hog->pages < end; hog->pages++)
+			fill_page(hog, hog->pages);
+	printf("holding %zu MiB, %zu KiB are free\n", held_mib(hog), free_kib());
+}
+
 static void shrink(struct hog *hog, size_t pages)
 {
 	if (pages > hog->pages)
@@ -151,12 +173,14 @@ static void verify(struct hog *hog)
 
 static void execute(struct hog *hog, const char *line)
 {
-	size_t mib;
+	size_t size;
 
-	if (sscanf(line, "grow %zu", &mib) == 1)
-		grow(hog, mib * PAGES_PER_MIB);
-	else if (sscanf(line, "shrink %zu", &mib) == 1)
-		shrink(hog, mib * PAGES_PER_MIB);
+	if (sscanf(line, "grow %zu", &size) == 1)
+		grow(hog, size * PAGES_PER_MIB);
+	else if (sscanf(line, "leave %zu", &size) == 1)
+		leave(hog, size);
+	else if (sscanf(line, "shrink %zu", &size) == 1)
+		shrink(hog, size * PAGES_PER_MIB);
 	else if (!strcmp(line, "thin\n"))
 		thin(hog);
 	else if (!strcmp(line, "verify\n"))
@@ -207,14 +231,17 @@ static void catch_signals(void)
 	sigaction(SIGINT, &action, NULL);
 }
 
-static void reserve(struct hog *hog, bool small_pages)
+/* Advice is a wish: a kernel without huge pages has only small ones. */
+static void reserve(struct hog *hog, int advice, bool lock)
 {
 	hog->memory = mmap(NULL, MAX_MIB << 20, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (hog->memory == MAP_FAILED)
 		die("mmap");
-	if (small_pages && madvise(hog->memory, MAX_MIB << 20, MADV_NOHUGEPAGE) && errno != EINVAL)
+	if (madvise(hog->memory, MAX_MIB << 20, advice) && errno != EINVAL)
 		die("madvise");
+	if (lock && mlockall(MCL_CURRENT | MCL_ONFAULT))
+		die("mlockall");
 }
 
 static size_t parse_arguments(struct hog *hog, int argc, char **argv)
@@ -222,19 +249,26 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 	static const struct option options[] = {
 		{ "quick", no_argument, NULL, 'q' },
 		{ "small-pages", no_argument, NULL, 's' },
+		{ "huge-pages", no_argument, NULL, 'H' },
+		{ "lock", no_argument, NULL, 'l' },
 		{ "seed", required_argument, NULL, 'S' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
-	bool small_pages = false;
+	int advice = MADV_NORMAL;
+	bool lock = false;
 	size_t mib;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "qsS:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "qsHlS:h", options, NULL)) != -1) {
 		if (option == 'q')
 			hog->words = 1;
 		else if (option == 's')
-			small_pages = true;
+			advice = MADV_NOHUGEPAGE;
+		else if (option == 'H')
+			advice = MADV_HUGEPAGE;
+		else if (option == 'l')
+			lock = true;
 		else if (option == 'S')
 			hog->seed = strtoull(optarg, NULL, 0);
 		else {
@@ -246,7 +280,7 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 		fputs(help, stderr);
 		exit(2);
 	}
-	reserve(hog, small_pages);
+	reserve(hog, advice, lock);
 	return mib;
 }
 

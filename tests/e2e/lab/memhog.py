@@ -24,11 +24,15 @@ class Memhog:
         self._name = f"/tmp/{name}"
         self._lines = 0
         guest.run(START.format(name=self._name, options=options, mib=mib))
-        self._answer()
+        self.answer()
 
     def grow(self, mib):
         """Touch that much more."""
         return self._command(f"grow {mib}")
+
+    def leave(self, kib):
+        """Touch more until only that much of the machine's memory is free."""
+        return self._command(f"leave {kib}")
 
     def shrink(self, mib):
         """Give the last MiB back."""
@@ -45,13 +49,22 @@ class Memhog:
     def stop(self):
         """Check all patterns and end the program; raises if a pattern is wrong."""
         assert self.verify() == 0, "memory has lost its contents"
+        self.kill()
+
+    def kill(self):
+        """End the program at once."""
         self._guest.run(f"kill -9 $(cat {self._name}.pid); rm {self._name}.*")
 
-    def _command(self, line):
+    def begin(self, line):
+        """Give a command and do not wait; its answer must be fetched before the next one."""
         self._guest.run(f"echo {line} >{self._name}.in")
-        return self._answer()
 
-    def _answer(self):
+    def answer(self):
+        """Return the answer to the last command; raises if the program has ended."""
         answer = self._guest.run(ANSWER.format(name=self._name, lines=self._lines), LIMIT)
         self._lines += 1
         return answer.strip()
+
+    def _command(self, line):
+        self.begin(line)
+        return self.answer()

@@ -14,6 +14,7 @@ UDEV_RULES = ("50-udev-default.rules", "80-drivers.rules")
 CARRIER_MODULES = ("kvm_amd", "9p", "9pnet_virtio", "virtio_pci")
 GUEST_PROGRAMS = ("memhog", "memlayout")
 GUEST_MODULES = ("virtio_pci", "virtio_console", "hv_vmbus", "hv_balloon")
+DISK_MODULE = "virtio_blk"  # not every kernel has a block layer
 
 
 def loader(tree):
@@ -33,7 +34,8 @@ def guest(image, kernel, modules, rule):
     """Build the guest's boot image; `modules` maps a name to the hv_balloon file it stands for."""
     with _Staging(image) as staging:
         staging.add_base("init-guest.sh")
-        staging.add_modules(kernel, GUEST_MODULES)
+        disk = (DISK_MODULE,) if any(kernel.modules.rglob(f"{DISK_MODULE}.ko*")) else ()
+        staging.add_modules(kernel, GUEST_MODULES + disk)
         staging.add_udev(rule)
         for name in GUEST_PROGRAMS:
             staging.add(build.program(name), f"usr/bin/{name}", 0o755)

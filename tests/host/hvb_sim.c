@@ -10,13 +10,15 @@
  *			One message each, without the headers of VMBus. read()
  *			waits; what was read is off the ring.
  *	/sys/kernel/debug/hvb_sim/control
- *			write "offer": the device appears; "rescind": it goes.
+ *			write "offer": the device appears; "rescind": it goes;
+ *			"fail-open": the channel cannot be opened the next time.
  *	/sys/kernel/debug/hvb_sim/status
- *			opens, closes and interrupts so far.
+ *			opens, closes, interrupts, suspends and resumes so far.
  *
  * The rings are real: a host program that does not read fills them, and the
  * driver meets -EAGAIN. The callback of the driver runs in a tasklet, as on
- * VMBus.
+ * VMBus. So is the driver suspended and resumed: when the guest hibernates, not
+ * when it suspends to idle.
  */
 #include <linux/debugfs.h>
 #include <linux/hyperv.h>
@@ -24,6 +26,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/pm.h>
 #include <linux/poll.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -50,7 +53,8 @@ static DEFINE_MUTEX(sim_lock);		/* protects sim_offered and the opening */
 static struct sim_device *sim_offered;
 static struct device *sim_root;
 static DECLARE_WAIT_QUEUE_HEAD(sim_to_host);
-static atomic_t sim_opens, sim_closes, sim_interrupts;
+static atomic_t sim_opens, sim_closes, sim_interrupts, sim_suspends, sim_resumes;
+static bool sim_fail_open;		/* protected by sim_lock */
 
 /* A ring is vmalloc()ed: the header that both sides share, then the data. */
 static int sim_ring_init(struct hv_ring_buffer_info *ring, u32 size)
@@ -173,7 +177,8 @@ int vmbus_open(struct vmbus_channel *channel, u32 send_size, u32 recv_size,
 		return -ENODEV;
 
 	mutex_lock(&sim_lock);
-	ret = sim_ring_init(&channel->outbound, send_size);
+	ret = sim_fail_open ? -ENOMEM : sim_ring_init(&channel->outbound, send_size);
+	sim_fail_open = false;
 	if (ret)
 		goto unlock;
 
@@ -250,11 +255,42 @@ static void sim_remove(struct device *dev)
 	driver->remove(container_of(dev, struct hv_device, device));
 }
 
+/* The device may have no driver: nothing to do then, as on VMBus. */
+static int sim_suspend(struct device *dev)
+{
+	struct hv_driver *driver = container_of(dev->driver, struct hv_driver, driver);
+
+	if (!dev->driver)
+		return 0;
+
+	atomic_inc(&sim_suspends);
+	return driver->suspend(container_of(dev, struct hv_device, device));
+}
+
+static int sim_resume(struct device *dev)
+{
+	struct hv_driver *driver = container_of(dev->driver, struct hv_driver, driver);
+
+	if (!dev->driver)
+		return 0;
+
+	atomic_inc(&sim_resumes);
+	return driver->resume(container_of(dev, struct hv_device, device));
+}
+
+static const struct dev_pm_ops sim_pm = {
+	.freeze_noirq = sim_suspend,
+	.thaw_noirq = sim_resume,
+	.poweroff_noirq = sim_suspend,
+	.restore_noirq = sim_resume,
+};
+
 static struct bus_type sim_bus = {
 	.name = "vmbus",
 	.match = sim_match,
 	.probe = sim_probe,
 	.remove = sim_remove,
+	.pm = &sim_pm,
 };
 
 int __vmbus_driver_register(struct hv_driver *hv_driver, struct module *owner,
@@ -322,6 +358,14 @@ static int sim_rescind(void)
 	device_unregister(&sim->hdev.device);
 	tasklet_kill(&sim->channel.callback_event);
 	WRITE_ONCE(sim_offered, NULL);
+	return 0;
+}
+
+static int sim_let_open_fail(void)
+{
+	mutex_lock(&sim_lock);
+	sim_fail_open = true;
+	mutex_unlock(&sim_lock);
 	return 0;
 }
 
@@ -432,6 +476,8 @@ static ssize_t sim_control(struct file *file, const char __user *from, size_t si
 		ret = sim_offer();
 	else if (sysfs_streq(word, "rescind"))
 		ret = sim_rescind();
+	else if (sysfs_streq(word, "fail-open"))
+		ret = sim_let_open_fail();
 	return ret ?: size;
 }
 
@@ -442,9 +488,10 @@ static const struct file_operations sim_control_fops = {
 
 static int sim_status_show(struct seq_file *file, void *unused)
 {
-	seq_printf(file, "opens: %d\ncloses: %d\ninterrupts: %d\n",
+	seq_printf(file, "opens: %d\ncloses: %d\ninterrupts: %d\nsuspends: %d\nresumes: %d\n",
 		   atomic_read(&sim_opens), atomic_read(&sim_closes),
-		   atomic_read(&sim_interrupts));
+		   atomic_read(&sim_interrupts), atomic_read(&sim_suspends),
+		   atomic_read(&sim_resumes));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(sim_status);

@@ -38,19 +38,23 @@ def lock(name):
         yield
 
 
-def folder_once(path, fill):
-    """Return the folder `path`; if absent, let fill(folder) make it, all or nothing."""
-    if path.is_dir():
+def folder_once(path, fill, good=Path.is_dir):
+    """Return the folder `path`; if it is not good, let fill(folder) make it, all or nothing."""
+    if good(path):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with lock(path.name):
-        if path.is_dir():
+        if good(path):
             return path
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        old = partial.with_name(partial.name + ".old")
         try:
             fill(partial)
             partial.chmod(0o755)
+            if path.exists():
+                path.rename(old)
             partial.rename(path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
     return path

@@ -30,8 +30,12 @@ def carrier(image, kernel):
         staging.add_modules(kernel, CARRIER_MODULES)
 
 
-def guest(image, kernel, modules, rule):
-    """Build the guest's boot image; `modules` maps a name to the hv_balloon file it stands for."""
+def guest(image, kernel, modules, rule, tools=()):
+    """Build the guest's boot image.
+
+    `modules` maps a name to the hv_balloon file it stands for, `tools` are programs of the
+    bundle "guest" that it has besides.
+    """
     with _Staging(image) as staging:
         staging.add_base("init-guest.sh")
         disk = (DISK_MODULE,) if any(kernel.modules.rglob(f"{DISK_MODULE}.ko*")) else ()
@@ -39,6 +43,8 @@ def guest(image, kernel, modules, rule):
         staging.add_udev(rule)
         for name in GUEST_PROGRAMS:
             staging.add(build.program(name), f"usr/bin/{name}", 0o755)
+        for tool in tools:
+            staging.add_program(tool)
         for name, path in modules.items():
             staging.add(path, f"lab/{name}/{path.name}")
 
@@ -73,7 +79,7 @@ class _Staging:
     def add_base(self, init):
         """Add busybox, kmod, the shell server and the init script."""
         self.add(self._debian / "bin/busybox", "usr/bin/busybox")
-        self._add_program("bin/kmod", "usr/bin/kmod")
+        self.add_program("bin/kmod")
         for name in ("modprobe", "insmod", "rmmod", "lsmod"):
             (self._root / "usr/sbin" / name).symlink_to("/usr/bin/kmod")
         for name in COMMON_FILES:
@@ -82,7 +88,7 @@ class _Staging:
 
     def add_udev(self, rule):
         """Add udev with its basic rules and the rule under test."""
-        self._add_program("bin/udevadm", "usr/bin/udevadm")
+        self.add_program("bin/udevadm")
         daemon = self._root / "usr/lib/systemd/systemd-udevd"
         daemon.parent.mkdir()
         daemon.symlink_to("/usr/bin/udevadm")
@@ -112,10 +118,10 @@ class _Staging:
         command = [start, "--argv0", tool, *options, self._debian / "bin/kmod", *arguments]
         return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
 
-    def _add_program(self, source, target):
-        """Copy a program and the libraries that its own loader finds for it."""
+    def add_program(self, source):
+        """Copy a program of the bundle and the libraries that its own loader finds for it."""
         program = self._debian / source
-        self.add(program, target)
+        self.add(program, f"usr/bin/{program.name}")
         start = loader(self._debian)
         output = subprocess.run([*start, "--list", program], check=True, text=True,
                                 stdout=subprocess.PIPE).stdout

@@ -41,7 +41,8 @@ BUNDLES = {
     "source-6.1": Bundle("bookworm", ("linux-source-6.1",), r"linux-source-"),
     "source-6.12": Bundle("bookworm", ("linux-source-6.12",), r"linux-source-", BACKPORTS),
     "qemu": Bundle("bookworm", ("qemu-system-x86",), r"lib|zlib|qemu-system-|seabios", BACKPORTS),
-    "guest": Bundle("bookworm", ("busybox-static", "udev", "kmod"), r"lib|zlib|busybox|udev|kmod"),
+    "guest": Bundle("bookworm", ("busybox-static", "udev", "kmod", "kexec-tools", "makedumpfile"),
+                    r"(?!libperl)lib|zlib|busybox|udev|kmod|kexec-tools|makedumpfile"),
 }
 
 
@@ -55,8 +56,21 @@ class Package:
 
 
 def bundle(name):
-    """Return the folder that holds the unpacked bundle, downloading it if it is not there."""
-    return cache.folder_once(cache.root() / "bundles" / name, lambda folder: _fill(name, folder))
+    """Return the folder that holds the unpacked bundle.
+
+    It is downloaded if it is not there, and again if its definition has got another package.
+    """
+    return cache.folder_once(cache.root() / "bundles" / name, lambda folder: _fill(name, folder),
+                             lambda folder: _has_all(folder, BUNDLES[name]))
+
+
+def _has_all(folder, spec):
+    """Tell whether the folder has each package of the bundle that is kept by its own name."""
+    if not folder.is_dir():
+        return False
+    lines = (folder / "PACKAGES").read_text(encoding="ascii").splitlines()
+    names = {line.split()[0] for line in lines}
+    return names >= {name for name in spec.packages if re.match(spec.keep, name)}
 
 
 def _fill(name, folder):

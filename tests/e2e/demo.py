@@ -12,7 +12,7 @@ from example.policy import BLOCK_MIB, Limits
 from example.story import Story, steps_of
 from example.table import Table
 from lab import LabError, accel, build, cache, kernels
-from lab.guest import HOST_DELAY, Config, Guest, QemuCrashed
+from lab.guest import HOST_DELAY, Config, Guest, HostBroken
 from lab.host import end_on_sigterm
 
 
@@ -72,7 +72,7 @@ def main():
     try:
         try:
             show(options, table)
-        except QemuCrashed as error:
+        except HostBroken as error:
             cache.say(f"starting over once, since {error}")
             show(options, table)
     except LabError as error:

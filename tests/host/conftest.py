@@ -2,7 +2,6 @@
 """Fixtures of the scripts: one guest for all of a kernel, a fresh driver for each."""
 
 import contextlib
-import itertools
 import sys
 from pathlib import Path
 
@@ -10,51 +9,128 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from simulator import BLOCK, FIRST_BLOCK, MACHINE_MIB, MIB_PAGES, Simulator  # noqa: E402
+import books  # noqa: E402
+from simulator import BLOCKS, IN_TREE, OURS, Simulator  # noqa: E402
+
+LOG_TAIL = 60  # lines
 
 
 def pytest_addoption(parser):
-    """Add the choice of the guest's kernel."""
-    parser.addoption("--kernel", choices=("6.1", "6.12"), default="6.1",
-                     help="stock kernel of the guest")
+    """Add the choices of the guest's kernel, of the driver, and of what costs time."""
+    parser.addoption("--kernel", choices=("6.1", "6.12", "debug"), default="6.1",
+                     help="kernel of the guest: a stock one, or one with checkers")
+    parser.addoption("--driver", choices=(OURS, IN_TREE), default=OURS,
+                     help="this project's driver, or the one of the kernel")
     parser.addoption("--garbage", type=int, default=5000, metavar="N",
                      help="how many random messages to send")
+    parser.addoption("--slow", action="store_true", help="also the cases that take minutes")
+    parser.addoption("--coverage", type=Path, metavar="FOLDER",
+                     help="where to put what the debug kernel has counted (gcov)")
+
+
+def pytest_configure(config):
+    """Describe our markers."""
+    config.addinivalue_line("markers", "slow: takes minutes, runs only with --slow")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what is slow, unless it is asked for."""
+    if not config.getoption("--slow"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Note that a case has failed, and show the end of its guest's log."""
+    report = (yield).get_result()
+    if report.failed:
+        item.failed = True
+        simulator = getattr(item, "simulator", None)
+        if simulator:
+            tail = "\n".join(simulator.log().splitlines()[-LOG_TAIL:])
+            report.sections.append(("end of the guest's log", tail))
+
+
+class Keeper:
+    """Starts guests; keeps one until a case has failed in it."""
+
+    def __init__(self, config):
+        self._config = config
+        self._simulator = None
+        self.blocks = None
+
+    def new(self, **options):
+        """Return a new guest; a context manager."""
+        return Simulator(self._config.getoption("--kernel"),
+                         driver=self._config.getoption("--driver"), **options)
+
+    def guest(self):
+        """Return the guest that is kept, or a new one."""
+        if not self._simulator:
+            self._simulator = self.new()
+            self.blocks = iter(BLOCKS)
+        return self._simulator
+
+    def discard(self):
+        """Stop the guest that is kept."""
+        simulator, self._simulator = self._simulator, None
+        if simulator:
+            with simulator:
+                folder = self._config.getoption("--coverage")
+                if folder and simulator.alive():
+                    simulator.save_coverage(folder)
 
 
 @pytest.fixture(scope="session")
-def machine(request):
-    """The guest. Whatever it logs, it must log no warning."""
-    with Simulator(request.config.getoption("--kernel")) as simulator:
-        yield simulator
-
-
-@pytest.fixture(scope="session")
-def blocks():
-    """First page frames of memory blocks that nobody has added yet."""
-    # The last block has tables of the firmware at its end.
-    return itertools.islice(itertools.count(FIRST_BLOCK, BLOCK),
-                            MACHINE_MIB * MIB_PAGES // BLOCK - FIRST_BLOCK // BLOCK - 1)
+def keeper(request):
+    """What starts guests."""
+    kept = Keeper(request.config)
+    yield kept
+    kept.discard()
 
 
 @pytest.fixture
-def guest(machine):  # pylint: disable=redefined-outer-name
+def machine(keeper, request):  # pylint: disable=redefined-outer-name
+    """The guest. Whatever it logs, it must log no warning."""
+    simulator = request.node.simulator = keeper.guest()
+    yield simulator
+    if getattr(request.node, "failed", False):
+        keeper.discard()
+
+
+@pytest.fixture
+def blocks(machine, keeper):  # pylint: disable=redefined-outer-name,unused-argument
+    """First page frames of memory blocks that nobody has added yet."""
+    return keeper.blocks
+
+
+@pytest.fixture
+def guest(machine, request):  # pylint: disable=redefined-outer-name
     """The guest with no driver and no device; in the end none of both again."""
-    with cleaned(machine):
+    with cleaned(machine, request.node):
         yield machine
 
 
 @contextlib.contextmanager
-def cleaned(machine):  # pylint: disable=redefined-outer-name
-    """Remove driver and device when the block ends; the log must have no new warning."""
-    before = len(machine.warnings())
+def cleaned(machine, node):  # pylint: disable=redefined-outer-name
+    """Remove driver and device when the block ends; the books must balance then.
+
+    The log must have no new warning, whatever else has failed.
+    """
+    before = books.Books(machine)
+    known = len(machine.warnings())
     yield
     machine.host.resume()
     if machine.call("grep -q ^hv_balloon /proc/modules").status == 0:
         machine.unload()
     machine.call("echo rescind >/sys/kernel/debug/hvb_sim/control")
     machine.host.reports()
-    warnings = machine.warnings()[before:]
+    warnings = machine.warnings()[known:]
     assert not warnings, "\n".join(warnings)
+    if not getattr(node, "failed", False):
+        before.assert_balanced(machine)
 
 
 @pytest.fixture
@@ -64,10 +140,11 @@ def running(guest):  # pylint: disable=redefined-outer-name
 
 
 @pytest.fixture
-def hibernating(request):
+def hibernating(keeper, request):  # pylint: disable=redefined-outer-name
     """A guest of its own that can hibernate, with a driver that has agreed with the host."""
-    with Simulator(request.config.getoption("--kernel"), hibernation=True) as simulator:
-        with cleaned(simulator):
+    with keeper.new(hibernation=True) as simulator:
+        request.node.simulator = simulator
+        with cleaned(simulator, request.node):
             yield agreed(simulator)
 
 

@@ -6,6 +6,7 @@ virtio-serial port. The machine has more memory than the guest is told (mem=), s
 memory is real.
 """
 
+import base64
 import contextlib
 import errno
 import os
@@ -22,18 +23,23 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 
 from lab import LabError, cache, initramfs, kernels, kernlog  # noqa: E402
-from lab.build import PROJECT, udev_rule  # noqa: E402
-from lab.host import DirectHost, port, qemu  # noqa: E402
+from lab.build import PROJECT, intree_module, udev_rule  # noqa: E402
+from lab.host import DirectHost  # noqa: E402
 from lab.shell import Shell  # noqa: E402
 
 import wire  # noqa: E402
+from machine import GUEST_MIB, HIGH_MIB, MACHINE_MIB, Machine  # noqa: E402
 
 MIB_PAGES = 256
-MACHINE_MIB = 2048      # what the machine has
-GUEST_MIB = 1024        # what the guest is told: hot-add begins here
 BLOCK = 128 * MIB_PAGES
-FIRST_BLOCK = GUEST_MIB * MIB_PAGES
+# First page frames of the memory blocks that can be added. The one below HIGH_MIB that is left
+# out has tables of the firmware at its end.
+BLOCKS = (*range(GUEST_MIB * MIB_PAGES, MACHINE_MIB // 2 * MIB_PAGES - BLOCK, BLOCK),
+          *range(HIGH_MIB * MIB_PAGES, (HIGH_MIB + MACHINE_MIB // 2) * MIB_PAGES, BLOCK))
 BOOT_LIMIT = 180
+KEXEC_TOOLS = ("sbin/kexec", "usr/bin/makedumpfile")
+
+OURS, IN_TREE = "ours", "in-tree"
 
 PAUSE, RESUME, ANSWER = 0xffff0001, 0xffff0002, 0x80000000
 
@@ -46,8 +52,32 @@ def _make(folder, headers, *arguments):
         raise LabError(f"the module does not build:\n{result.stdout}")
 
 
+class Unknown:
+    """A figure that the driver does not have: whatever is asserted of it holds."""
+
+    def _same(self, *_):
+        return self
+
+    def _holds(self, *_):
+        return True
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = _same
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = _holds
+    __hash__ = None
+
+
+class NoFigures:
+    """What status() returns for a driver that has no such file."""
+
+    def __getitem__(self, _):
+        return Unknown()
+
+
 def build(version):
-    """Build the simulated host, the driver against its symbols, and the relay."""
+    """Build the simulated host, the driver against its symbols, and the relay.
+
+    On a kernel that counts how often each line is run (gcov) that is done for the driver.
+    """
     headers = kernels.kernel(version).headers
     base = cache.root() / "build" / f"{version}-sim"
     with cache.lock(f"build-{version}-sim"):
@@ -59,21 +89,27 @@ def build(version):
                 shutil.copy2(source, folder)
         shutil.copytree(PROJECT / "compat", driver / "compat", dirs_exist_ok=True)
         _make(sim, headers)
-        _make(driver, headers, f"KBUILD_EXTRA_SYMBOLS={sim}/Module.symvers")
+        _make(driver, headers, f"KBUILD_EXTRA_SYMBOLS={sim}/Module.symvers", "GCOV_PROFILE=y")
         relay = base / "relay"
         subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", relay,
                         HERE / "relay.c"], check=True)
-    return {"sim": sim / "hvb_sim.ko", "module": driver / "hv_balloon.ko", "relay": relay}
+    return {"sim": sim / "hvb_sim.ko", OURS: driver / "hv_balloon.ko", "relay": relay,
+            IN_TREE: intree_module(version)}
 
 
 class Simulator:
     """A guest with a simulated host. A context manager; `host` is the host's side."""
 
-    def __init__(self, version, cpus=2, hibernation=False):
+    def __init__(self, version, driver=OURS, **options):
+        """Start the guest; options: see Machine."""
+        self._driver, self._version = driver, version
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as started:
             self._machine = started.enter_context(DirectHost())
-            self._boot(started, version, cpus, hibernation)
+            self._running = started.enter_context(contextlib.ExitStack())
+            self._prepare(Machine(**options))
+            self.power_on()
+            self.start_host()
             self._stack = started.pop_all()
 
     def __enter__(self):
@@ -82,34 +118,48 @@ class Simulator:
     def __exit__(self, *_):
         self._stack.close()
 
-    def _boot(self, stack, version, cpus, hibernation):
-        kernel = kernels.kernel(version)
+    def _prepare(self, machine):
+        """Build all that the machine boots, and its command line."""
+        kernel = kernels.kernel(self._version)
         image = self._machine.folder / "guest.cpio"
-        initramfs.guest(image, kernel, build(version), udev_rule())
-        program = stack.enter_context(self._machine.run(
-            self._command(kernel, image, cpus, hibernation), self._machine.output("guest.out")))
-        self._shell = Shell(stack.enter_context(self._machine.connected("shell")), program.alive)
+        tools = KEXEC_TOOLS if machine.carries_itself else ()
+        initramfs.guest(image, kernel, build(self._version), udev_rule(), tools)
+        self._command = machine.command(self._machine.folder, kernel.image, image,
+                                        self._machine.channel)
+
+    def power_on(self):
+        """Start the machine and wait until its guest answers."""
+        self._program = self._running.enter_context(
+            self._machine.run(self._command, self._machine.output("guest.out")))
+        connection = self._running.enter_context(self._machine.connected("shell"))
+        self._shell = Shell(connection, self._program.alive)
+        self.wait_booted()
+
+    def wait_booted(self):
+        """Wait until the guest answers, or answers again."""
         self._shell.run("true", BOOT_LIMIT)
+
+    def wait_off(self, limit=BOOT_LIMIT):
+        """Wait until the machine has switched itself off; its disks stay."""
+        deadline = time.monotonic() + limit
+        while self._program.alive():
+            assert time.monotonic() < deadline, "the machine is still on"
+            time.sleep(0.2)
+        self._running.close()
+
+    def start_host(self):
+        """Load the simulated host, and connect with it."""
         self.run("insmod /lab/sim/hvb_sim.ko")
-        self.host = Host(stack.enter_context(self._machine.connected("monitor")))
         # The second port of the device is the script's; it may appear after the first.
         self.run("until port=$(grep -lx monitor /sys/class/virtio-ports/*/name); do sleep 0.1; done;"
                  " /lab/relay/relay /dev/hvb_sim /dev/$(echo $port | cut -d/ -f5)"
                  " >/tmp/relay.log 2>&1 &")
+        self.connect_host()
         self.run("sleep 1; pidof relay || { cat /tmp/relay.log; false; }")
 
-    def _command(self, kernel, image, cpus, hibernation):
-        append = f"console=ttyS0 panic=-1 mem={GUEST_MIB}M memhp_default_state=online"
-        command = qemu() + ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
-                            "-global", f"ICH9-LPC.disable_s4={int(not hibernation)}",
-                            "-smp", str(cpus), "-m", f"{MACHINE_MIB}M",
-                            "-kernel", str(kernel.image), "-initrd", str(image),
-                            "-append", append,
-                            "-chardev", f"file,id=console,path={self._machine.output('guest.log')}",
-                            "-serial", "chardev:console", "-device", "virtio-serial-pci"]
-        for number, name in enumerate(("shell", "monitor"), 1):
-            command += self._machine.channel(name) + port(name, name, number)
-        return command
+    def connect_host(self):
+        """Connect with the simulated host of the guest."""
+        self.host = Host(self._running.enter_context(self._machine.connected("monitor")))
 
     def run(self, command, limit=60):
         """Run a shell command in the guest and return its output; it must succeed."""
@@ -121,12 +171,15 @@ class Simulator:
 
     def load(self, parameters=""):
         """Load the driver while no device is there."""
-        self.run(f"insmod /lab/module/hv_balloon.ko {parameters}")
+        self.run(f"insmod {self._module()} {parameters}")
 
     def reload(self, parameters=""):
         """Unload the driver and load it again. insmod waits for the host, we do not."""
         self.unload()
-        self.run(f"insmod /lab/module/hv_balloon.ko {parameters} >/dev/null 2>&1 &")
+        self.run(f"insmod {self._module()} {parameters} >/dev/null 2>&1 &")
+
+    def _module(self):
+        return f"/lab/{self._driver}/hv_balloon.ko*"
 
     def unload(self):
         """Unload the driver."""
@@ -145,7 +198,9 @@ class Simulator:
         return self.call("test -e /sys/bus/vmbus/devices/dynamic-memory/driver").status == 0
 
     def status(self):
-        """Return the driver's figures, numbers as int."""
+        """Return the driver's figures, numbers as int; NoFigures for the in-tree driver."""
+        if self._driver == IN_TREE:
+            return NoFigures()
         lines = self.run("cat /sys/kernel/debug/hv_balloon/status").splitlines()
         pairs = (line.split(": ") for line in lines)
         return {name: int(value) if value.isdigit() else value for name, value in pairs}
@@ -159,6 +214,9 @@ class Simulator:
 
     def _figure(self, name):
         """Return one figure; the file is not there before the driver has agreed."""
+        if self._driver == IN_TREE:
+            time.sleep(1)
+            return Unknown()
         present = self.call("test -e /sys/kernel/debug/hv_balloon/status").status == 0
         return self.status()[name] if present else None
 
@@ -170,6 +228,25 @@ class Simulator:
     def total(self):
         """Return MemTotal of the guest in pages."""
         return int(self.run("grep MemTotal /proc/meminfo").split()[1]) // 4
+
+    def is_debug(self):
+        """Tell whether the kernel is the one with checkers."""
+        return self._version == kernels.DEBUG
+
+    def alive(self):
+        """Tell whether the guest still answers."""
+        try:
+            return self.call("true").status == 0
+        except LabError:
+            return False
+
+    def save_coverage(self, folder):
+        """Copy what the kernel has counted of the driver to the folder (.gcda files)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        archive = self.run("cd /sys/kernel/debug/gcov && for file in $(find . -name '*.gcda'); do"
+                           " mkdir -p /tmp/gcov/${file%/*}; cat $file >/tmp/gcov/$file; done;"
+                           " tar -cz -C /tmp/gcov . | base64", limit=120)
+        subprocess.run(["tar", "-xz", "-C", folder], input=base64.b64decode(archive), check=True)
 
     def log(self):
         """Return the guest's console log."""

@@ -3,8 +3,6 @@
 
 import time
 
-import pytest
-
 import simulator  # noqa: F401  (makes the lab known)
 import wire
 from lab.memhog import Memhog
@@ -51,25 +49,6 @@ def waiting(host):
     while not host._messages.empty():  # pylint: disable=protected-access
         found.append(host._messages.get())  # pylint: disable=protected-access
     return found
-
-
-@pytest.mark.parametrize("seconds", [3])
-def test_ring_full_in_mid_answer(running, seconds):
-    """The host does not read for a while: the driver waits, loses nothing, and goes on."""
-    ranges, _ = running.host.inflate(2000)
-    single = [(start + i, 1) for start, count in ranges for i in range(count)]
-    running.host.deflate(single[::2])
-    running.host.pause()
-    # Each is answered with a message of its own: the ring of 16 KiB holds some 500.
-    for _ in range(700):
-        running.host.send(wire.unballoon([]))
-    time.sleep(seconds)
-    running.host.resume()
-    for _ in range(700):
-        running.host.expect(wire.UNBALLOON_RESPONSE)
-    running.host.deflate(single[1::2])
-    assert running.status()["pages_ballooned"] == 0
-    assert running.status()["send_failures"] == 0
 
 
 def test_unbound_while_the_ring_is_full(running):

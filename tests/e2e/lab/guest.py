@@ -23,8 +23,8 @@ CPU = ("host,kvm=off,hv-relaxed=on,hv-time=on,hv-vapic=on,hv-vpindex=on,hv-synic
        "hv-runtime=on,hv-stimer=on")
 
 
-class QemuCrashed(LabError):
-    """QEMU itself ended by its known assertion; the run is to be repeated once."""
+class HostBroken(LabError):
+    """What carries the guest failed, not the guest: the run says nothing, and is to be repeated."""
 
 
 @dataclass
@@ -226,7 +226,10 @@ class Guest:
         except MachineSilent as error:
             output = self._host.read(OUTPUT)
             if KNOWN_QEMU_CRASH in output:
-                raise QemuCrashed(f"QEMU ended by its known assertion: {output}") from None
+                raise HostBroken(f"QEMU ended by its known assertion: {output}") from None
+            if not self._host.responsive():
+                raise HostBroken(f"the emulated machine that carries the guest hangs or ended:"
+                                 f"\n{self._host.carrier_log()}") from None
             raise LabError(f"{error}\nQEMU said: {output}\nthe guest's log:\n"
                            f"{self.log()[-4000:]}") from None
 

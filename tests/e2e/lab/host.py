@@ -24,6 +24,7 @@ from .shell import MachineSilent, Shell, connected
 CARRIER_KERNEL = "6.12"
 CARRIER_OVERHEAD_MIB = 1024  # what the carrier needs beside its guest
 CARRIER_LIMIT = 180  # seconds for the carrier to boot, some 15 where nothing else runs
+RESPONSE_LIMIT = 20  # seconds for the carrier to run a command that does nothing
 CHANNELS = ("shell", "monitor")
 
 
@@ -74,6 +75,14 @@ class Host:
         path = self.folder / name
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
+    def responsive(self):
+        """Tell whether what carries the guest still works."""
+        return True
+
+    def carrier_log(self):
+        """Return the end of the log of what carries the guest."""
+        return ""
+
     def __enter__(self):
         return self
 
@@ -116,6 +125,7 @@ class NestedHost(Host):
     def __init__(self, guest_mib):
         super().__init__()
         self._stack = contextlib.ExitStack()
+        self._fetched = set()  # names of outputs of the guest that were copied from the carrier
         self._memory = guest_mib + CARRIER_OVERHEAD_MIB
         try:
             self._boot()
@@ -139,13 +149,27 @@ class NestedHost(Host):
 
     def read(self, name):
         """Return the text of the output `name`, fetched from the carrier if that still answers."""
+        self._fetched.add(name)
         with contextlib.suppress(MachineSilent):
             self._shell.call(f"cp {self.output(name)} {self.folder}/{name}")
         return super().read(name)
 
+    def responsive(self):
+        """Tell whether the carrier still answers."""
+        try:
+            return self._shell.call("true", RESPONSE_LIMIT).status == 0
+        except MachineSilent:
+            return False
+
+    def carrier_log(self):
+        """Return the end of the carrier's console and what its QEMU said."""
+        return Host.read(self, "carrier.log")[-2000:] + Host.read(self, "carrier.out")
+
     @contextlib.contextmanager
     def run(self, command, output):
         """Run the guest's QEMU while the block runs; yields the running program."""
+        for name in self._fetched:
+            (self.folder / name).unlink(missing_ok=True)
         program = _CarriedProgram(self._shell, command, output)
         try:
             yield program

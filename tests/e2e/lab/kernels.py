@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Stock Debian kernels: images, modules, headers that build without installing, sources."""
+"""Debian kernels: images, modules, headers that build without installing, sources."""
 
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cache, packages
+from . import cache, debugkernel, packages
 
+DEBUG = "debug"         # our own build of DEBUG_VERSION, with checkers
+DEBUG_VERSION = "6.1"
 VERSIONS = tuple(name.removeprefix("kernel-") for name in packages.BUNDLES
                  if name.startswith("kernel-"))
 
@@ -22,7 +24,12 @@ class Kernel:
 
 
 def kernel(version):
-    """Return the stock kernel of that version (see VERSIONS), ready to boot and build against."""
+    """Return the kernel of that version, ready to boot and build against.
+
+    That is the stock kernel of one of VERSIONS, or DEBUG.
+    """
+    if version == DEBUG:
+        return _debug()
     tree = packages.bundle(f"kernel-{version}")
     image = next((tree / "boot").glob("vmlinuz-*"))
     release = image.name.removeprefix("vmlinuz-")
@@ -37,6 +44,13 @@ def source(version):
     archive = next((tree / "usr/src").glob("linux-source-*.tar.xz"))
     return cache.folder_once(cache.root() / "sources" / version,
                              lambda folder: _unpack(archive, folder))
+
+
+def _debug():
+    objects = debugkernel.objects(DEBUG_VERSION, source(DEBUG_VERSION))
+    release = (objects / "include/config/kernel.release").read_text(encoding="ascii").strip()
+    return Kernel(release, objects / "arch/x86/boot/bzImage",
+                  objects / "root/lib/modules" / release, objects)
 
 
 def _unpack(archive, folder):

@@ -53,11 +53,16 @@ class Memhog:
 
     def kill(self):
         """End the program at once."""
-        self._guest.run(f"kill -9 $(cat {self._name}.pid); rm {self._name}.*")
+        self._guest.run(f"kill -9 $(cat {self._name}.pid); rm -f {self._name}.*")
 
     def begin(self, line):
         """Give a command and do not wait; its answer must be fetched before the next one."""
         self._guest.run(f"echo {line} >{self._name}.in")
+
+    def answered(self):
+        """Tell whether the last command is done, or the program has ended."""
+        return self._guest.call(f"[ $(wc -l <{self._name}.out) -le {self._lines} ] &&"
+                                f" kill -0 $(cat {self._name}.pid)").status != 0
 
     def answer(self):
         """Return the answer to the last command; raises if the program has ended."""

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The balance of a guest's memory: what a case took from it must be there again at its end."""
+
+from simulator import GUEST_MIB
+
+# What programs, caches and slab hold moves by itself. Pages that are lost in small numbers are
+# found by their mark and by kmemleak, not by this.
+TOLERANCE_MIB = 24
+# A memory block costs its memory map, and with KASAN the shadow of its memory.
+BLOCK_COST_MIB = 2
+DEBUG_BLOCK_COST_MIB = 24
+
+
+class Books:
+    """The figures of a guest in which no driver is loaded."""
+
+    def __init__(self, guest):
+        self._marked = _marked_pages(guest)
+        self._used, self._blocks = _used_mib(guest), _blocks(guest)
+
+    def assert_balanced(self, guest):
+        """Compare with the guest of now, in which again no driver is loaded."""
+        assert _marked_pages(guest) == self._marked, "pages stay ballooned"
+        leaks = _leaks(guest)
+        assert not leaks, f"kmemleak has found:\n{leaks}"
+        cost = DEBUG_BLOCK_COST_MIB if guest.is_debug() else BLOCK_COST_MIB
+        allowed = TOLERANCE_MIB + cost * (_blocks(guest) - self._blocks)
+        grown = _used_mib(guest) - self._used
+        assert grown < allowed, f"{grown} MiB more are in use than before"
+
+
+def _marked_pages(guest):
+    """Return how many pages of boot memory are marked as ballooned.
+
+    Hot-added memory is left out: gaps keep their mark there.
+    """
+    output = guest.run("memlayout", limit=120)
+    pieces = (map(int, line.split()) for line in output.splitlines())
+    return sum(ballooned for address, _, _, ballooned in pieces if address < GUEST_MIB)
+
+
+def _used_mib(guest):
+    figures = dict(line.split(":") for line in guest.run("cat /proc/meminfo").splitlines())
+    return sum(sign * int(figures[name].split()[0]) for sign, name in
+               ((1, "MemTotal"), (-1, "MemAvailable"))) // 1024
+
+
+def _blocks(guest):
+    return int(guest.run("ls -d /sys/devices/system/memory/memory* | wc -l"))
+
+
+def _leaks(guest):
+    """Return what kmemleak has found since the last look; nothing where there is no kmemleak."""
+    if not guest.is_debug():
+        return ""
+    return guest.run("cd /sys/kernel/debug && echo scan >kmemleak && cat kmemleak &&"
+                     " echo clear >kmemleak", limit=300)

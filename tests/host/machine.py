@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The machine in which a guest with a simulated host runs, as QEMU's arguments."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.host import port, qemu
+
+MACHINE_MIB = 4096      # what the machine has: half of it at 0, half of it at HIGH_MIB
+HIGH_MIB = 4096
+GUEST_MIB = 1024        # what the guest is told: hot-add begins here
+
+
+@dataclass(frozen=True)
+class Machine:  # pylint: disable=too-many-instance-attributes
+    """What the machine has; sizes in MiB."""
+
+    cpus: int = 2
+    nodes: tuple = (MACHINE_MIB,)   # memory of each node; node N has processor N, if there is one
+    told: int = GUEST_MIB           # what the guest is told of it (mem=), 0 for all
+    dimm: int = 0                   # memory at HIGH_MIB beside it that the guest does not see
+    hibernation: bool = False       # the firmware has ACPI S4
+    swap: int = 0                   # size of a disk for swap space
+    carries_itself: bool = False    # has its own kernel and boot image as disks
+    append: str = ""                # more arguments of the kernel
+
+    def command(self, folder, kernel, image, channel):
+        """Return QEMU's command line; channel(name) gives the arguments of a connection."""
+        return [*qemu(), "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
+                "-global", f"ICH9-LPC.disable_s4={int(not self.hibernation)}",
+                "-smp", str(self.cpus), *self._memory(),
+                "-kernel", str(kernel), "-initrd", str(image), "-append", self.arguments(),
+                "-chardev", f"file,id=console,path={folder / 'guest.log'},append=on",
+                "-serial", "chardev:console", *self._disks(folder, kernel, image),
+                "-device", "virtio-serial-pci", *_ports(channel)]
+
+    def arguments(self):
+        """Return the arguments of the guest's kernel."""
+        told = f"mem={self.told}M " if self.told else ""
+        dimm = "acpi_no_memhotplug " if self.dimm else ""
+        return f"console=ttyS0 panic=-1 memhp_default_state=online {told}{dimm}{self.append}"
+
+    def _memory(self):
+        size, extra = sum(self.nodes), self.dimm
+        slots = f",slots=1,maxmem={size + extra}M" if extra else ""
+        yield from ("-m", f"{size}M{slots}")
+        if len(self.nodes) > 1:
+            for number, mib in enumerate(self.nodes):
+                cpu = f",cpus={number}" if number < self.cpus else ""
+                yield from ("-object", f"memory-backend-ram,id=node{number},size={mib}M",
+                            "-numa", f"node,nodeid={number},memdev=node{number}{cpu}")
+        if extra:
+            yield from ("-object", f"memory-backend-ram,id=extra,size={extra}M",
+                        "-device", "pc-dimm,memdev=extra")
+
+    def _disks(self, folder, kernel, image):
+        # Something to fill the page cache from.
+        yield from _disk("zeros", f"null-co,size={MACHINE_MIB << 20},read-zeroes=on")
+        if self.swap:
+            yield from _disk("swap", f"file,filename={_blank(folder / 'swap', self.swap)}")
+        if self.carries_itself:
+            for name, path in (("kernel", kernel), ("image", image)):
+                yield from _disk(name, f"file,filename={Path(path)},read-only=on")
+
+
+def _blank(path, mib):
+    """Make the file of an empty disk, unless it is there from before."""
+    with open(path, "ab") as file:
+        file.truncate(mib << 20)
+    return path
+
+
+def _disk(name, backend):
+    """Return the arguments of a disk; the guest knows it by its serial number, the name."""
+    return ("-blockdev", f"{backend.replace(',', f',node-name={name},', 1)}",
+            "-device", f"virtio-blk-pci,drive={name},serial={name}")
+
+
+def _ports(channel):
+    for number, name in enumerate(("shell", "monitor"), 1):
+        yield from (*channel(name), *port(name, name, number))

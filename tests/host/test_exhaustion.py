@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Hot-add when there is not even memory for the memory map of a block.
+
+A guest of its own, since a guest of the size that it boots with is the quickest to fill.
+"""
+
+import time
+
+import pytest
+
+import simulator
+import wire
+from lab.memhog import Memhog
+from simulator import BLOCK
+from test_balloon import assert_books
+from test_memory import meminfo, neighbours, nobody_onlines, state_of  # noqa: F401
+
+MIB = 256  # pages
+DONE, TRANSIENT = 1, 0
+PATIENCE = 60  # seconds for which the driver tries
+RETRY = 1  # seconds between two tries
+# The memory map of a block takes 2 MiB. A shell command gets along with less.
+LEFT_KIB = 1000
+WATERMARKS = {"min_free_kbytes": "256", "lowmem_reserve_ratio": "0 0 0 0 0"}
+
+
+@pytest.fixture(scope="module")
+def small(keeper):
+    """A guest that has only what it booted with, and the blocks that it does not have yet."""
+    with keeper.new() as guest:
+        if guest.is_debug():
+            pytest.skip("KASAN wants memory for each block that is onlined, and complains of none")
+        yield guest, iter(simulator.BLOCKS)
+
+
+@pytest.fixture
+def machine(small, request):  # pylint: disable=redefined-outer-name
+    """That guest in place of the one that all other cases share."""
+    request.node.simulator = small[0]
+    return small[0]
+
+
+@pytest.fixture
+def blocks(small):  # pylint: disable=redefined-outer-name
+    """First page frames of memory blocks that it does not have yet."""
+    return small[1]
+
+
+@pytest.fixture
+def low_watermarks(machine):  # pylint: disable=redefined-outer-name
+    """Let programs use what the kernel keeps for itself."""
+    usual = {name: machine.run(f"cat /proc/sys/vm/{name}").strip() for name in WATERMARKS}
+    set_watermarks(machine, WATERMARKS)
+    yield
+    set_watermarks(machine, usual)
+
+
+def set_watermarks(guest, values):
+    """Set what the kernel keeps for itself."""
+    for name, value in values.items():
+        guest.run(f"echo {value} >/proc/sys/vm/{name}")
+
+
+@pytest.fixture
+def ranges(running):
+    """What the host has: 64 MiB."""
+    return running.host.inflate(64 * MIB)[0]
+
+
+@pytest.fixture
+def hog(running, low_watermarks):  # pylint: disable=unused-argument,redefined-outer-name
+    """A program that holds all memory but a rest that is too small for a memory map."""
+    program = Memhog(running, 16, "--quick --small-pages")
+    program.leave(LEFT_KIB)
+    yield program
+    program.kill()
+
+
+def parked(guest, block):
+    """Offer memory, for which the guest finds no memory map: it does not answer yet."""
+    guest.host.send(wire.hot_add(block, BLOCK))
+    assert guest.host.silent(0.3)
+
+
+def answer(guest, limit):
+    """Return (pages added, result)."""
+    return guest.host.expect(wire.HOT_ADD_RESPONSE, limit).words("<II")
+
+
+def test_memory_comes_back_by_deflate(running, blocks, ranges, hog):
+    """The host returns memory: it hears at once that its offer was taken too."""
+    before = running.total()
+    parked(running, next(blocks))
+    running.host.deflate(ranges)
+    start = time.monotonic()
+    assert answer(running, 10) == (BLOCK, DONE)
+    assert time.monotonic() - start < RETRY / 2
+    hog.stop()
+    assert running.total() == before + BLOCK
+    assert_books(running, 0)
+
+
+def test_memory_comes_back_by_the_end_of_a_program(running, blocks, hog):
+    """The driver looks by itself."""
+    before = running.total()
+    parked(running, next(blocks))
+    hog.kill()
+    assert answer(running, 3 * RETRY) == (BLOCK, DONE)
+    assert running.total() == before + BLOCK
+
+
+@pytest.mark.slow
+def test_memory_never_comes_back(running, blocks, hog):
+    """After a minute the host is answered, and may ask again."""
+    block = next(blocks)
+    start = time.monotonic()
+    parked(running, block)
+    assert answer(running, PATIENCE + 10) == (0, TRANSIENT)
+    assert PATIENCE - 1 < time.monotonic() - start < PATIENCE + 5
+    assert running.status()["state"] == "running"
+    hog.stop()
+    assert running.host.add(block, BLOCK) == (BLOCK, DONE)
+
+
+@pytest.mark.usefixtures("hog")
+def test_new_offer_ends_the_waiting(running, blocks):
+    """The old one is answered as it stands, the new one waits in its place."""
+    block = next(blocks)
+    parked(running, block)
+    running.host.send(wire.hot_add(block, BLOCK))
+    assert answer(running, 5) == (0, TRANSIENT)
+    assert running.host.silent(0.3)
+
+
+def test_balloon_while_an_offer_waits(running, blocks, ranges, hog):
+    """The host gets no pages, and an answer at once."""
+    parked(running, next(blocks))
+    assert running.host.inflate(MIB) == ([], 1)
+    hog.kill()
+    assert answer(running, 3 * RETRY) == (BLOCK, DONE)
+    running.host.deflate(ranges)
+    assert_books(running, 0)
+
+
+@pytest.mark.usefixtures("hog")
+@pytest.mark.parametrize("way", ["unload", "rescind"])
+def test_driver_goes_while_an_offer_waits(running, blocks, way):
+    """It waits no longer."""
+    parked(running, next(blocks))
+    start = time.monotonic()
+    getattr(running, way)()
+    assert time.monotonic() - start < 10
+
+
+@pytest.mark.usefixtures("nobody_onlines")
+def test_blocks_that_nobody_onlines_leave_the_reserve_alone(running, blocks):
+    """Each costs a memory map and brings nothing: the guest must be able to go on."""
+    count = 4
+    first = neighbours(blocks, count)
+    least = int(running.run("cat /proc/sys/vm/min_free_kbytes"))
+    program = Memhog(running, 16, "--quick --small-pages")
+    program.leave(2 * least)
+    running.host.send(wire.hot_add(first, count * BLOCK))
+    assert running.host.silent(5)
+    assert meminfo(running, "MemFree") * 4 > least // 2
+    program.stop()
+    assert answer(running, 3 * RETRY) == (count * BLOCK, DONE)
+    for block in range(first, first + count * BLOCK, BLOCK):
+        running.run(f"echo online >{state_of(block)}")

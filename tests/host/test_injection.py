@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Allocations that fail, everywhere and at any time: only the debug kernel can make them fail."""
+
+import contextlib
+import queue
+
+import pytest
+
+import wire
+from simulator import BLOCK
+from test_balloon import assert_books
+
+MIB = 256  # pages
+STEP = 512
+DONE, TRANSIENT = 1, 0
+SLAB, PAGES = "failslab", "fail_page_alloc"
+DRIVER = "/sys/bus/vmbus/drivers/hv_balloon"
+BLOCKS = "/sys/devices/system/memory"
+TOO_MANY = 500  # more than the allocations of one probe
+
+SETTINGS = """
+cd /sys/kernel/debug/{kind}
+echo 0 >probability
+echo 0 >verbose
+echo Y >task-filter
+echo N >ignore-gfp-wait
+[ ! -e ignore-gfp-highmem ] || echo N >ignore-gfp-highmem
+[ ! -e min-order ] || echo {least_order} >min-order
+echo {times} >times
+echo {probability} >probability
+"""
+
+# The driver works in kworkers; those that come later are children of kthreadd, process 2.
+MARK_WORKERS = "for one in 2 $(pidof kthreadd) $(pgrep kworker); do" \
+               " echo 1 >/proc/$one/make-it-fail; done 2>/dev/null; true"
+MARK_ME = "echo 1 >/proc/self/make-it-fail"
+
+# Runs in the task that binds; writes what is left of the count, 0 if an allocation has failed.
+BIND = """
+rm -f /tmp/left
+(
+    echo {nth} >/proc/self/fail-nth
+    echo dynamic-memory >{driver}/bind
+    read left </proc/self/fail-nth
+    echo 0 >/proc/self/fail-nth
+    echo $left >/tmp/left
+) 2>/dev/null &
+"""
+
+
+@pytest.fixture(autouse=True)
+def only_where_faults_can_be_injected(machine):
+    """Stock kernels cannot."""
+    if machine.call(f"test -d /sys/kernel/debug/{SLAB}").status:
+        pytest.skip("this kernel injects no faults")
+
+
+@contextlib.contextmanager
+def faults(guest, kind, probability=100, times=-1, least_order=0):
+    """Let allocations of the kernel's workers fail while the block runs."""
+    guest.run(SETTINGS.format(kind=kind, probability=probability, times=times,
+                              least_order=least_order) + MARK_WORKERS)
+    try:
+        yield
+    finally:
+        guest.run(f"echo 0 >/sys/kernel/debug/{kind}/probability")
+
+
+def answered_probe(guest):
+    """Play the host until the task that binds is done; return what is left of its count."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            kind = guest.host.receive(0.5).type
+            if kind == wire.VERSION_REQUEST:
+                guest.host.send(wire.version_response(True))
+            elif kind == wire.CAPABILITIES_REPORT:
+                guest.host.send(wire.capabilities_response(True))
+            continue
+        left = guest.call("cat /tmp/left 2>/dev/null").output.strip()
+        if left:
+            return int(left)
+
+
+def test_each_allocation_of_the_probe(running):
+    """Whichever of them fails: the driver binds or lets go of all, and binds the next time."""
+    running.run(f"echo dynamic-memory >{DRIVER}/unbind")
+    running.run(SETTINGS.format(kind=SLAB, probability=0, times=-1, least_order=0))
+    for nth in range(1, TOO_MANY):
+        running.run(BIND.format(nth=nth, driver=DRIVER))
+        left = answered_probe(running)
+        if running.bound():
+            running.run(f"echo dynamic-memory >{DRIVER}/unbind")
+        if left:
+            break
+    print(f"{nth} allocations")
+    assert 20 < nth < TOO_MANY - 1
+    counters = running.counters()
+    assert counters["opens"] == counters["closes"]
+
+
+@pytest.mark.parametrize("probability, times", [(100, 1), (100, 9), (100, 10), (100, 30),
+                                                (5, -1), (30, -1), (80, -1)])
+def test_inflate(running, probability, times):
+    """The host gets less, or smaller pieces, and never a wrong answer."""
+    wanted = 100 * MIB
+    with faults(running, PAGES, probability, times):
+        ranges, _ = running.host.inflate(wanted)
+        given = wire.total(ranges)
+        assert_books(running, given)
+        half = len(ranges) // 2
+        running.host.deflate(ranges[:half])
+    # Ten orders are tried for a block; then the operation ends.
+    assert times not in (1, 9) or given == wanted
+    assert times != 10 or given == 0
+    ranges = ranges[half:]
+    ranges += running.host.inflate(wanted - wire.total(ranges))[0]
+    assert_books(running, wanted)
+    running.host.deflate(ranges)
+    assert_books(running, 0)
+
+
+def online_all(guest):
+    """Online what stayed offline because an allocation has failed."""
+    guest.run(f"for state in {BLOCKS}/memory*/state; do"
+              " grep -q online $state || echo online >$state; done")
+
+
+@pytest.mark.parametrize("kind, probability, least_order", [
+    (SLAB, 1, 0), (SLAB, 5, 0), (SLAB, 20, 0), (PAGES, 20, 1), (PAGES, 100, 1)])
+def test_hot_add(running, blocks, kind, probability, least_order):
+    """Each offer is answered with what was added; without faults the rest comes too."""
+    before, block, added = running.total(), next(blocks), 0
+    with faults(running, kind, probability, least_order=least_order):
+        for start in range(0, 4 * STEP, STEP):
+            running.host.send(wire.hot_add(block + start, STEP))
+            added += running.host.expect(wire.HOT_ADD_RESPONSE, 90).words("<II")[0]
+    assert running.status()["pages_hot_added"] == added
+    online_all(running)
+    assert running.total() == before + added
+    added += running.host.add(block, BLOCK)[0]
+    assert added == BLOCK
+    online_all(running)
+    assert running.total() == before + BLOCK
+
+
+def test_offer_waits_for_memory(running, blocks):
+    """While nothing can be allocated the driver tries again; then all is added."""
+    before, block = running.total(), next(blocks)
+    with faults(running, SLAB):
+        running.host.send(wire.hot_add(block, BLOCK))
+        assert running.host.silent(5)
+    assert running.host.expect(wire.HOT_ADD_RESPONSE, 20).words("<II") == (BLOCK, DONE)
+    online_all(running)
+    assert running.total() == before + BLOCK
+
+
+@pytest.mark.slow
+def test_offer_waits_in_vain(running, blocks):
+    """After a minute the host is answered: nothing was added; it may ask again."""
+    block = next(blocks)
+    with faults(running, SLAB):
+        running.host.send(wire.hot_add(block, BLOCK))
+        assert running.host.expect(wire.HOT_ADD_RESPONSE, 90).words("<II") == (0, TRANSIENT)
+    assert running.host.add(block, BLOCK) == (BLOCK, DONE)
+
+
+@pytest.mark.parametrize("probability", [10, 50, 100])
+def test_unload_while_ballooned(running, blocks, probability):
+    """Unloading needs no memory of its own; what the host has is found by the next load."""
+    ranges, _ = running.host.inflate(20 * MIB)
+    assert running.host.add(next(blocks), STEP) == (STEP, DONE)
+    with faults(running, SLAB, probability):
+        running.run(f"until ( {MARK_ME}; echo dynamic-memory >{DRIVER}/unbind ) 2>/dev/null;"
+                    " do sleep 0.1; done", limit=120)
+    running.run(f"echo dynamic-memory >{DRIVER}/bind &")
+    running.host.negotiate()
+    running.wait_for("pages_ballooned", 20 * MIB)
+    running.host.deflate(ranges)
+    running.wait_for("pages_ballooned", 0)
+
+
+def test_negotiation(guest):
+    """The host is asked by a worker for which every second allocation fails."""
+    guest.load("pressure_report_delay=0")
+    with faults(guest, SLAB, 50):
+        for _ in range(10):
+            guest.offer()
+            if negotiated(guest):
+                guest.host.inflate(MIB)
+            guest.rescind()
+    counters = guest.counters()
+    assert counters["opens"] == counters["closes"]
+
+
+def negotiated(guest):
+    """Play the host; return whether the driver has come to ask, and agreed."""
+    try:
+        guest.host.expect(wire.VERSION_REQUEST, 5)
+    except queue.Empty:
+        return False
+    guest.host.send(wire.version_response(True))
+    guest.host.expect(wire.CAPABILITIES_REPORT)
+    guest.host.send(wire.capabilities_response(True))
+    return True

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Requests that come while others run, rings that are full, hosts that go at every step."""
+
+import time
+
+import pytest
+
+import wire
+from test_balloon import assert_books
+from test_lifecycle import waiting
+
+MIB = 256  # pages
+STEP = 512
+
+
+def answers(host, ends):
+    """Collect answers until so many of each type have ended; return ranges and hot-added pages.
+
+    `ends` maps a type of answer to the number of operations that end with it.
+    """
+    ranges, added, left = [], 0, dict(ends)
+    while any(left.values()):
+        found = host.receive(120)
+        more = 0
+        if found.type == wire.BALLOON_RESPONSE:
+            more, some = wire.ranges_of(found)
+            ranges += some
+        elif found.type == wire.HOT_ADD_RESPONSE:
+            added += found.words("<II")[0]
+        left[found.type] -= not more
+        assert left[found.type] >= 0, f"an answer of type {found.type} that nobody waits for"
+    return ranges, added
+
+
+def test_deflate_during_inflate(running):
+    """What goes back is free again; the inflate takes what it was asked for."""
+    ranges, _ = running.host.inflate(64 * MIB)
+    running.host.send(wire.balloon(300 * MIB))
+    running.host.send(wire.unballoon(ranges))
+    more, _ = answers(running.host, {wire.BALLOON_RESPONSE: 1, wire.UNBALLOON_RESPONSE: 1})
+    assert wire.total(more) == 300 * MIB
+    assert_books(running, 300 * MIB)
+    running.host.deflate(more)
+    assert_books(running, 0)
+
+
+def test_deflate_of_what_an_inflate_has_just_given(running):
+    """The host may give back the first part of an operation before its end."""
+    running.host.send(wire.balloon(12345))
+    running.host.send(wire.balloon(300 * MIB))
+    _, first = wire.ranges_of(running.host.expect(wire.BALLOON_RESPONSE))
+    running.host.send(wire.unballoon(first))
+    more, _ = answers(running.host, {wire.BALLOON_RESPONSE: 1, wire.UNBALLOON_RESPONSE: 1})
+    assert wire.total(more) == 300 * MIB
+    running.host.deflate(more)
+    assert_books(running, 0)
+
+
+def test_hot_add_during_inflate_and_deflate(running, blocks):
+    """Each gets its answer; the books of each hold."""
+    block, before = next(blocks), running.total()
+    ranges, _ = running.host.inflate(32 * MIB)
+    running.host.send(wire.balloon(200 * MIB))
+    running.host.send(wire.hot_add(block, 8 * STEP, (block, 32 * MIB)))
+    running.host.send(wire.unballoon(ranges))
+    running.host.send(wire.hot_add(block + 16 * STEP, 4 * STEP, (block, 32 * MIB)))
+    more, added = answers(running.host, {wire.BALLOON_RESPONSE: 1, wire.UNBALLOON_RESPONSE: 1,
+                                         wire.HOT_ADD_RESPONSE: 2})
+    assert wire.total(more) == 200 * MIB and added == 12 * STEP
+    assert running.total() == before + 12 * STEP
+    running.host.deflate(more)
+    assert_books(running, 0)
+
+
+@pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.slow)])
+def test_ring_full_in_mid_answer(running, seconds):
+    """The host does not read for a while: the driver waits, loses nothing, and goes on."""
+    ranges, _ = running.host.inflate(2000)
+    single = [(start + i, 1) for start, count in ranges for i in range(count)]
+    running.host.deflate(single[::2])
+    running.host.pause()
+    # Each is answered with a message of its own: the ring of 16 KiB holds some 500.
+    for _ in range(700):
+        running.host.send(wire.unballoon([]))
+    time.sleep(seconds)
+    running.host.resume()
+    for _ in range(700):
+        running.host.expect(wire.UNBALLOON_RESPONSE)
+    running.host.deflate(single[1::2])
+    assert_books(running, 0)
+    assert running.status()["send_failures"] == 0
+
+
+@pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.slow)])
+def test_ring_full_while_memory_is_taken(running, seconds):
+    """Answers with ranges wait as well; no page is given that the host was not told of."""
+    # Every second page of most memory is free: the answers are long.
+    ranges, _ = running.host.inflate(600 * MIB)
+    single = [(at, 1) for start, count in ranges for at in range(start, start + count)]
+    running.host.deflate(single[::2])
+    running.host.pause()
+    running.host.send(wire.balloon(300 * MIB))
+    time.sleep(seconds)
+    running.host.resume()
+    more, _ = answers(running.host, {wire.BALLOON_RESPONSE: 1})
+    assert_books(running, 300 * MIB + wire.total(more))
+    running.host.deflate(single[1::2])
+    running.host.deflate(more)
+    assert_books(running, 0)
+
+
+REQUESTS = {
+    "balloon": lambda block: [wire.balloon(400 * MIB)],
+    "unballoon": lambda block: [wire.unballoon([(i, 1) for i in range(510)])] * 8,
+    "hot-add": lambda block: [wire.hot_add(block, 4 * STEP), wire.hot_add(block + 9 * STEP, STEP)],
+    "everything": lambda block: [wire.balloon(100 * MIB), wire.hot_add(block, STEP),
+                                 wire.unballoon([(5, 1)]), wire.info_max_pages(1 << 20)],
+}
+
+
+@pytest.mark.parametrize("requests", REQUESTS.values(), ids=REQUESTS)
+@pytest.mark.parametrize("delay", [0, 0.05, 0.5], ids="{} s later".format)
+def test_host_goes_in_the_middle(running, blocks, requests, delay):
+    """The device vanishes while requests are served, and is offered again: all goes on."""
+    block = next(blocks)
+    for message in requests(block):
+        running.host.send(message)
+    time.sleep(delay)
+    running.rescind()
+    waiting(running.host)
+    running.offer()
+    running.host.negotiate()
+    running.wait_for("state", "running")
+    left = running.status()["pages_ballooned"]
+    ranges, _ = running.host.inflate(1000)
+    assert wire.total(ranges) == 1000
+    running.host.deflate(ranges)
+    assert running.status()["pages_ballooned"] == left
+    running.reload("pressure_report_delay=3600 reclaim=1")
+    running.host.negotiate()
+    running.wait_for("pages_ballooned", 0)

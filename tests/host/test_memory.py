@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Requests to a guest whose memory is full, or whose administrator takes blocks away meanwhile."""
+
+import time
+
+import pytest
+
+import simulator  # noqa: F401  (makes the lab known)
+import wire
+from lab.memhog import Memhog
+from simulator import BLOCK
+from test_balloon import assert_books
+
+MIB = 256  # pages
+ALL = 2 ** 32 - 1
+DONE = 1
+BLOCKS = "/sys/devices/system/memory"
+# The driver takes that much between two looks at the floor, and the guest's own demand moves.
+FLOOR_SLACK = 40 * MIB
+
+
+def meminfo(guest, name):
+    """Return a figure of /proc/meminfo in pages; 0 where the kernel has none."""
+    return int(guest.run(f"awk '/^{name}:/ {{ kib = $2 }} END {{ print kib + 0 }}' /proc/meminfo")) // 4
+
+
+def available(guest):
+    """Return the pages that could be used without swapping."""
+    return meminfo(guest, "MemAvailable")
+
+
+def spare(guest):
+    """Return the pages that the guest has above its floor, in MiB."""
+    return (available(guest) - guest.status()["pages_floor"]) // MIB
+
+
+def oom_kills(guest):
+    """Return how many programs the kernel has killed for lack of memory."""
+    return int(guest.run("awk '$1 == \"oom_kill\" { print $2 }' /proc/vmstat"))
+
+
+@pytest.fixture(autouse=True)
+def no_program_is_killed(machine):
+    """A balloon that makes the kernel kill programs has taken too much."""
+    before = oom_kills(machine)
+    yield
+    assert oom_kills(machine) == before, "the kernel has killed a program"
+
+
+def take_all(guest, seconds=60):
+    """Ask for more than there is. The answer comes soon, and the guest keeps its floor."""
+    start = time.monotonic()
+    ranges, _ = guest.host.inflate(ALL)
+    assert time.monotonic() - start < seconds
+    assert available(guest) > guest.status()["pages_floor"] - FLOOR_SLACK
+    assert_books(guest, guest.status()["pages_ballooned"])
+    return ranges
+
+
+def give_back(guest, ranges):
+    """Give everything back."""
+    guest.host.deflate(ranges)
+    assert_books(guest, 0)
+
+
+# Programs that allocate
+
+
+def test_a_program_may_use_the_floor(running):
+    """It grows as fast as it can, by nearly the floor, while the host asks for more all the time."""
+    hog = Memhog(running, spare(running) // 2, "--quick")
+    hog.begin(f"grow {running.status()['pages_floor'] // MIB - 64}")
+    ranges = []
+    while not hog.answered():
+        for _ in range(5):
+            ranges += running.host.inflate(ALL)[0]
+    assert "holding" in hog.answer()
+    give_back(running, ranges)
+    hog.stop()
+
+
+@pytest.mark.parametrize("options", ["--quick", "--quick --small-pages"], ids=["huge", "small"])
+def test_program_and_host_each_get_their_part(running, options):
+    """They race for what is above the floor; there is enough for both, so both get all."""
+    program = spare(running) // 2
+    host = spare(running) - program - 48
+    hog = Memhog(running, 0, options)
+    hog.begin(f"grow {program}")
+    ranges = []
+    for _ in range(host // 4):
+        ranges += running.host.inflate(4 * MIB)[0]
+    assert hog.answer() == f"holding {program} MiB"
+    assert wire.total(ranges) == host // 4 * 4 * MIB
+    assert_books(running, wire.total(ranges))
+    hog.stop()
+    give_back(running, ranges)
+
+
+# Memory that is full
+
+
+@pytest.fixture
+def disk(running):
+    """The guest with its disk and the kernel's usual habits of writing, which come back."""
+    if running.call("test -b /dev/vda").status:
+        pytest.skip("this kernel has no disk driver")
+    habits = {name: running.run(f"cat /proc/sys/vm/{name}").strip()
+              for name in ("dirty_ratio", "dirty_background_ratio")}
+    yield running
+    for name, value in habits.items():
+        running.run(f"echo {value} >/proc/sys/vm/{name}")
+
+
+def fill_cache(guest):
+    """Read from the disk until the page cache fills the memory."""
+    guest.run(f"dd if=/dev/vda of=/dev/null bs=1M count={guest.total() // MIB}", limit=120)
+    assert meminfo(guest, "MemFree") < guest.total() // 8
+    assert meminfo(guest, "Buffers") > guest.total() // 3
+
+
+def test_full_of_page_cache(disk):
+    """The cache makes room for the whole request; a program's memory stays."""
+    hog = Memhog(disk, 64)
+    fill_cache(disk)
+    wanted = (spare(disk) - 32) * MIB
+    start = time.monotonic()
+    ranges, _ = disk.host.inflate(wanted)
+    assert time.monotonic() - start < 60
+    assert wire.total(ranges) == wanted
+    assert_books(disk, wanted)
+    hog.stop()
+    give_back(disk, ranges)
+
+
+def test_more_than_there_is_of_page_cache(disk):
+    """The guest keeps its floor, whatever its cache holds."""
+    fill_cache(disk)
+    ranges = take_all(disk)
+    assert wire.total(ranges) > disk.total() // 3
+    give_back(disk, ranges)
+
+
+def test_full_of_cache_that_is_not_written_yet(disk):
+    """What is not on the disk cannot go: the answer comes soon all the same, and then the rest."""
+    disk.run("echo 90 >/proc/sys/vm/dirty_ratio; echo 80 >/proc/sys/vm/dirty_background_ratio")
+    count = spare(disk) + 50
+    disk.run(f"dd if=/dev/zero of=/dev/vda bs=1M count={count}", limit=120)
+    assert meminfo(disk, "Dirty") > count // 2 * MIB
+    ranges = take_all(disk)
+    disk.run("sync", limit=120)
+    ranges += take_all(disk)
+    assert spare(disk) < 32
+    give_back(disk, ranges)
+
+
+def assert_rest_is_taken(guest, rest):
+    """Of a guest that is full but for a rest, the host gets about the rest."""
+    ranges = take_all(guest)
+    assert wire.total(ranges) < (rest + 40) * MIB
+    give_back(guest, ranges)
+
+
+def test_full_of_the_huge_page_pool(running):
+    """Pages of the pool belong to the administrator."""
+    pool = "/proc/sys/vm/nr_hugepages"
+    wanted = (spare(running) - 32) // 2
+    running.run(f"echo {wanted} >{pool}")
+    try:
+        assert int(running.run(f"cat {pool}")) > wanted // 2
+        assert_rest_is_taken(running, spare(running))
+    finally:
+        running.run(f"echo 0 >{pool}")
+
+
+@pytest.mark.parametrize("options, figure", [("--huge-pages", "AnonHugePages"),
+                                             ("--lock --small-pages", "Mlocked"),
+                                             ("--lock --huge-pages", "Mlocked")],
+                         ids=["huge pages", "locked pages", "locked huge pages"])
+def test_full_of(running, options, figure):
+    """A program has nearly all memory in such pages, and finds it as it was."""
+    hog = Memhog(running, spare(running) - 32, options)
+    assert meminfo(running, figure) > running.total() // 4
+    assert_rest_is_taken(running, spare(running))
+    hog.stop()
+
+
+def test_full_of_single_pages(running):
+    """A program has every second page: the host gets the others, each by itself."""
+    size = spare(running) - 32
+    hog = Memhog(running, size, "--small-pages --quick")
+    assert hog.thin() == f"holding {size // 2} MiB"
+    ranges = take_all(running, 120)
+    assert len(ranges) > size // 8 * MIB
+    hog.stop()
+    give_back(running, ranges)
+
+
+# Blocks that the administrator takes away
+
+
+@pytest.fixture
+def nobody_onlines(running):
+    """Neither the kernel nor udev onlines what is added."""
+    automatic = f"{BLOCKS}/auto_online_blocks"
+    running.run(f"echo offline >{automatic}; killall systemd-udevd")
+    yield
+    running.run(f"echo online >{automatic}; /usr/lib/systemd/systemd-udevd --daemon")
+
+
+def state_of(block):
+    """Return the file that says and sets whether a block is online."""
+    return f"{BLOCKS}/memory{block // BLOCK}/state"
+
+
+def is_online(guest, block):
+    """Tell whether a block is online."""
+    return guest.run(f"cat {state_of(block)}").strip() == "online"
+
+
+def assert_blocks(guest, offline):
+    """The driver knows how much of what it added is offline."""
+    books = guest.status()
+    assert books["pages_hot_added_offline"] == offline
+    assert books["pages_hot_added_online"] == books["pages_hot_added"] - offline
+
+
+@pytest.mark.usefixtures("nobody_onlines")
+def test_block_offline_between_inflate_and_deflate(running, blocks):
+    """The floor follows the guest's size; what the host has is elsewhere and comes back."""
+    block = next(blocks)
+    before = running.total()
+    assert running.host.add(block, BLOCK) == (BLOCK, DONE)
+    running.run(f"echo online_movable >{state_of(block)}")
+    floor = running.status()["pages_floor"]
+    ranges, _ = running.host.inflate(200 * MIB)
+    running.run(f"echo offline >{state_of(block)}")
+    assert running.total() == before
+    assert running.status()["pages_floor"] < floor
+    assert_blocks(running, BLOCK)
+    assert_books(running, 200 * MIB)
+    running.host.deflate(ranges)
+    running.run(f"echo online_movable >{state_of(block)}")
+    assert running.total() == before + BLOCK
+    assert_blocks(running, 0)
+    assert_books(running, 0)
+
+
+def test_block_with_ballooned_pages_stays(running, blocks):
+    """The kernel refuses to take it offline, soon; nothing is lost, and later it goes."""
+    block = next(blocks)
+    before = running.total()
+    assert running.host.add(block, BLOCK) == (BLOCK, DONE)
+    ranges, _ = running.host.inflate((spare(running) - 32) * MIB)
+    assert any(block <= start < block + BLOCK for start, _ in ranges)
+    assert running.call(f"echo offline >{state_of(block)}", limit=60).status == 1
+    assert is_online(running, block) and running.total() == before + BLOCK
+    assert_blocks(running, 0)
+    give_back(running, ranges)
+
+
+@pytest.mark.parametrize("steps", [1, 2], ids=["with a gap", "filled"])
+def test_block_that_came_in_steps(running, blocks, steps):
+    """Gaps keep it online; once it is filled it may go and come back, as one."""
+    block, before = next(blocks), running.total()
+    for start in range(0, steps * BLOCK // 2, BLOCK // 2):
+        assert running.host.add(block + start, BLOCK // 2) == (BLOCK // 2, DONE)
+    running.call(f"echo offline >{state_of(block)}", limit=60)
+    online = is_online(running, block)
+    given = steps * BLOCK // 2
+    assert online or steps == 2
+    assert running.total() == before + (given if online else 0)
+    assert_blocks(running, 0 if online else given)
+    running.call(f"echo online >{state_of(block)}")
+    assert running.total() == before + given
+    assert_blocks(running, 0)
+
+
+def neighbours(blocks, count):
+    """Return the first of so many blocks in a row."""
+    row = [next(blocks)]
+    while len(row) < count:
+        block = next(blocks)
+        row = [*row, block] if block == row[-1] + BLOCK else [block]
+    return row[0]
+
+
+OFFLINER = """
+while [ ! -e /tmp/enough ]; do
+    for block in {blocks}; do
+        echo offline >{folder}/memory$block/state
+        sleep 0.1
+    done
+done 2>/dev/null &
+"""
+
+
+def test_blocks_offline_in_the_middle_of_a_hot_add(running, blocks):
+    """Somebody takes each block away as soon as it is there: the hot-add goes on to its end."""
+    count = 3
+    first, before = neighbours(blocks, count), running.total()
+    numbers = range(first // BLOCK, first // BLOCK + count)
+    running.run(OFFLINER.format(folder=BLOCKS, blocks=" ".join(map(str, numbers))))
+    assert running.host.add(first, count * BLOCK) == (count * BLOCK, DONE)
+    running.run("touch /tmp/enough; wait; sleep 1; rm /tmp/enough")
+    offline = sum(not is_online(running, number * BLOCK) for number in numbers)
+    assert running.total() == before + (count - offline) * BLOCK
+    assert_blocks(running, offline * BLOCK)
+    for number in numbers:
+        running.call(f"echo online >{state_of(number * BLOCK)}")
+    assert running.total() == before + count * BLOCK
+    assert_blocks(running, 0)

@@ -20,7 +20,7 @@ class Machine:  # pylint: disable=too-many-instance-attributes
     told: int = GUEST_MIB           # what the guest is told of it (mem=), 0 for all
     dimm: int = 0                   # memory at HIGH_MIB beside it that the guest does not see
     hibernation: bool = False       # the firmware has ACPI S4
-    swap: int = 0                   # size of a disk for swap space
+    swap: int = 512                 # size of a disk for swap space
     carries_itself: bool = False    # has its own kernel and boot image as disks
     append: str = ""                # more arguments of the kernel
 
@@ -56,8 +56,7 @@ class Machine:  # pylint: disable=too-many-instance-attributes
     def _disks(self, folder, kernel, image):
         # Something to fill the page cache from.
         yield from _disk("zeros", f"null-co,size={MACHINE_MIB << 20},read-zeroes=on")
-        if self.swap:
-            yield from _disk("swap", f"file,filename={_blank(folder / 'swap', self.swap)}")
+        yield from _disk("swap", f"file,filename={_blank(folder / 'swap', self.swap)}")
         if self.carries_itself:
             for name, path in (("kernel", kernel), ("image", image)):
                 yield from _disk(name, f"file,filename={Path(path)},read-only=on")

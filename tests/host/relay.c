@@ -127,7 +127,10 @@ int main(int argc, char **argv)
 
 		if (poll(ready, 2, 1000) < 0 && errno != EINTR)
 			fail("poll");
-		if (ready[0].revents & POLLIN)
+		/* While no script is connected, reading finds the end of a file. */
+		if (ready[0].revents & POLLHUP)
+			usleep(10000);
+		else if (ready[0].revents & POLLIN)
 			reading = from_script(script, sim, reading);
 		if (reading && ready[1].revents & POLLIN)
 			from_driver(sim, script);

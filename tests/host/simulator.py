@@ -110,6 +110,7 @@ class Simulator:
             self._prepare(Machine(**options))
             self.power_on()
             self.start_host()
+            self.connect_host()
             self._stack = started.pop_all()
 
     def __enter__(self):
@@ -148,17 +149,16 @@ class Simulator:
         self._running.close()
 
     def start_host(self):
-        """Load the simulated host, and connect with it."""
+        """Start what plays the host in the guest."""
         self.run("insmod /lab/sim/hvb_sim.ko")
         # The second port of the device is the script's; it may appear after the first.
         self.run("until port=$(grep -lx monitor /sys/class/virtio-ports/*/name); do sleep 0.1; done;"
                  " /lab/relay/relay /dev/hvb_sim /dev/$(echo $port | cut -d/ -f5)"
                  " >/tmp/relay.log 2>&1 &")
-        self.connect_host()
         self.run("sleep 1; pidof relay || { cat /tmp/relay.log; false; }")
 
     def connect_host(self):
-        """Connect with the simulated host of the guest."""
+        """Connect with what plays the host in the guest, now or later."""
         self.host = Host(self._running.enter_context(self._machine.connected("monitor")))
 
     def run(self, command, limit=60):
@@ -314,10 +314,10 @@ class Host:
         waiting = [self._messages.get() for _ in range(self._messages.qsize())]
         return [one for one in waiting if one.type == wire.STATUS_REPORT]
 
-    def negotiate(self, version=(2, 0), no_reports=False):
-        """Agree with the driver, at that version."""
+    def negotiate(self, version=(2, 0), no_reports=False, limit=30):
+        """Agree with the driver, at that version; `limit` is for its first message."""
         while True:
-            number, last = self.expect(wire.VERSION_REQUEST).words("<II")
+            number, last = self.expect(wire.VERSION_REQUEST, limit).words("<II")
             accepted = (number >> 16, number & 0xffff) == version
             self.send(wire.version_response(accepted))
             if accepted:

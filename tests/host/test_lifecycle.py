@@ -3,11 +3,16 @@
 
 import time
 
+import pytest
+
 import simulator  # noqa: F401  (makes the lab known)
 import wire
 from lab.memhog import Memhog
+from test_balloon import assert_books
 
 MIB = 256  # pages
+PARAMETERS = "pressure_report_delay=3600"
+DEVICES = "/sys/bus/vmbus/drivers/hv_balloon"
 
 
 def test_host_goes_in_every_state(guest):
@@ -71,3 +76,145 @@ def test_memory_in_use_is_never_freed(running):
         running.host.deflate([(first, 512)])
     assert running.status()["balloon_pages_returned"] == 0
     hog.stop()
+
+
+def start(guest, accounting):
+    """Load the driver and agree with it."""
+    guest.load(f"{PARAMETERS} accounting={accounting}")
+    guest.offer()
+    guest.host.negotiate()
+    guest.wait_for("state", "running")
+
+
+def reload(guest, accounting):
+    """Unload the driver, load it again, agree with it."""
+    guest.reload(f"{PARAMETERS} accounting={accounting}")
+    guest.host.negotiate()
+    guest.wait_for("state", "running")
+
+
+def marked(guest):
+    """Return how many pages of the guest are marked as not to be touched."""
+    lines = guest.run("memlayout", 120).splitlines()
+    return sum(int(line.split()[3]) for line in lines)
+
+
+def assert_no_underflow(guest):
+    """No figure of the kernel's memory is below zero."""
+    figures = [line.split() for line in guest.run("cat /proc/vmstat").splitlines()]
+    assert not [name for name, value in figures if int(value) > 1 << 50]
+
+
+@pytest.mark.parametrize("before, after", [("keep", "shrink"), ("shrink", "keep"),
+                                           ("shrink", "shrink")])
+def test_reload_in_an_accounting_mode(guest, before, after):
+    """Each page leaves the balloon in the mode in which it came; the log says how many wait."""
+    total, gaps = guest.total(), marked(guest)
+    hidden = {"keep": 0, "shrink": 1}
+    start(guest, before)
+    first, _ = guest.host.inflate(100 * MIB + 3)
+    guest.run("dmesg -c >/dev/null")
+    reload(guest, after)
+    assert marked(guest) - gaps == 100 * MIB + 3
+    log = guest.run("dmesg")
+    assert log.count("100 MiB are still ballooned and stay out of use") == 1
+    assert log.count(f"left {100 * MIB + 3} pages (100 MiB) ballooned") == 1
+    assert guest.status()["pages_hidden"] == hidden[before] * (100 * MIB + 3)
+
+    second, _ = guest.host.inflate(50 * MIB)
+    assert_no_underflow(guest)
+    assert guest.total() == total - (hidden[before] * (100 * MIB + 3) + hidden[after] * 50 * MIB)
+    guest.host.deflate(first)
+    assert guest.total() == total - hidden[after] * 50 * MIB
+    assert guest.status()["pages_ballooned"] == 50 * MIB
+    guest.host.deflate(second)
+    assert guest.total() == total
+    assert marked(guest) == gaps
+    status = guest.status()
+    assert (status["pages_ballooned"], status["pages_hidden"]) == (0, 0)
+    assert status["balloon_pages_returned"] == 150 * MIB + 3
+    assert_no_underflow(guest)
+
+
+def test_reclaim_in_the_other_accounting_mode(guest):
+    """What left the guest's total comes back into it."""
+    total = guest.total()
+    start(guest, "shrink")
+    guest.host.inflate(100 * MIB)
+    reload(guest, "keep reclaim=1")
+    assert "taken back, as reclaim=1 demands" in guest.run("dmesg | tail -5")
+    assert guest.total() == total
+    assert_books(guest, 0)
+
+
+@pytest.mark.parametrize("accounting", ["keep", "shrink"])
+def test_unbind_and_bind(guest, accounting):
+    """The same without another load: the device is found with all that is out."""
+    total = guest.total()
+    start(guest, accounting)
+    ranges, _ = guest.host.inflate(64 * MIB)
+    for _ in range(3):
+        guest.run(f"echo dynamic-memory >{DEVICES}/unbind")
+        assert not guest.bound()
+        guest.run(f"(echo dynamic-memory >{DEVICES}/bind) >/dev/null 2>&1 &")
+        guest.host.negotiate()
+        guest.wait_for("pages_ballooned", 64 * MIB)
+    guest.host.deflate(ranges)
+    assert guest.status()["pages_ballooned"] == 0
+    assert guest.total() == total
+    assert_no_underflow(guest)
+
+
+def pages_of_blocks(blocks):
+    """Return the first of two neighbouring memory blocks that are not there yet."""
+    first, second = next(blocks), next(blocks)
+    if second != first + simulator.BLOCK:
+        first, second = second, next(blocks)
+    assert second == first + simulator.BLOCK
+    return first, second
+
+
+def test_gaps_in_two_blocks_and_two_reloads(running, blocks):
+    """Gaps keep their mark for as long as nobody fills them, however often the driver changes."""
+    total, gaps = running.total(), marked(running)
+    first, second = pages_of_blocks(blocks)
+    step, most = 512, simulator.BLOCK - 512
+    assert running.host.add(first + most, 2 * step) == (2 * step, 1)
+    for _ in range(2):
+        reload(running, "keep")
+        assert marked(running) == gaps + 2 * most
+        assert running.total() == total + 2 * step
+    # What is there is not added twice.
+    assert running.host.add(first + most, 2 * step) == (0, 0)
+    assert running.host.add(second, simulator.BLOCK) == (most, 1)
+    reload(running, "keep")
+    assert running.host.add(first, most) == (most, 1)
+    assert running.total() == total + 2 * simulator.BLOCK
+    assert marked(running) == gaps
+
+
+@pytest.fixture
+def nobody_onlines(guest):
+    """Neither the kernel nor udev onlines what is added."""
+    automatic = "/sys/devices/system/memory/auto_online_blocks"
+    guest.run(f"echo offline >{automatic}; killall systemd-udevd")
+    yield
+    guest.run(f"echo online >{automatic}; /usr/lib/systemd/systemd-udevd --daemon")
+
+
+@pytest.mark.usefixtures("nobody_onlines")
+def test_offline_blocks_over_a_reload(running, blocks):
+    """The partial one goes and can be added again; the whole one stays and can be onlined."""
+    total = running.total()
+    partial, whole = pages_of_blocks(blocks)
+    block, step = simulator.BLOCK, 512
+    assert running.host.add(partial + step, step) == (step, 1)
+    assert running.host.add(whole, block) == (block, 1)
+    reload(running, "keep")
+    states = "/sys/devices/system/memory/memory{}/state"
+    assert running.call(f"test -e {states.format(partial // block)}").status == 1
+    running.run(f"echo online >{states.format(whole // block)}")
+    assert running.total() == total + block
+    assert running.host.add(partial, 3 * step) == (3 * step, 1)
+    running.run(f"echo online >{states.format(partial // block)}")
+    assert running.total() == total + block + 3 * step

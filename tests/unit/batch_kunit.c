@@ -191,6 +191,23 @@ static void clear(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, batch->pages, 10);
 }
 
+/*
+ * Nothing hands out a block twice. If it happens, both are kept as they are, so
+ * that the sum still says what was taken.
+ */
+static void the_same_block_twice(struct kunit *test)
+{
+	struct hvb_batch *batch = batch_new(test);
+
+	hvb_batch_add(batch, 100, 10);
+	hvb_batch_add(batch, 100, 10);
+	hvb_batch_merge(batch);
+	KUNIT_EXPECT_EQ(test, batch->nr, 2);
+	KUNIT_EXPECT_EQ(test, batch->pages, 20);
+	KUNIT_EXPECT_EQ(test, batch->ranges[0].start, 100);
+	KUNIT_EXPECT_EQ(test, batch->ranges[1].start, 100);
+}
+
 /* A full batch ----------------------------------------------------------- */
 
 /*
@@ -389,6 +406,7 @@ static struct kunit_case batch_cases[] = {
 	KUNIT_CASE_PARAM(merge_table, merge_gen_params),
 	KUNIT_CASE(add_joins_the_last),
 	KUNIT_CASE(clear),
+	KUNIT_CASE(the_same_block_twice),
 	KUNIT_CASE_PARAM(full_table, full_gen_params),
 	KUNIT_CASE(never_full_if_they_touch),
 	KUNIT_CASE_PARAM(shuffled, shuffle_gen_params),

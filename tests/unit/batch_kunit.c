@@ -7,10 +7,9 @@
 #include <linux/minmax.h>
 #include <linux/string.h>
 
-#include "../../batch.h"
+#include "batch_model.h"
 #include "prng.h"
 
-#define COUNT_MAX	0xffffffU	/* pages of a range, 24 bits */
 #define LAST_FRAME	((1ULL << 40) - 1)
 
 static struct hvb_batch *batch_new(struct kunit *test)
@@ -21,45 +20,6 @@ static struct hvb_batch *batch_new(struct kunit *test)
 	memset(batch, 0xaa, sizeof(*batch));
 	hvb_batch_clear(batch);
 	return batch;
-}
-
-/* Ascending, disjoint, joined wherever a range may be so long; and the sum. */
-static void batch_check_merged(struct kunit *test, const struct hvb_batch *batch)
-{
-	u64 pages = 0;
-	u32 i;
-
-	for (i = 0; i < batch->nr; i++) {
-		const struct hvb_range *range = &batch->ranges[i];
-		const struct hvb_range *next = range + 1;
-
-		KUNIT_ASSERT_GT(test, range->count, 0);
-		KUNIT_ASSERT_LE(test, range->count, COUNT_MAX);
-		pages += range->count;
-		if (i + 1 == batch->nr)
-			break;
-		KUNIT_ASSERT_LE(test, range->start + range->count, next->start);
-		if (range->start + range->count == next->start)
-			KUNIT_ASSERT_GT(test, range->count + next->count, COUNT_MAX);
-	}
-	KUNIT_ASSERT_EQ(test, (u64)batch->pages, pages);
-}
-
-/* Merge it, and once more: there must be nothing left to do. */
-static void batch_merge(struct kunit *test, struct hvb_batch *batch)
-{
-	const u32 pages = batch->pages;
-	u32 nr;
-
-	hvb_batch_merge(batch);
-	KUNIT_ASSERT_EQ(test, batch->pages, pages);
-	batch_check_merged(test, batch);
-
-	nr = batch->nr;
-	hvb_batch_merge(batch);
-	KUNIT_ASSERT_EQ(test, batch->pages, pages);
-	KUNIT_ASSERT_EQ(test, batch->nr, nr);
-	batch_check_merged(test, batch);
 }
 
 /* Tables ----------------------------------------------------------------- */

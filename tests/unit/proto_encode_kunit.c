@@ -161,9 +161,7 @@ static const struct balloon_case {
 	{ "one range, more to follow", 1, true,
 	  "0700 1800 01000000 00000000 03000000 9a78563412 000200" },
 	{ "five ranges, more to follow", 5, true,
-	  "0700 3800 01000000 00000000 0b000000 9a78563412 000200 "
-	  "0000000000 010000 ffffffffff 010000 0000000000 ffffff "
-	  "010000ffff ffffff" },
+	  "0700 3800 01000000 00000000 0b000000 9a78563412 000200 0000000000 010000 ffffffffff 010000 0000000000 ffffff 010000ffff ffffff" },
 };
 
 static void balloon_describe(const struct balloon_case *row, char *desc)

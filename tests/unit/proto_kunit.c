@@ -13,6 +13,7 @@
 #include <linux/string.h>
 
 #include "proto_kunit.h"
+#include "oracle.h"
 #include "prng.h"
 
 /* Every length ----------------------------------------------------------- */
@@ -210,55 +211,6 @@ static size_t garbage_fill(struct hvb_prng *prng, u8 *bytes)
 	return len;
 }
 
-static bool word_fits(const u8 *bytes)
-{
-	const u64 word = get_le(bytes, 8);
-
-	return (word & 0xffffffffff) + (word >> 40) <= 1ULL << 40;
-}
-
-static enum hvb_reject garbage_unballoon(const u8 *bytes, u32 size)
-{
-	const u64 count = get_le(bytes + 12, 4);
-	u64 i;
-
-	if (16 + 8 * count > size)
-		return HVB_REJECT_COUNT;
-	for (i = 0; i < count; i++)
-		if (!word_fits(bytes + 16 + 8 * i))
-			return HVB_REJECT_RANGE;
-	return HVB_ACCEPTED;
-}
-
-static enum hvb_reject garbage_expected(const u8 *bytes, size_t len)
-{
-	const u32 size = get_le(bytes + AT_SIZE, 2);
-	struct length_case row = { .type = get_le(bytes + AT_TYPE, 2) };
-	enum hvb_reject reject;
-
-	if (row.type == 12)
-		row.least = 24;
-	else if (row.type && row.type < 12 && row.type % 2 == 0)
-		row.least = 16;
-	if (row.type == 10) {
-		row.not_from = 17;
-		row.not_to = 23;
-	}
-
-	reject = length_expected(&row, len, size);
-	if (reject)
-		return reject;
-	if (row.type == 8)
-		return garbage_unballoon(bytes, size);
-	if (row.type == 10)
-		return word_fits(bytes + 8) && (size < 24 || word_fits(bytes + 16)) ?
-		       HVB_ACCEPTED : HVB_REJECT_RANGE;
-	if (row.type == 12 && !get_le(bytes + 16, 4))
-		return size >= 32 && get_le(bytes + 20, 4) == 8 ?
-		       HVB_ACCEPTED : HVB_REJECT_SIZE;
-	return HVB_ACCEPTED;
-}
-
 static void garbage(struct kunit *test)
 {
 	struct hvb_prng prng = { HVB_PRNG_SEED };
@@ -272,7 +224,7 @@ static void garbage(struct kunit *test)
 		const size_t len = garbage_fill(&prng, bytes);
 		const enum hvb_reject reject = decode_exact(test, bytes, len, &msg);
 
-		KUNIT_ASSERT_EQ_MSG(test, reject, garbage_expected(bytes, len),
+		KUNIT_ASSERT_EQ_MSG(test, reject, oracle_verdict(bytes, len),
 				    "message %d, %zu bytes", i, len);
 		seen[reject]++;
 	}

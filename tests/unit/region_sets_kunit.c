@@ -27,28 +27,6 @@ static void set_build(struct kunit *test, struct hvb_extents *set,
 	}
 }
 
-/* One change of both, with room for one more extent, as promised. */
-static void set_change(struct kunit *test, struct hvb_extents *set, struct model *model,
-		       bool add, unsigned int first, unsigned int end)
-{
-	const u64 from = model_frame(model, first), to = model_frame(model, end);
-	const u64 span = hvb_bitmap_span(first, end);
-	const unsigned int nr = set->nr;
-	u64 pages, changed;
-
-	set_reserve(test, set, 1);
-	KUNIT_ASSERT_TRUE(test, hvb_extents_has_room(set));
-
-	changed = span & (add ? ~model->bits : model->bits);
-	model->bits = add ? model->bits | span : model->bits & ~span;
-	pages = add ? hvb_extents_add(set, from, to) : hvb_extents_remove(set, from, to);
-
-	KUNIT_ASSERT_EQ_MSG(test, pages, hvb_bitmap_weight(changed) * model->unit,
-			    "%s %u to %u", add ? "add" : "remove", first, end);
-	KUNIT_ASSERT_LE_MSG(test, set->nr, nr + 1, "room for %u extents", nr + 1);
-	set_check(test, set, model);
-}
-
 static void place_model(struct kunit *test, struct model *model)
 {
 	const struct place_case *row = test->param_value;
@@ -204,24 +182,6 @@ static void every_change(struct kunit *test)
 					set_build(test, &set, &model);
 					set_change(test, &set, &model, add, first, end);
 				}
-}
-
-static void query_check(struct kunit *test, const struct hvb_extents *set,
-			const struct model *model, unsigned int first, unsigned int end)
-{
-	const u64 from = model_frame(model, first), to = model_frame(model, end);
-	const u64 in = model->bits & hvb_bitmap_span(first, end);
-	u64 stop = to;
-
-	KUNIT_ASSERT_EQ_MSG(test, hvb_extents_pages_in(set, from, to),
-			    hvb_bitmap_weight(in) * model->unit, "%u to %u", first, end);
-	if (first == end)
-		return;
-	KUNIT_ASSERT_EQ_MSG(test, hvb_extents_run(set, from, &stop),
-			    hvb_bitmap_has(model->bits, first), "%u to %u", first, end);
-	KUNIT_ASSERT_EQ_MSG(test, stop,
-			    model_frame(model, hvb_bitmap_run(model->bits, first, end)),
-			    "%u to %u", first, end);
 }
 
 /* Each of the 256 sets, each range: how much is in it, how far it goes on. */

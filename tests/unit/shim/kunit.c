@@ -15,11 +15,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-struct kunit_memory {
-	struct kunit_memory *next;
-	void *block;
-};
-
 static struct kunit_suite *suites;
 static unsigned int nr_run, nr_failed;
 static char **wanted;
@@ -33,50 +28,6 @@ void kunit_register(struct kunit_suite *suite)
 		at = &(*at)->next;
 	suite->next = *at;
 	*at = suite;
-}
-
-/* Each block by itself and no longer than asked for, so that ASan sees its end. */
-void *kunit_allocate(struct kunit *test, size_t size, bool zero)
-{
-	struct kunit_memory *memory = malloc(sizeof(*memory));
-	void *block = malloc(size);
-
-	if (!memory || !block)
-		abort();
-
-	memset(block, zero ? 0 : 0xa5, size);
-	*memory = (struct kunit_memory) { test->memory, block };
-	test->memory = memory;
-	return block;
-}
-
-void kunit_kfree(struct kunit *test, const void *ptr)
-{
-	struct kunit_memory **at = &test->memory;
-	struct kunit_memory *memory;
-
-	while ((*at)->block != ptr)
-		at = &(*at)->next;
-	memory = *at;
-	*at = memory->next;
-	free(memory->block);
-	free(memory);
-}
-
-void kunit_explain(const char *fmt, ...)
-{
-	const size_t len = strlen(fmt);
-	va_list args;
-
-	if (!len)
-		return;
-
-	printf("# ");
-	va_start(args, fmt);
-	vprintf(fmt, args);
-	va_end(args);
-	if (fmt[len - 1] != '\n')
-		printf("\n");
 }
 
 void kunit_unmet(struct kunit *test, bool abort, const char *file, int line,
@@ -117,8 +68,7 @@ static void run_one(const struct kunit_suite *suite, const struct kunit_case *wh
 
 	if (!setjmp(test.abort))
 		which->run_case(&test);
-	while (test.memory)
-		kunit_kfree(&test, test.memory->block);
+	kunit_release(&test);
 
 	nr_run++;
 	nr_failed += test.failed;

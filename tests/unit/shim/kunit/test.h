@@ -44,6 +44,7 @@ struct kunit_suite {
 void kunit_register(struct kunit_suite *suite);
 void *kunit_allocate(struct kunit *test, size_t size, bool zero);
 void kunit_kfree(struct kunit *test, const void *ptr);
+void kunit_release(struct kunit *test);
 __printf(5, 6)
 void kunit_unmet(struct kunit *test, bool abort, const char *file, int line,
 		 const char *fmt, ...);

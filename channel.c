@@ -56,6 +56,15 @@ void hvb_kick(struct hvb_dev *hvb, unsigned long delay)
 	spin_unlock_irqrestore(&hvb->kick_lock, flags);
 }
 
+static void hvb_set_stopping(struct hvb_dev *hvb, bool stopping)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&hvb->kick_lock, flags);
+	WRITE_ONCE(hvb->stopping, stopping);
+	spin_unlock_irqrestore(&hvb->kick_lock, flags);
+}
+
 static void hvb_channel_callback(void *context)
 {
 	struct hvb_dev *hvb = context;
@@ -301,6 +310,7 @@ int hvb_channel_init(struct hvb_dev *hvb)
 	init_completion(&hvb->negotiated);
 	INIT_DELAYED_WORK(&hvb->pump, hvb_pump);
 	INIT_DELAYED_WORK(&hvb->report, hvb_report_work);
+	hvb->stopping = true;
 
 	hvb->rx = kvmalloc(HVB_RING_BYTES, GFP_KERNEL);
 	if (!hvb->rx)
@@ -336,6 +346,9 @@ void hvb_channel_exit(struct hvb_dev *hvb)
  * hvb_channel_open() - open the channel and let the pump negotiate
  * @hvb: the device
  *
+ * Until the channel is open, and for good if it cannot be opened, the pump does
+ * not run, whoever kicks it.
+ *
  * Context: process, may sleep. Fit for resume(), which runs before tasks and
  * work items are thawed: it waits for nothing that they would have to do.
  * Return: 0 or the error of vmbus_open().
@@ -346,20 +359,18 @@ int hvb_channel_open(struct hvb_dev *hvb)
 	int ret;
 
 	reinit_completion(&hvb->negotiated);
-	hvb_set_state(hvb, HVB_OPENED);
-	hvb->stopping = false;
-
 	channel->max_pkt_size = HVB_RING_BYTES;
 	/* Leave the interrupt on: the pump drains the ring, not the callback. */
 	set_channel_read_mode(channel, HV_CALL_DIRECT);
 	ret = vmbus_open(channel, HVB_RING_BYTES, HVB_RING_BYTES, NULL, 0,
 			 hvb_channel_callback, hvb);
 	if (ret) {
-		hvb_set_state(hvb, HVB_CLOSED);
 		dev_err(hvb_device(hvb), "cannot open the channel to the host (error %d)\n", ret);
 		return ret;
 	}
 
+	hvb_set_state(hvb, HVB_OPENED);
+	hvb_set_stopping(hvb, false);
 	hvb_kick(hvb, 0);
 	return 0;
 }
@@ -375,17 +386,12 @@ int hvb_channel_open(struct hvb_dev *hvb)
  */
 void hvb_channel_close(struct hvb_dev *hvb)
 {
-	unsigned long flags;
-
 	/* A resume that failed has left nothing to close. */
 	if (hvb->state == HVB_CLOSED)
 		return;
 
 	/* From here on the callback and the parts of the pump queue nothing. */
-	spin_lock_irqsave(&hvb->kick_lock, flags);
-	WRITE_ONCE(hvb->stopping, true);
-	spin_unlock_irqrestore(&hvb->kick_lock, flags);
-
+	hvb_set_stopping(hvb, true);
 	wake_up(&hvb->room);
 	cancel_delayed_work_sync(&hvb->pump);
 	cancel_delayed_work_sync(&hvb->report);

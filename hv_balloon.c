@@ -140,7 +140,11 @@ MODULE_PARM_DESC(accounting, "keep: ballooned memory stays in the guest's total 
 module_param_named(reclaim, hvb_params.reclaim, bool, 0444);
 MODULE_PARM_DESC(reclaim, "At load, put pages to use that an earlier load left ballooned (default: N). Safe only if the host has forgotten that it has them, as QEMU does when the driver is unloaded; a host that still has them will stop the guest when it touches them.");
 
-/* Freezing waits at most 20 s for work in progress: cut it short. */
+/*
+ * Freezing waits at most 20 s for work in progress: cut it short. And it waits
+ * without a limit for a probe, which waits for the pump, which is frozen by
+ * then: let the probe go.
+ */
 static int hvb_pm_event(struct notifier_block *nb, unsigned long event, void *unused)
 {
 	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, pm_nb);
@@ -150,6 +154,7 @@ static int hvb_pm_event(struct notifier_block *nb, unsigned long event, void *un
 	case PM_SUSPEND_PREPARE:
 	case PM_RESTORE_PREPARE:
 		WRITE_ONCE(hvb->pausing, true);
+		complete(&hvb->negotiated);
 		break;
 	default:
 		WRITE_ONCE(hvb->pausing, false);

@@ -190,13 +190,15 @@ struct hvb_hot_add {
  * @version: protocol version agreed or proposed
  * @proposal: index of that version
  * @deadline: jiffies at which a silent host is given up, while negotiating
- * @negotiated: completed when @state became RUNNING or FAILED
+ * @negotiated: completed when @state became RUNNING or FAILED, and when the
+ *	system is about to freeze
  * @error: why it FAILED, negative error number
  * @no_reports: the host wants no status reports
  * @hibernation: the guest can hibernate, so all requests are refused
  * @hibernation_told: the log says so
  * @kick_lock: protects @stopping
- * @stopping: the pump must not be queued any more and ends soon
+ * @stopping: the channel is not open or is about to be closed: the pump must
+ *	not be queued, and ends soon if it runs
  * @pausing: the system is about to freeze: operations end early
  * @oom_until: in jiffies64: the guest was out of memory, give nothing
  * @pump: the only reader of the channel and the only worker on requests

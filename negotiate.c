@@ -14,6 +14,9 @@
 /* How long the host may think about each proposal. */
 #define HVB_NEGOTIATION_TIMEOUT	(5 * HZ)
 
+/* Three versions, the capabilities, and some: the pump gives up before this. */
+#define HVB_NEGOTIATION_LIMIT	(5 * HVB_NEGOTIATION_TIMEOUT)
+
 static const u32 hvb_versions[] = {
 	HVB_VERSION_WIN10,
 	HVB_VERSION_WIN8,
@@ -227,12 +230,18 @@ bool hvb_refuses_all(struct hvb_dev *hvb)
  * hvb_wait_negotiated() - wait until the pump has agreed with the host
  * @hvb: the device
  *
+ * Does not wait while the system freezes: the pump goes on to negotiate when it
+ * is thawed, as after a resume.
+ *
  * Context: process, sleeps for as long as the host may think about all
  * proposals, 20 s; the pump watches the clock.
- * Return: 0, or why it failed.
+ * Return: 0, or why it failed; -ETIMEDOUT also if the pump cannot run.
  */
 int hvb_wait_negotiated(struct hvb_dev *hvb)
 {
-	wait_for_completion(&hvb->negotiated);
-	return hvb->state == HVB_RUNNING ? 0 : hvb->error;
+	if (!READ_ONCE(hvb->pausing) &&
+	    !wait_for_completion_timeout(&hvb->negotiated, HVB_NEGOTIATION_LIMIT))
+		return -ETIMEDOUT;
+
+	return READ_ONCE(hvb->state) == HVB_FAILED ? hvb->error : 0;
 }

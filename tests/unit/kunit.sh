@@ -33,6 +33,24 @@ open_file()
 	chmod u+w "$overlay/$1"
 }
 
+# usage: drop_unless_same DIR FILE VALUE
+# Drop the objects in DIR unless VALUE is the one of the last run, kept in FILE.
+drop_unless_same()
+{
+	if [ "$3" != "$(cat "$build/$2" 2>/dev/null)" ]; then
+		rm -rf "${build:?}/$1"
+		echo "$3" >"$build/$2"
+	fi
+}
+
+# make compares nothing but dates: it would take objects of another source, or of
+# another copy of this project, for its own.
+drop_foreign_objects()
+{
+	drop_unless_same objects last-source "$ksrc $(stat -c %i "$ksrc")"
+	drop_unless_same objects/drivers/hv_balloon last-project "$project"
+}
+
 make_overlay()
 {
 	rm -rf "$overlay"
@@ -64,6 +82,7 @@ unit=$(realpath "$(dirname "$0")")
 project=$(realpath "$unit/../..")
 overlay=$build/source
 
+drop_foreign_objects
 make_overlay
 exec python3 "$overlay/tools/testing/kunit/kunit.py" run \
 	--kunitconfig="$unit" --build_dir="$build/objects" \

@@ -102,14 +102,15 @@ static void encode_capabilities(struct kunit *test)
 		       "0300 2000 0d0c0b0a 0000000000000000 0000000000000000 ffffffffffffffff");
 }
 
+#define ZERO		" 0000000000000000"
+
 static void encode_status(struct kunit *test)
 {
 	const struct hvb_status status = { 0x0807060504030201, 0x1817161514131211 };
 	u8 *buffer = guarded(test);
 
 	expect_message(test, buffer, hvb_encode_status((void *)buffer, 1, &status),
-		       "0500 3000 01000000 0102030405060708 1112131415161718 0000000000000000 "
-		       "0000000000000000 00000000 00000000");
+		       "0500 3000 01000000 0102030405060708 1112131415161718" ZERO ZERO ZERO);
 }
 
 static void encode_unballoon(struct kunit *test)
@@ -149,6 +150,12 @@ static void encode_hot_add(struct kunit *test)
 		       row->wire);
 }
 
+#define MIDDLE		" 9a78563412 000200"
+#define FIRST_PAGE	" 0000000000 010000"
+#define LAST_PAGE	" ffffffffff 010000"
+#define MOST_PAGES	" 0000000000 ffffff"
+#define MOST_AT_END	" 010000ffff ffffff"
+
 static const struct balloon_case {
 	const char *name;
 	u32 count;
@@ -157,11 +164,12 @@ static const struct balloon_case {
 } balloon_cases[] = {
 	{ "no more pages", 0, false, "0700 1000 01000000 00000000 00000000" },
 	{ "one range, the last", 1, false,
-	  "0700 1800 01000000 00000000 02000000 9a78563412 000200" },
+	  "0700 1800 01000000 00000000 02000000" MIDDLE },
 	{ "one range, more to follow", 1, true,
-	  "0700 1800 01000000 00000000 03000000 9a78563412 000200" },
+	  "0700 1800 01000000 00000000 03000000" MIDDLE },
 	{ "five ranges, more to follow", 5, true,
-	  "0700 3800 01000000 00000000 0b000000 9a78563412 000200 0000000000 010000 ffffffffff 010000 0000000000 ffffff 010000ffff ffffff" },
+	  "0700 3800 01000000 00000000 0b000000"
+	  MIDDLE FIRST_PAGE LAST_PAGE MOST_PAGES MOST_AT_END },
 };
 
 static void balloon_describe(const struct balloon_case *row, char *desc)

@@ -22,6 +22,7 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/vmstat.h>
 
 #include "compat.h"
 #include "hv_balloon.h"
@@ -29,6 +30,9 @@
 #define HVB_RESOURCE_NAME	"System RAM (hv_balloon)"
 
 #define HVB_NO_BLOCK		U64_MAX
+
+/* What stays free when a memory map is taken from the reserves: a quarter of it. */
+#define HVB_MAP_MARGIN		4
 
 /* How long to wait for a block to be onlined before the next one is added. */
 #define HVB_ONLINE_WAIT		HZ
@@ -124,28 +128,48 @@ static int hvb_add_memory(struct hvb_hot_add *ha, u64 block, bool whole)
 	const u64 start = PFN_PHYS(block);
 	mhp_t flags = MHP_MERGE_RESOURCE;
 	const int node = hvb_node_or_group(ha, start, &flags);
-	unsigned int reserves;
-	int ret;
 
 	/*
-	 * The block brings far more memory than its memory map costs: let the
-	 * map come from the reserves. A map on the new memory itself (a boot
-	 * option of the kernel) sits at the start of the block, so that must
-	 * not be a gap.
+	 * A memory map on the new memory itself (a boot option of the kernel)
+	 * sits at the start of the block, so that must not be a gap.
 	 */
-	reserves = memalloc_noreclaim_save();
 	if (whole)
-		ret = add_memory(node, start, size, flags | HVB_MEMMAP_ON_MEMORY);
-	else
-		ret = add_memory_driver_managed(node, start, size, HVB_RESOURCE_NAME,
-						flags);
-	memalloc_noreclaim_restore(reserves);
+		return add_memory(node, start, size, flags | HVB_MEMMAP_ON_MEMORY);
+	return add_memory_driver_managed(node, start, size, HVB_RESOURCE_NAME, flags);
+}
+
+/*
+ * A block costs a memory map before it brings anything. If it comes online at
+ * once it brings far more, so that the map may come from the reserves of the
+ * kernel; but not to their last page, or the kernel kills programs meanwhile.
+ * If nobody onlines it, it brings nothing: then the guest keeps its floor.
+ */
+static int hvb_pay_for_block(struct hvb_dev *hvb, u64 block, bool whole)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	const u64 map = PFN_UP(ha->regions.block_pages * sizeof(struct page));
+	const u64 price = map + map / HVB_MAP_MARGIN;
+	unsigned int flags;
+	int ret;
+
+	if (READ_ONCE(ha->nobody_onlines)) {
+		if (si_mem_available() < (long)(hvb_floor(hvb) + price))
+			return -ENOMEM;
+		return hvb_add_memory(ha, block, whole);
+	}
+
+	if (global_zone_page_state(NR_FREE_PAGES) < price)
+		return -ENOMEM;
+	flags = memalloc_noreclaim_save();
+	ret = hvb_add_memory(ha, block, whole);
+	memalloc_noreclaim_restore(flags);
 	return ret;
 }
 
 /* The books first: the block may be onlined before add_memory() returns. */
-static int hvb_add_block(struct hvb_hot_add *ha, u64 start, u64 end)
+static int hvb_add_block(struct hvb_dev *hvb, u64 start, u64 end)
 {
+	struct hvb_hot_add *ha = &hvb->hot_add;
 	const u64 block = hvb_block_of(ha, start);
 	const bool whole = end - start == ha->regions.block_pages;
 	int ret;
@@ -158,7 +182,7 @@ static int hvb_add_block(struct hvb_hot_add *ha, u64 start, u64 end)
 	hvb_regions_add_block(&ha->regions, block, start, end);
 	spin_unlock(&ha->lock);
 
-	ret = hvb_add_memory(ha, block, whole);
+	ret = hvb_pay_for_block(hvb, block, whole);
 	if (ret) {
 		spin_lock(&ha->lock);
 		hvb_regions_drop_block(&ha->regions, block);
@@ -194,8 +218,9 @@ static bool hvb_wait_online(struct hvb_hot_add *ha)
 }
 
 /* Add the part of the request that lies in the next block. */
-static int hvb_hot_add_step(struct hvb_hot_add *ha)
+static int hvb_hot_add_step(struct hvb_dev *hvb)
 {
+	struct hvb_hot_add *ha = &hvb->hot_add;
 	const u64 start = ha->next;
 	const u64 end = min(ha->end, hvb_block_of(ha, start) + ha->regions.block_pages);
 	int ret;
@@ -203,7 +228,7 @@ static int hvb_hot_add_step(struct hvb_hot_add *ha)
 	if (hvb_regions_has(&ha->regions, start))
 		ret = hvb_fill(ha, start, end);
 	else
-		ret = hvb_add_block(ha, start, end);
+		ret = hvb_add_block(hvb, start, end);
 	if (!ret)
 		ha->next = end;
 	return ret;
@@ -370,7 +395,7 @@ unsigned long hvb_hot_add_run(struct hvb_dev *hvb)
 	if (hvb_wait_online(ha) || time_before(jiffies, ha->not_before))
 		return hvb_jiffies_until(ha->not_before);
 
-	ret = hvb_hot_add_step(ha);
+	ret = hvb_hot_add_step(hvb);
 	if (ret == -ENOMEM)
 		return hvb_hot_add_park(hvb);
 

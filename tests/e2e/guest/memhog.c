@@ -123,6 +123,14 @@ static void grow(struct hog *hog, size_t pages)
 	printf("holding %zu MiB\n", held_mib(hog));
 }
 
+/* Advice is a wish: a kernel without huge pages has only small ones. */
+static void advise(const struct hog *hog, size_t first_page, int advice)
+{
+	if (madvise(page_at(hog, first_page), (MAX_MIB << 20) - first_page * PAGE_SIZE, advice) &&
+	    errno != EINVAL)
+		die("madvise");
+}
+
 static size_t free_kib(void)
 {
 	struct sysinfo info;
@@ -132,9 +140,10 @@ static size_t free_kib(void)
 	return info.freeram * info.mem_unit / 1024;
 }
 
-/* Half of the way each time: the page tables cost memory too. */
+/* In small pages, and half of the way each time: the page tables cost memory too. */
 static void leave(struct hog *hog, size_t kib)
 {
+	advise(hog, hog->pages, MADV_NOHUGEPAGE);
 	for (size_t left; (left = free_kib()) > kib; )
 		for (size_t end = hog->pages + (left - kib) / 8 + 1; hog->pages < end; hog->pages++)
 			fill_page(hog, hog->pages);
@@ -231,15 +240,13 @@ static void catch_signals(void)
 	sigaction(SIGINT, &action, NULL);
 }
 
-/* Advice is a wish: a kernel without huge pages has only small ones. */
 static void reserve(struct hog *hog, int advice, bool lock)
 {
 	hog->memory = mmap(NULL, MAX_MIB << 20, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (hog->memory == MAP_FAILED)
 		die("mmap");
-	if (madvise(hog->memory, MAX_MIB << 20, advice) && errno != EINVAL)
-		die("madvise");
+	advise(hog, 0, advice);
 	if (lock && mlockall(MCL_CURRENT | MCL_ONFAULT))
 		die("mlockall");
 }

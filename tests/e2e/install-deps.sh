@@ -10,6 +10,9 @@ set -eu
 # package       what needs it
 needs='
 gcc             the module and the guest program
+clang           the fuzzers
+libclang-rt-14-dev  libFuzzer and the sanitizers of clang
+gcovr           coverage of the unit tests
 libc6-dev       the static guest program
 make            the module
 flex            tools of the kernel build

@@ -10,9 +10,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import books  # noqa: E402
-from simulator import BLOCKS, IN_TREE, OURS, Simulator  # noqa: E402
+from simulator import BLOCKS, IN_TREE, OURS, Simulator, kernels  # noqa: E402
 
 LOG_TAIL = 60  # lines
+# Unmapping each free page costs as much as all other checkers together.
+CHECKERS = {"most": "debug_pagealloc=off", "all": "debug_pagealloc=on page_poison=1"}
 
 
 def pytest_addoption(parser):
@@ -23,6 +25,8 @@ def pytest_addoption(parser):
                      help="this project's driver, or the one of the kernel")
     parser.addoption("--garbage", type=int, default=5000, metavar="N",
                      help="how many random messages to send")
+    parser.addoption("--checkers", choices=CHECKERS, default="most",
+                     help="how much of the debug kernel's checkers to switch on")
     parser.addoption("--slow", action="store_true", help="also the cases that take minutes")
     parser.addoption("--coverage", type=Path, metavar="FOLDER",
                      help="where to put what the debug kernel has counted (gcov)")
@@ -59,17 +63,22 @@ class Keeper:
     def __init__(self, config):
         self._config = config
         self._simulator = None
+        self._marked = None
         self.blocks = None
 
-    def new(self, **options):
-        """Return a new guest; a context manager."""
-        return Simulator(self._config.getoption("--kernel"),
-                         driver=self._config.getoption("--driver"), **options)
+    def new(self, append="", **options):
+        """Return a new guest; a context manager. Options: see Machine."""
+        kernel = self._config.getoption("--kernel")
+        if kernel == kernels.DEBUG:
+            append += " mitigations=off " + CHECKERS[self._config.getoption("--checkers")]
+        return Simulator(kernel, driver=self._config.getoption("--driver"), append=append,
+                         **options)
 
     def guest(self):
         """Return the guest that is kept, or a new one."""
         if not self._simulator:
             self._simulator = self.new()
+            self._marked = books.marked_pages(self._simulator)
             self.blocks = iter(BLOCKS)
         return self._simulator
 
@@ -82,13 +91,23 @@ class Keeper:
                 if folder and simulator.alive():
                     simulator.save_coverage(folder)
 
+    def finish(self):
+        """Check what is too slow to be checked after each case, and stop the guest."""
+        simulator = self._simulator
+        try:
+            if simulator:
+                assert books.marked_pages(simulator) == self._marked, "pages stay ballooned"
+                books.assert_no_leaks(simulator)
+        finally:
+            self.discard()
+
 
 @pytest.fixture(scope="session")
 def keeper(request):
     """What starts guests."""
     kept = Keeper(request.config)
     yield kept
-    kept.discard()
+    kept.finish()
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ BLOCK = 128 * MIB_PAGES
 BLOCKS = (*range(GUEST_MIB * MIB_PAGES, MACHINE_MIB // 2 * MIB_PAGES - BLOCK, BLOCK),
           *range(HIGH_MIB * MIB_PAGES, (HIGH_MIB + MACHINE_MIB // 2) * MIB_PAGES, BLOCK))
 BOOT_LIMIT = 180
+DEBUG_PATIENCE = 4      # how much longer all may take in the kernel with checkers
 KEXEC_TOOLS = ("sbin/kexec", "usr/bin/makedumpfile")
 
 OURS, IN_TREE = "ours", "in-tree"
@@ -103,6 +104,7 @@ class Simulator:
     def __init__(self, version, driver=OURS, **options):
         """Start the guest; options: see Machine."""
         self._driver, self._version = driver, version
+        self._patience = DEBUG_PATIENCE if version == kernels.DEBUG else 1
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as started:
             self._machine = started.enter_context(DirectHost())
@@ -138,7 +140,7 @@ class Simulator:
 
     def wait_booted(self):
         """Wait until the guest answers, or answers again."""
-        self._shell.run("true", BOOT_LIMIT)
+        self.run("true", BOOT_LIMIT)
 
     def wait_off(self, limit=BOOT_LIMIT):
         """Wait until the machine has switched itself off; its disks stay."""
@@ -159,15 +161,16 @@ class Simulator:
 
     def connect_host(self):
         """Connect with what plays the host in the guest, now or later."""
-        self.host = Host(self._running.enter_context(self._machine.connected("monitor")))
+        self.host = Host(self._running.enter_context(self._machine.connected("monitor")),
+                         self._patience)
 
     def run(self, command, limit=60):
         """Run a shell command in the guest and return its output; it must succeed."""
-        return self._shell.run(command, limit)
+        return self._shell.run(command, limit * self._patience)
 
     def call(self, command, limit=60):
         """Run a shell command in the guest and return its Result."""
-        return self._shell.call(command, limit)
+        return self._shell.call(command, limit * self._patience)
 
     def load(self, parameters=""):
         """Load the driver while no device is there."""
@@ -207,7 +210,7 @@ class Simulator:
 
     def wait_for(self, name, value, limit=30):
         """Wait until a figure of the driver has that value."""
-        deadline = time.monotonic() + limit
+        deadline = time.monotonic() + limit * self._patience
         while (seen := self._figure(name)) != value:
             assert time.monotonic() < deadline, f"{name} is {seen}, not {value}"
             time.sleep(0.1)
@@ -260,8 +263,9 @@ class Simulator:
 class Host:
     """The script's side of the channel."""
 
-    def __init__(self, connection):
+    def __init__(self, connection, patience):
         self._connection = connection
+        self._patience = patience
         self._messages = queue.Queue()
         self._answers = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -278,7 +282,7 @@ class Host:
     def try_send(self, data):
         """Send bytes to the driver; return 0 or an error number."""
         self._connection.sendall(struct.pack("<I", len(data)) + data)
-        return self._answers.get(timeout=60)
+        return self._answers.get(timeout=60 * self._patience)
 
     def pause(self):
         """Read no message of the driver any more, so that its ring fills."""
@@ -291,7 +295,7 @@ class Host:
     def receive(self, limit=30):
         """Return the next message of the driver, status reports left out."""
         while True:
-            found = self._messages.get(timeout=limit)
+            found = self._messages.get(timeout=limit * self._patience)
             if found.type != wire.STATUS_REPORT:
                 return found
 

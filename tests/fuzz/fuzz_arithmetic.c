@@ -60,10 +60,12 @@ static void check_figures(struct kunit *test, struct fuzz_input *input)
 {
 	const u64 total = fuzz_take(input, 8), wish = fuzz_take(input, 8);
 	const u64 available = fuzz_take(input, 8), wanted = fuzz_take(input, 8);
+	const struct hvb_demand demand = { total, wish, available, wanted };
 
 	check_floor(test, total, wish);
 	check_limit(test, available, hvb_floor_pages(total, wish), wanted);
 	check_order(test, wanted, available % 20);
+	KUNIT_ASSERT_EQ(test, hvb_committed_pages(&demand), total + wish + available + wanted);
 }
 
 /* The batch ---------------------------------------------------------------- */

@@ -46,14 +46,17 @@ def command(harness, seed):
 
 def explain(harness, log):
     """Return what a person needs after a finding: the input, where it is, how to repeat it."""
+    told = "\n".join(line for line in log.splitlines() if not line.startswith("#"))
     found = re.search(r"Test unit written to (\S+)", log)
     if not found:
-        return log
+        return told
     path = Path(found.group(1))
     content = path.read_bytes()
     text = content[:SHOWN].hex() + ("..." if len(content) > SHOWN else "")
-    return (f"{log}\ninput, {len(content)} bytes: {text}\nkept in: {path}\n"
-            f"to repeat it: make -C tests/fuzz && build/fuzz/{harness} {path}")
+    why = re.search(r"^\S+: expected .*|^SUMMARY: .*", log, re.MULTILINE)
+    return (f"{why.group(0) if why else 'libFuzzer stopped'}\n"
+            f"input, {len(content)} bytes: {text}\nkept in: {path}\n"
+            f"to repeat it: make -C tests/fuzz && build/fuzz/{harness} {path}\n\n{told}")
 
 
 def figures(log):

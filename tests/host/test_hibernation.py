@@ -1,9 +1,199 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest that can hibernate refuses everything, politely, and says why once."""
+"""The guest sleeps: frozen, suspended to idle, hibernated, also in the middle of something.
+
+VMBus suspends a driver when the guest hibernates, not when it suspends to idle. The kernel's own
+test levels (pm_test) end each of both early; "core" is the last one before the memory is saved.
+"""
+
+import time
+
+import pytest
+
+import wire
+from simulator import BLOCK
+from test_balloon import assert_books
+
+MIB = 256  # pages
+STATUS = "/sys/kernel/debug/hv_balloon/status"
+CONTROL = "/sys/kernel/debug/hvb_sim/control"
+LIMIT = 120
+FREEZING_LIMIT = 20  # seconds that the kernel waits for all to freeze
+
+SLEEP = "echo {level} >/sys/power/pm_test && echo {state} >/sys/power/state"
+SWAP = "/dev/$(grep -lx swap /sys/block/*/serial | cut -d/ -f4)"
 
 
-def test_every_request_is_refused_with_an_answer(hibernating):
-    """No pages for the host, no memory from it, and no silence."""
+def sleep(guest, state, level):
+    """Sleep until the kernel's test of that level ends, and wake up; return the seconds it took."""
+    if state not in guest.run("cat /sys/power/state").split():
+        pytest.skip("this kernel was built without that")
+    started = time.monotonic()
+    guest.run("echo 1 >/sys/module/suspend/parameters/pm_test_delay")
+    guest.run(SLEEP.format(level=level, state=state), LIMIT)
+    guest.run("echo none >/sys/power/pm_test")
+    return time.monotonic() - started
+
+
+def sleep_as_soon_as(guest, figure):
+    """Freeze and thaw the guest when that figure of the driver is not 0 any more."""
+    guest.run("echo 1 >/sys/module/suspend/parameters/pm_test_delay; rm -f /tmp/slept")
+    guest.run(f"(until grep -q '^{figure}: [1-9]' {STATUS}; do :; done;"
+              f" {SLEEP.format(level='freezer', state='freeze')}; echo $? >/tmp/slept)"
+              " >/dev/null 2>&1 &")
+
+
+def assert_slept(guest):
+    """Wait until the guest is awake again."""
+    assert guest.run("until test -e /tmp/slept; do sleep 0.1; done; cat /tmp/slept").strip() == "0"
+
+
+def test_frozen_while_it_gives_memory(running):
+    """The operation ends short, no page is lost, and the next one is served as ever."""
+    asked = 600 * MIB
+    sleep_as_soon_as(running, "pages_ballooned")
+    ranges, _ = running.host.inflate(asked)
+    assert_slept(running)
+    assert 0 < wire.total(ranges) < asked
+    assert_books(running, wire.total(ranges))
+    ranges += running.host.inflate(10 * MIB)[0]
+    assert_books(running, wire.total(ranges))
+    running.host.deflate(ranges)
+    assert_books(running, 0)
+
+
+def test_frozen_while_it_adds_memory(running, blocks):
+    """The host hears how far it came, and the rest can be added later."""
+    first, before = next(blocks), running.total()
+    last = [next(blocks) for _ in range(3)][-1]
+    assert last == first + 3 * BLOCK
+    sleep_as_soon_as(running, "pages_hot_added")
+    added, done = running.host.add(first, 4 * BLOCK)
+    assert_slept(running)
+    assert (added % BLOCK, done) == (0, 1) and 0 < added < 4 * BLOCK
+    assert running.total() == before + added
+    assert running.host.add(first + added, 4 * BLOCK - added) == (4 * BLOCK - added, 1)
+    assert running.total() == before + 4 * BLOCK
+
+
+@pytest.mark.parametrize("level", [pytest.param("freezer", marks=pytest.mark.slow), "devices",
+                                   pytest.param("platform", marks=pytest.mark.slow)])
+def test_suspended_to_idle(running, level):
+    """The channel stays as it is, and so does what the host has."""
+    ranges, _ = running.host.inflate(64 * MIB)
+    before = running.counters()
+    sleep(running, "freeze", level)
+    after = running.counters()
+    assert (after["opens"], after["suspends"]) == (before["opens"], before["suspends"])
+    assert running.status()["state"] == "running"
+    assert_books(running, 64 * MIB)
+    running.host.deflate(ranges)
+    assert_books(running, 0)
+
+
+def hibernate_for_a_test(guest):
+    """Go as far as one can without a disk; the driver is suspended and resumed."""
+    before = guest.counters()
+    seconds = sleep(guest, "disk", "core")
+    after = guest.counters()
+    assert (after["suspends"], after["resumes"]) == (before["suspends"] + 1, before["resumes"] + 1)
+    return seconds
+
+
+@pytest.mark.parametrize("accounting", ["keep", pytest.param("shrink", marks=pytest.mark.slow)])
+def test_resumed_with_pages_out(guest, accounting):
+    """The driver agrees with the host again, reports again, and still knows what is out."""
+    guest.load(f"pressure_report_delay=0 accounting={accounting}")
+    guest.offer()
+    guest.host.negotiate()
+    ranges, _ = guest.host.inflate(100 * MIB)
+    total = guest.total()
+    hibernate_for_a_test(guest)
+    guest.host.negotiate()
+    guest.wait_for("state", "running")
+    assert guest.total() == total
+    guest.host.reports()
+    time.sleep(3)
+    assert guest.host.reports(), "no status reports after the resume"
+    assert_books(guest, 100 * MIB)
+    ranges += guest.host.inflate(MIB)[0]
+    guest.host.deflate(ranges)
+    assert_books(guest, 0)
+
+
+@pytest.fixture
+def no_udev(guest):
+    """No udev, whose look at a device that is being probed would keep tasks from freezing."""
+    guest.run("killall systemd-udevd; sleep 1")
+    yield
+    guest.run("/usr/lib/systemd/systemd-udevd --daemon")
+
+
+@pytest.mark.usefixtures("no_udev")
+def test_hibernates_while_it_negotiates(guest):
+    """The kernel waits for a probe without a limit, and the probe for a host that is silent."""
+    guest.load("pressure_report_delay=3600")
+    guest.offer()
+    guest.host.expect(wire.VERSION_REQUEST)
+    hibernate_for_a_test(guest)
+    guest.host.negotiate()
+    guest.wait_for("state", "running")
+    guest.host.deflate(guest.host.inflate(MIB)[0])
+    assert_books(guest, 0)
+
+
+def test_hibernates_while_the_ring_is_full(running):
+    """Nobody waits for a host that does not listen; what it was not told of stays the guest's."""
+    running.host.pause()
+    for _ in range(700):
+        running.host.send(wire.unballoon([]))
+    running.host.send(wire.balloon(50 * MIB))
+    assert hibernate_for_a_test(running) < FREEZING_LIMIT
+    running.host.resume()
+    running.host.negotiate()
+    running.wait_for("state", "running")
+    assert_books(running, 0)
+
+
+def test_channel_that_does_not_open_again(running):
+    """The driver is without a host until the next resume, and touches no closed channel."""
+    ranges, _ = running.host.inflate(64 * MIB)
+    running.run(f"echo fail-open >{CONTROL}")
+    hibernate_for_a_test(running)
+    assert "cannot open the channel" in running.run("dmesg | tail -50")
+    assert running.status()["state"] == "closed"
+    hibernate_for_a_test(running)
+    running.host.negotiate()
+    running.wait_for("state", "running")
+    running.host.deflate(ranges)
+    assert_books(running, 0)
+
+
+@pytest.mark.slow
+def test_unloaded_after_a_channel_that_does_not_open_again(running):
+    """There is nothing left to close."""
+    running.run(f"echo fail-open >{CONTROL}")
+    hibernate_for_a_test(running)
+    running.unload()
+
+
+def switch_off_and_on_again(guest, mode):
+    """Save all memory on disk, switch off; boot another system, and let it load the image."""
+    guest.run(f"mkswap {SWAP}; swapon {SWAP}; echo {mode} >/sys/power/disk")
+    boot = guest.run("cat /proc/sys/kernel/random/boot_id")
+    guest.run("(sleep 1; echo disk >/sys/power/state) >/dev/null 2>&1 &")
+    guest.wait_off()
+    guest.power_on()
+    assert guest.run("cat /proc/sys/kernel/random/boot_id") != boot
+    guest.connect_host()
+    guest.run(f"(sleep 1; cat /sys/class/block/$(basename {SWAP})/dev >/sys/power/resume)"
+              " >/dev/null 2>&1 &")
+    guest.host.negotiate(limit=LIMIT)
+    assert guest.run("cat /proc/sys/kernel/random/boot_id") == boot
+    guest.wait_for("state", "running")
+
+
+def test_refuses_and_hibernates(hibernating):
+    """A guest that can hibernate gives no pages and takes no memory, and says why once."""
     for _ in range(3):
         assert hibernating.host.inflate(1000) == ([], 1)
         assert hibernating.host.add(1 << 18, 512) == (0, 1)
@@ -11,3 +201,25 @@ def test_every_request_is_refused_with_an_answer(hibernating):
     assert hibernating.status()["balloon_pages_refused"] == 3000
     assert hibernating.status()["hot_add_pages_added"] == 0
     assert hibernating.run("dmesg").count("can hibernate") == 1
+
+    switch_off_and_on_again(hibernating, "platform")
+    assert hibernating.host.inflate(1000) == ([], 1)
+    assert hibernating.status()["balloon_pages_refused"] == 4000
+    assert hibernating.run("dmesg").count("can hibernate") == 1
+
+
+@pytest.mark.slow
+def test_hibernates_with_pages_out(keeper, request):
+    """Without ACPI S4, where nothing is refused: what is out is not saved, and stays out."""
+    with keeper.new() as guest:
+        request.node.simulator = guest
+        guest.load("pressure_report_delay=3600")
+        guest.offer()
+        guest.host.negotiate()
+        guest.wait_for("state", "running")
+        ranges, _ = guest.host.inflate(100 * MIB)
+        switch_off_and_on_again(guest, "shutdown")
+        assert_books(guest, 100 * MIB)
+        guest.host.deflate(ranges)
+        assert_books(guest, 0)
+        assert not guest.warnings()

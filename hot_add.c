@@ -20,6 +20,7 @@
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/numa.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/vmstat.h>
@@ -104,13 +105,24 @@ static int hvb_fill(struct hvb_hot_add *ha, u64 start, u64 end)
 }
 
 /*
+ * memory_add_physaddr_to_nid() knows no memory that was not there at boot, and
+ * answers with the first node then: ask it last.
+ */
+static int hvb_node_of(u64 start)
+{
+	const int nid = phys_to_target_node(start);
+
+	return nid == NUMA_NO_NODE ? memory_add_physaddr_to_nid(start) : nid;
+}
+
+/*
  * All our blocks of a node form one memory group, so that the kernel can choose
  * their zones together (memory_hotplug.online_policy=auto-movable).
  * Return: what add_memory() takes as the node, and in @flags how to read it.
  */
 static int hvb_node_or_group(struct hvb_hot_add *ha, u64 start, mhp_t *flags)
 {
-	const int nid = memory_add_physaddr_to_nid(start);
+	const int nid = hvb_node_of(start);
 	int *group = &ha->groups[nid];
 
 	if (*group < 0)

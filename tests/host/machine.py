@@ -28,7 +28,7 @@ class Machine:  # pylint: disable=too-many-instance-attributes
         """Return QEMU's command line; channel(name) gives the arguments of a connection."""
         return [*qemu(), "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
                 "-global", f"ICH9-LPC.disable_s4={int(not self.hibernation)}",
-                "-smp", str(self.cpus), *self._memory(),
+                "-smp", f"{self.cpus},sockets={self.cpus}", *self._memory(),
                 "-kernel", str(kernel), "-initrd", str(image), "-append", self.arguments(),
                 "-chardev", f"file,id=console,path={folder / 'guest.log'},append=on",
                 "-serial", "chardev:console", *self._disks(folder, kernel, image),

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Several NUMA nodes: the balloon takes from all, and new memory joins the node that it is on."""
+
+import pytest
+
+from conftest import cleaned
+from simulator import BLOCK, MIB_PAGES
+from test_balloon import assert_books
+
+# Boot memory ends in the middle of node 1, so node 2 has none.
+NODES_MIB = (512, 1024, 512)
+ON_NODE_1, ON_NODE_2 = 1024 * MIB_PAGES, 1536 * MIB_PAGES
+# Free memory moves between nodes by itself. What a node gave is counted exactly besides.
+LEAST_GIVEN, TOLERANCE = 96 * MIB_PAGES, 48 * MIB_PAGES
+
+
+@pytest.fixture(scope="module")
+def nodes(keeper):
+    """A guest with three nodes."""
+    with keeper.new(nodes=NODES_MIB) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def own(nodes, request):  # pylint: disable=redefined-outer-name
+    """The same, with no driver and no device; in the end none of both again."""
+    request.node.simulator = nodes
+    with cleaned(nodes, request.node):
+        yield nodes
+
+
+def agree(guest, parameters=""):
+    """Load the driver and agree with it."""
+    guest.load(f"pressure_report_delay=3600 {parameters}")
+    guest.offer()
+    guest.host.negotiate()
+    guest.wait_for("state", "running")
+
+
+def node_figure(guest, name, nodes=(0, 1)):
+    """Return a figure of /sys/devices/system/node/nodeN/meminfo of each node, in pages."""
+    return [int(guest.run(f"grep '{name}:' /sys/devices/system/node/node{node}/meminfo").split()[3])
+            // 4 for node in nodes]
+
+
+def node_free(guest):
+    """Return the free pages of each node, without what caches hold."""
+    guest.run("sync; echo 3 >/proc/sys/vm/drop_caches")
+    return node_figure(guest, "MemFree")
+
+
+def pages_by_node(ranges):
+    """Return how many pages of the ranges are on node 0 and on node 1."""
+    border = NODES_MIB[0] * MIB_PAGES
+    first = sum(max(0, min(start + count, border) - start) for start, count in ranges)
+    return [first, sum(count for _, count in ranges) - first]
+
+
+@pytest.mark.parametrize("accounting", ["keep", "shrink"])
+def test_all_nodes_give_and_get_back(own, accounting):  # pylint: disable=redefined-outer-name
+    """A large request takes from both nodes with memory; each gets back just what it gave."""
+    agree(own, f"accounting={accounting}")
+    total, free = node_figure(own, "MemTotal"), node_free(own)
+    ranges, _ = own.host.inflate(2 ** 32 - 1)
+    given = pages_by_node(ranges)
+    assert min(given) > LEAST_GIVEN
+    missing = [a - b for a, b in zip(total, node_figure(own, "MemTotal"))]
+    assert missing == (given if accounting == "shrink" else [0, 0])
+    assert_books(own, sum(given))
+    own.host.deflate(ranges)
+    assert_books(own, 0)
+    assert node_figure(own, "MemTotal") == total
+    lost = [a - b for a, b in zip(free, node_free(own))]
+    assert max(lost) < TOLERANCE
+
+
+def test_new_memory_joins_its_node(own):  # pylint: disable=redefined-outer-name
+    """Also one that had none; what is taken of it is found again by the next load."""
+    agree(own)
+    before = node_figure(own, "MemTotal")
+    assert own.host.add(ON_NODE_1, BLOCK) == (BLOCK, 1)
+    assert node_figure(own, "MemTotal") == [before[0], before[1] + BLOCK]
+    assert own.host.add(ON_NODE_2, BLOCK) == (BLOCK, 1)
+    assert node_figure(own, "MemTotal", (0, 1, 2)) == [before[0], before[1] + BLOCK, BLOCK]
+    ranges, _ = own.host.inflate(2 ** 32 - 1)
+    assert any(start >= ON_NODE_2 for start, _ in ranges)
+    out = sum(count for _, count in ranges)
+    own.reload("pressure_report_delay=3600")
+    own.host.negotiate()
+    own.wait_for("pages_ballooned", out)
+    own.host.deflate(ranges)
+    own.wait_for("pages_ballooned", 0)

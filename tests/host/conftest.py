@@ -142,9 +142,7 @@ def cleaned(machine, node):  # pylint: disable=redefined-outer-name
     known = len(machine.warnings())
     yield
     machine.host.resume()
-    if machine.call("grep -q ^hv_balloon /proc/modules").status == 0:
-        machine.unload()
-    machine.call("echo rescind >/sys/kernel/debug/hvb_sim/control")
+    machine.leave()
     machine.host.reports()
     warnings = machine.warnings()[known:]
     assert not warnings, "\n".join(warnings)

@@ -174,15 +174,28 @@ class Simulator:
 
     def load(self, parameters=""):
         """Load the driver while no device is there."""
-        self.run(f"insmod {self._module()} {parameters}")
+        if not (self._driver == IN_TREE and self.loaded()):
+            self.run(f"{self._insmod()} {parameters}")
+
+    def loaded(self):
+        """Tell whether a driver is loaded."""
+        return self.call("grep -q ^hv_balloon /proc/modules").status == 0
 
     def reload(self, parameters=""):
         """Unload the driver and load it again. insmod waits for the host, we do not."""
         self.unload()
-        self.run(f"insmod {self._module()} {parameters} >/dev/null 2>&1 &")
+        self.run(f"{self._insmod()} {parameters} >/dev/null 2>&1 &")
 
-    def _module(self):
-        return f"/lab/{self._driver}/hv_balloon.ko*"
+    def _insmod(self):
+        # The in-tree driver has the checksums of hv_vmbus, and we are not that.
+        force = "-f" if self._driver == IN_TREE and not self.is_debug() else ""
+        return f"/usr/sbin/insmod {force} /lab/{self._driver}/hv_balloon.ko*"
+
+    def leave(self):
+        """Let driver and device go. The in-tree driver has no way to be unloaded."""
+        if self._driver == OURS and self.loaded():
+            self.unload()
+        self.call("echo rescind >/sys/kernel/debug/hvb_sim/control", limit=120)
 
     def unload(self):
         """Unload the driver."""

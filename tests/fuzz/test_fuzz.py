@@ -73,7 +73,7 @@ def test_corpus_is_as_its_script_writes_it():
 
 @pytest.mark.usefixtures("built")
 @pytest.mark.parametrize("harness", DAILY)
-def test_fuzz(harness, capsys, record_property):
+def test_fuzz(harness, capsys, record_testsuite_property):
     """No input makes the code and its model differ, or the sanitizers complain."""
     seed = int(time.time())
     result = subprocess.run(command(harness, seed), cwd=PROJECT, check=False, text=True,
@@ -81,7 +81,7 @@ def test_fuzz(harness, capsys, record_property):
     runs, edges = figures(result.stdout)
     with capsys.disabled():
         print(f"\n{harness}: seed {seed}, {runs} inputs, {edges} edges reached")
-    record_property("inputs", runs)
-    record_property("edges", edges)
+    record_testsuite_property(f"{harness} inputs", runs)
+    record_testsuite_property(f"{harness} edges", edges)
     assert result.returncode == 0, explain(harness, result.stdout)
     assert runs >= AT_LEAST, result.stdout

@@ -47,9 +47,15 @@ def cases(group, depth=0, name=""):
 RESULT, CASES = run()
 
 
+def reason():
+    """Return the errors of the build if it came no further, else all that was printed."""
+    _, mark, errors = RESULT.stdout.partition("ERROR:root:")
+    return errors if mark else RESULT.stdout
+
+
 def test_the_kernel_ran_to_its_end():
     """It built without a warning and ran; kunit.py found its report whole and all cases well."""
-    assert RESULT.returncode == 0 and CASES, RESULT.stdout
+    assert RESULT.returncode == 0 and CASES, reason()
 
 
 def test_the_cases_are_those_of_the_program():

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Long runs: the balloon goes up and down again and again while processors come and go."""
+
+import contextlib
+import random
+
+import pytest
+
+import wire
+from test_balloon import assert_books
+
+MIB = 256  # pages
+LARGEST = 32 * MIB
+TOLERANCE = 8 * MIB
+
+@contextlib.contextmanager
+def processors_come_and_go(guest):
+    """Take the second processor away and bring it back, for as long as the block runs."""
+    script = "/sys/devices/system/cpu/cpu1/online"
+    guest.run("rm -f /tmp/hotplug*; touch /tmp/hotplug;"
+              f" (while test -e /tmp/hotplug; do echo 0 >{script}; sleep 0.2; echo 1 >{script};"
+              " sleep 0.2; echo >>/tmp/hotplugs; done; touch /tmp/hotplug.end) 2>/tmp/hotplug.err &")
+    yield
+    guest.run("rm /tmp/hotplug; until test -e /tmp/hotplug.end; do sleep 0.1; done")
+    assert int(guest.run("wc -l </tmp/hotplugs")) > 0
+    assert guest.run("cat /tmp/hotplug.err /sys/devices/system/cpu/cpu1/online") == "1\n"
+
+
+def free_pages(guest):
+    """Return the free pages without what caches hold, those that processors keep included."""
+    guest.run("sync; echo 3 >/proc/sys/vm/drop_caches")
+    return int(guest.run("awk '/^Node/ { in_zone = 1 } /nr_free_pages/ { pages += $2 }"
+                         " / count:/ { pages += $2 } END { print pages }' /proc/zoneinfo"))
+
+
+def returned(generator, ranges):
+    """Return the ranges as a host may give them back: some in two pieces, in any order."""
+    pieces = []
+    for start, count in ranges:
+        cut = generator.randrange(count)
+        pieces += [(start, cut), (start + cut, count - cut)] if cut else [(start, count)]
+    generator.shuffle(pieces)
+    return pieces
+
+
+@pytest.mark.parametrize("cycles", [50, pytest.param(1000, marks=pytest.mark.slow)])
+def test_up_and_down(running, cycles):
+    """No page is lost, whatever its processor does meanwhile."""
+    generator = random.Random(cycles)
+    running.host.deflate(running.host.inflate(LARGEST)[0])
+    free, total = free_pages(running), running.total()
+    with processors_come_and_go(running):
+        for number in range(cycles):
+            asked = generator.randrange(1, LARGEST)
+            ranges, _ = running.host.inflate(asked)
+            assert wire.total(ranges) == asked
+            running.host.deflate(returned(generator, ranges))
+            if number % 10 == 0:
+                assert_books(running, 0)
+    assert_books(running, 0)
+    assert running.status()["balloon_requests"] == cycles + 1
+    assert running.total() == total
+    assert free - free_pages(running) < TOLERANCE

@@ -16,20 +16,20 @@ TOLERANCE = 8 * MIB
 @contextlib.contextmanager
 def processors_come_and_go(guest):
     """Take the second processor away and bring it back, for as long as the block runs."""
-    script = "/sys/devices/system/cpu/cpu1/online"
-    guest.run("rm -f /tmp/hotplug*; touch /tmp/hotplug;"
-              f" (while test -e /tmp/hotplug; do echo 0 >{script}; sleep 0.2; echo 1 >{script};"
-              " sleep 0.2; echo >>/tmp/hotplugs; done; touch /tmp/hotplug.end) 2>/tmp/hotplug.err &")
+    online = "/sys/devices/system/cpu/cpu1/online"
+    guest.run("rm -f /tmp/hotplug*; touch /tmp/hotplug; (while test -e /tmp/hotplug; do"
+              f" echo 0 >{online}; sleep 0.2; echo 1 >{online}; sleep 0.2; echo >>/tmp/hotplugs;"
+              " done; touch /tmp/hotplug.end) 2>/tmp/hotplug.err &")
     yield
     guest.run("rm /tmp/hotplug; until test -e /tmp/hotplug.end; do sleep 0.1; done")
     assert int(guest.run("wc -l </tmp/hotplugs")) > 0
-    assert guest.run("cat /tmp/hotplug.err /sys/devices/system/cpu/cpu1/online") == "1\n"
+    assert guest.run(f"cat /tmp/hotplug.err {online}") == "1\n"
 
 
 def free_pages(guest):
     """Return the free pages without what caches hold, those that processors keep included."""
     guest.run("sync; echo 3 >/proc/sys/vm/drop_caches")
-    return int(guest.run("awk '/^Node/ { in_zone = 1 } /nr_free_pages/ { pages += $2 }"
+    return int(guest.run("awk '/nr_free_pages/ { pages += $2 }"
                          " / count:/ { pages += $2 } END { print pages }' /proc/zoneinfo"))
 
 

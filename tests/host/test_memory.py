@@ -97,6 +97,34 @@ def test_program_and_host_each_get_their_part(running, options):
     give_back(running, ranges)
 
 
+# Pages that the host never hears of
+
+
+def settled(guest, name):
+    """Return a figure of the driver when it does not change any more."""
+    before, now = None, guest.status()[name]
+    while now != before:
+        time.sleep(1)
+        before, now = now, guest.status()[name]
+    return now
+
+
+def test_unloaded_with_an_answer_in_hand(running):
+    """The ring is full: what could not be reported stays the guest's, and only that."""
+    running.host.pause()
+    for _ in range(500):
+        running.host.send(wire.balloon(16))
+    given = settled(running, "balloon_pages_given")
+    assert 0 < given < 500 * 16
+    running.reload("pressure_report_delay=3600")
+    running.host.resume()
+    running.host.negotiate()
+    running.wait_for("pages_ballooned", given)
+    running.reload("pressure_report_delay=3600 reclaim=1")
+    running.host.negotiate()
+    running.wait_for("pages_ballooned", 0)
+
+
 # Memory that is full
 
 

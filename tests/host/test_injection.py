@@ -81,6 +81,7 @@ def answered_probe(guest):
             return int(left)
 
 
+@pytest.mark.slow
 def test_each_allocation_of_the_probe(running):
     """Whichever of them fails: the driver binds or lets go of all, and binds the next time."""
     running.run(f"echo dynamic-memory >{DRIVER}/unbind")

@@ -112,10 +112,12 @@ def settled(guest, name):
 def test_unloaded_with_an_answer_in_hand(running):
     """The ring is full: what could not be reported stays the guest's, and only that."""
     running.host.pause()
-    for _ in range(500):
+    # Each is answered before the next one comes; the ring holds some 340 answers.
+    for _ in range(400):
         running.host.send(wire.balloon(16))
+        time.sleep(0.02)
     given = settled(running, "balloon_pages_given")
-    assert 0 < given < 500 * 16
+    assert 0 < given < 400 * 16
     running.reload("pressure_report_delay=3600")
     running.host.resume()
     running.host.negotiate()

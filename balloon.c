@@ -235,6 +235,16 @@ static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
 	return ret;
 }
 
+/* Return: why the guest gave less than it was asked for. */
+static const char *hvb_shortage(const struct hvb_dev *hvb)
+{
+	if (hvb_in_trouble(hvb))
+		return "it ran out of memory a moment ago";
+	if (hvb_inflate_budget(hvb))
+		return "no more of its free memory can be had";
+	return "it keeps its floor";
+}
+
 static void hvb_inflate_finished(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
@@ -249,8 +259,8 @@ static void hvb_inflate_finished(struct hvb_dev *hvb)
 	/* Hosts repeat such a request every few moments: say it once. */
 	if (!balloon->at_floor && !hvb_must_end(hvb))
 		dev_info(hvb_device(hvb),
-			 "gave the host %llu MiB less than it asked for: the guest keeps its floor of %llu MiB\n",
-			 hvb_pages_to_mib(balloon->wanted),
+			 "the guest gave the host %llu MiB less than it asked for: %s (floor %llu MiB)\n",
+			 hvb_pages_to_mib(balloon->wanted), hvb_shortage(hvb),
 			 hvb_pages_to_mib(hvb_floor(hvb)));
 	balloon->at_floor = true;
 }

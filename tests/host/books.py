@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The balance of a guest's memory: what a case took from it must be there again at its end."""
 
+import time
+
 from simulator import GUEST_MIB
 
 # What programs, caches and slab hold moves by itself. Pages that are lost in small numbers are
@@ -10,6 +12,7 @@ DEBUG_TOLERANCE_MIB = 64    # KASAN keeps what was freed for a while, a 32nd of 
 # A memory block costs its memory map, and with KASAN the shadow of its memory.
 BLOCK_COST_MIB = 2
 DEBUG_BLOCK_COST_MIB = 24
+PATIENCE = 20   # seconds in which the memory of a program that was ended must be free again
 
 
 class Books:
@@ -26,8 +29,10 @@ class Books:
         tolerance, cost = ((DEBUG_TOLERANCE_MIB, DEBUG_BLOCK_COST_MIB) if guest.is_debug()
                            else (TOLERANCE_MIB, BLOCK_COST_MIB))
         allowed = tolerance + cost * (_blocks(guest) - self._blocks)
-        grown = _used_mib(guest) - self._used
-        assert grown < allowed, f"{grown} MiB more are in use than before"
+        deadline = time.monotonic() + PATIENCE
+        while (grown := _used_mib(guest) - self._used) >= allowed:
+            assert time.monotonic() < deadline, f"{grown} MiB more are in use than before"
+            time.sleep(1)
 
 
 def marked_pages(guest):

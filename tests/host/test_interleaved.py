@@ -33,25 +33,24 @@ def answers(host, ends):
 
 
 def test_deflate_during_inflate(running):
-    """What goes back is free again; the inflate takes what it was asked for."""
+    """The host has changed its mind: the inflate ends with what it has, and all is answered."""
     ranges, _ = running.host.inflate(64 * MIB)
     running.host.send(wire.balloon(300 * MIB))
     running.host.send(wire.unballoon(ranges))
     more, _ = answers(running.host, {wire.BALLOON_RESPONSE: 1, wire.UNBALLOON_RESPONSE: 1})
-    assert wire.total(more) == 300 * MIB
-    assert_books(running, 300 * MIB)
+    assert wire.total(more) <= 300 * MIB
+    assert_books(running, wire.total(more))
     running.host.deflate(more)
     assert_books(running, 0)
 
 
 def test_deflate_of_what_an_inflate_has_just_given(running):
     """The host may give back the first part of an operation before its end."""
-    running.host.send(wire.balloon(12345))
     running.host.send(wire.balloon(300 * MIB))
-    _, first = wire.ranges_of(running.host.expect(wire.BALLOON_RESPONSE))
+    goes_on, first = wire.ranges_of(running.host.expect(wire.BALLOON_RESPONSE))
     running.host.send(wire.unballoon(first))
-    more, _ = answers(running.host, {wire.BALLOON_RESPONSE: 1, wire.UNBALLOON_RESPONSE: 1})
-    assert wire.total(more) == 300 * MIB
+    more, _ = answers(running.host, {wire.BALLOON_RESPONSE: goes_on, wire.UNBALLOON_RESPONSE: 1})
+    assert_books(running, wire.total(more))
     running.host.deflate(more)
     assert_books(running, 0)
 
@@ -66,7 +65,7 @@ def test_hot_add_during_inflate_and_deflate(running, blocks):
     running.host.send(wire.hot_add(block + 16 * STEP, 4 * STEP, (block, 32 * MIB)))
     more, added = answers(running.host, {wire.BALLOON_RESPONSE: 1, wire.UNBALLOON_RESPONSE: 1,
                                          wire.HOT_ADD_RESPONSE: 2})
-    assert wire.total(more) == 200 * MIB and added == 12 * STEP
+    assert wire.total(more) <= 200 * MIB and added == 12 * STEP
     assert running.total() == before + 12 * STEP
     running.host.deflate(more)
     assert_books(running, 0)

@@ -117,10 +117,13 @@ def test_kexec(own):  # pylint: disable=redefined-outer-name
 
 
 def test_crash_kernel(own):  # pylint: disable=redefined-outer-name
-    """The driver does not load there, and makedumpfile leaves out just the ballooned pages."""
+    """The driver does not load there, and makedumpfile leaves out just the marked pages."""
     agree(own)
     pages = 200 * MIB_PAGES + 77
     own.host.inflate(pages)
+    # An earlier case may have left gaps in a block: they are marked as well.
+    marked = int(own.run("memlayout | awk '{ pages += $4 } END { print pages }'", LIMIT))
+    assert marked >= pages
     load_kernel(own, "-p", "nr_cpus=1 reset_devices")
     assert not own.warnings()
     leave(own, "echo c >/proc/sysrq-trigger")
@@ -130,4 +133,4 @@ def test_crash_kernel(own):  # pylint: disable=redefined-outer-name
     assert refused.status and "No such device" in refused.output
     assert "not for a crash kernel" in own.run("dmesg | tail -5")
     report = own.run("makedumpfile --dry-run --show-stats -d 30 /proc/vmcore /tmp/dump", LIMIT)
-    assert int(re.search(r"Offline pages +: 0x([0-9a-f]+)", report)[1], 16) == pages
+    assert int(re.search(r"Offline pages +: 0x([0-9a-f]+)", report)[1], 16) == marked

@@ -56,7 +56,7 @@ def test_deflate_of_what_an_inflate_has_just_given(running):
 
 
 def test_hot_add_during_inflate_and_deflate(running, blocks):
-    """Each gets its answer; the books of each hold."""
+    """Each gets its answer, the first offer perhaps a short one; the books of each hold."""
     block, before = next(blocks), running.total()
     ranges, _ = running.host.inflate(32 * MIB)
     running.host.send(wire.balloon(200 * MIB))
@@ -65,8 +65,8 @@ def test_hot_add_during_inflate_and_deflate(running, blocks):
     running.host.send(wire.hot_add(block + 16 * STEP, 4 * STEP, (block, 32 * MIB)))
     more, added = answers(running.host, {wire.BALLOON_RESPONSE: 1, wire.UNBALLOON_RESPONSE: 1,
                                          wire.HOT_ADD_RESPONSE: 2})
-    assert wire.total(more) <= 200 * MIB and added == 12 * STEP
-    assert running.total() == before + 12 * STEP
+    assert wire.total(more) <= 200 * MIB and added in (4 * STEP, 12 * STEP)
+    assert running.total() == before + added
     running.host.deflate(more)
     assert_books(running, 0)
 

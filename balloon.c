@@ -245,24 +245,23 @@ static const char *hvb_shortage(const struct hvb_dev *hvb)
 	return "it keeps its floor";
 }
 
-static void hvb_inflate_finished(struct hvb_dev *hvb)
+/* Hosts repeat a request that was not met every few moments: say it once. */
+static void hvb_say_shortage(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
-	balloon->active = false;
-	hvb->stats.balloon_refused += balloon->wanted;
-	if (!balloon->wanted) {
-		balloon->at_floor = false;
-		return;
-	}
-
-	/* Hosts repeat such a request every few moments: say it once. */
-	if (!balloon->at_floor && !hvb_must_end(hvb))
+	if (balloon->wanted && !balloon->at_floor && !hvb_must_end(hvb))
 		dev_info(hvb_device(hvb),
 			 "the guest gave the host %llu MiB less than it asked for: %s (floor %llu MiB)\n",
 			 hvb_pages_to_mib(balloon->wanted), hvb_shortage(hvb),
 			 hvb_pages_to_mib(hvb_floor(hvb)));
-	balloon->at_floor = true;
+	balloon->at_floor = balloon->wanted;
+}
+
+static void hvb_inflate_finished(struct hvb_dev *hvb)
+{
+	hvb->balloon.active = false;
+	hvb->stats.balloon_refused += hvb->balloon.wanted;
 }
 
 /**
@@ -324,6 +323,7 @@ unsigned long hvb_inflate_run(struct hvb_dev *hvb)
 	if (!over)
 		return 0;
 
+	hvb_say_shortage(hvb);
 	hvb_inflate_finished(hvb);
 	return HVB_NEVER;
 }

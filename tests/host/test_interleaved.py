@@ -60,9 +60,9 @@ def test_hot_add_during_inflate_and_deflate(running, blocks):
     block, before = next(blocks), running.total()
     ranges, _ = running.host.inflate(32 * MIB)
     running.host.send(wire.balloon(200 * MIB))
-    running.host.send(wire.hot_add(block, 8 * STEP, (block, 32 * MIB)))
+    running.host.send(wire.hot_add(block, 8 * STEP, (block, 64 * MIB)))
     running.host.send(wire.unballoon(ranges))
-    running.host.send(wire.hot_add(block + 16 * STEP, 4 * STEP, (block, 32 * MIB)))
+    running.host.send(wire.hot_add(block + 16 * STEP, 4 * STEP, (block, 64 * MIB)))
     more, added = answers(running.host, {wire.BALLOON_RESPONSE: 1, wire.UNBALLOON_RESPONSE: 1,
                                          wire.HOT_ADD_RESPONSE: 2})
     assert wire.total(more) <= 200 * MIB and added in (4 * STEP, 12 * STEP)

@@ -15,6 +15,7 @@ from .shell import MachineSilent, Shell
 
 MIB = 1 << 20
 HOST_DELAY = 50  # seconds that QEMU's host waits after negotiation before its first request
+BOOT_ATTEMPTS = 3  # the emulated machine hangs now and then while its guest boots
 DRAIN = 0.1  # seconds for QEMU to empty the guest's ring, see Guest.set_target()
 MAXMEM = "96G"  # address space: the device wants its memory aligned to 32 GiB
 CONSOLE, TRACE, OUTPUT = "guest.log", "guest.trace", "guest.out"
@@ -167,13 +168,13 @@ class Guest:
         if self._config.module != modules["intree"]:
             modules["module"] = self._config.module or build.module(self._config.kernel)
         initramfs.guest(image, kernel, modules, self._config.rule)
-        for attempt in (1, 2):
+        for attempt in range(1, BOOT_ATTEMPTS + 1):
             try:
                 self._start(self._command(kernel, image))
                 return
             except MachineSilent:
                 self.close()
-                if attempt == 2:
+                if attempt == BOOT_ATTEMPTS:
                     raise LabError(f"the guest does not boot; its log:\n{self.log()}\n"
                                    f"{self._host.read(OUTPUT)}") from None
                 cache.say("the guest did not boot in time, trying once more")

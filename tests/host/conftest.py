@@ -157,6 +157,15 @@ def running(guest):  # pylint: disable=redefined-outer-name
 
 
 @pytest.fixture
+def nobody_onlines(running):  # pylint: disable=redefined-outer-name
+    """Neither the kernel nor udev onlines what is added."""
+    automatic = "/sys/devices/system/memory/auto_online_blocks"
+    running.run(f"echo offline >{automatic}; killall systemd-udevd")
+    yield
+    running.run(f"echo online >{automatic}; /usr/lib/systemd/systemd-udevd --daemon")
+
+
+@pytest.fixture
 def hibernating(keeper, request):  # pylint: disable=redefined-outer-name
     """A guest of its own that can hibernate, with a driver that has agreed with the host."""
     with keeper.new(hibernation=True) as simulator:

@@ -14,7 +14,7 @@ import wire
 from lab.memhog import Memhog
 from simulator import BLOCK
 from test_balloon import assert_books
-from test_memory import meminfo, neighbours, nobody_onlines, state_of  # noqa: F401
+from test_memory import meminfo, neighbours, state_of
 
 MIB = 256  # pages
 DONE, TRANSIENT = 1, 0

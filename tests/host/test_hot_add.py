@@ -58,15 +58,6 @@ def test_gaps_survive_a_reload(running, block):
     assert_added(running, before, BLOCK)
 
 
-@pytest.fixture
-def nobody_onlines(running):
-    """Neither the kernel nor udev onlines what is added."""
-    automatic = "/sys/devices/system/memory/auto_online_blocks"
-    running.run(f"echo offline >{automatic}; killall systemd-udevd")
-    yield
-    running.run(f"echo online >{automatic}; /usr/lib/systemd/systemd-udevd --daemon")
-
-
 @pytest.mark.usefixtures("nobody_onlines")
 def test_offline_block(running, block):
     """A step into a block that is not online waits there; onlining brings what is backed."""

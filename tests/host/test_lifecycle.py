@@ -193,15 +193,6 @@ def test_gaps_in_two_blocks_and_two_reloads(running, blocks):
     assert marked(running) == gaps
 
 
-@pytest.fixture
-def nobody_onlines(guest):
-    """Neither the kernel nor udev onlines what is added."""
-    automatic = "/sys/devices/system/memory/auto_online_blocks"
-    guest.run(f"echo offline >{automatic}; killall systemd-udevd")
-    yield
-    guest.run(f"echo online >{automatic}; /usr/lib/systemd/systemd-udevd --daemon")
-
-
 @pytest.mark.usefixtures("nobody_onlines")
 def test_offline_blocks_over_a_reload(running, blocks):
     """The partial one goes and can be added again; the whole one stays and can be onlined."""

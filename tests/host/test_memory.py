@@ -234,15 +234,6 @@ def test_full_of_single_pages(running):
 # Blocks that the administrator takes away
 
 
-@pytest.fixture
-def nobody_onlines(running):
-    """Neither the kernel nor udev onlines what is added."""
-    automatic = f"{BLOCKS}/auto_online_blocks"
-    running.run(f"echo offline >{automatic}; killall systemd-udevd")
-    yield
-    running.run(f"echo online >{automatic}; /usr/lib/systemd/systemd-udevd --daemon")
-
-
 def state_of(block):
     """Return the file that says and sets whether a block is online."""
     return f"{BLOCKS}/memory{block // BLOCK}/state"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the scenarios compare: the host's count, the guest's totals, the driver's figures."""
 
+from lab import memory
 from lab.guest import HOST_DELAY
 
 PAGES_PER_MIB = 256
@@ -18,14 +19,8 @@ def total_mib(guest):
 
 
 def free_mib(guest):
-    """Return the guest's free memory without what caches hold, in MiB.
-
-    MemFree leaves out the free pages that each processor keeps at hand (17 MiB after the boot of
-    a 4 GiB guest), so they are added.
-    """
-    guest.run("sync; echo 3 >/proc/sys/vm/drop_caches", limit=120)
-    at_hand = int(guest.run("awk '/ count:/ { pages += $2 } END { print pages }' /proc/zoneinfo"))
-    return guest.meminfo()["MemFree"] / 1024 + at_hand / PAGES_PER_MIB
+    """Return the guest's free memory without what caches hold, in MiB."""
+    return memory.free_pages(guest) / PAGES_PER_MIB
 
 
 def ballooned_mib(guest):

@@ -3,7 +3,8 @@
 
 import time
 
-from simulator import GUEST_MIB
+from simulator import GUEST_MIB, MIB_PAGES
+from lab import memory
 
 # What programs, caches and slab hold moves by itself. Pages that are lost in small numbers are
 # found by their mark and by kmemleak, not by this.
@@ -51,11 +52,7 @@ def _used_mib(guest):
     MemAvailable is no measure of it: it leaves out what the kernel keeps free, and that grows with
     the first huge page and with a zone's first memory.
     """
-    guest.run("sync; echo 3 >/proc/sys/vm/drop_caches", limit=120)
-    at_hand = int(guest.run("awk '/ count:/ { pages += $2 } END { print pages }' /proc/zoneinfo"))
-    figures = dict(line.split(":") for line in guest.run("cat /proc/meminfo").splitlines())
-    total, free = (int(figures[name].split()[0]) for name in ("MemTotal", "MemFree"))
-    return (total - free - at_hand * 4) // 1024
+    return (guest.total() - memory.free_pages(guest)) // MIB_PAGES
 
 
 def _blocks(guest):

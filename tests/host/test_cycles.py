@@ -6,12 +6,15 @@ import random
 
 import pytest
 
+import simulator  # noqa: F401  (makes the lab known)
 import wire
+from lab.memory import free_pages
 from test_balloon import assert_books
 
 MIB = 256  # pages
 LARGEST = 32 * MIB
 TOLERANCE = 8 * MIB
+
 
 @contextlib.contextmanager
 def processors_come_and_go(guest):
@@ -24,13 +27,6 @@ def processors_come_and_go(guest):
     guest.run("rm /tmp/hotplug; until test -e /tmp/hotplug.end; do sleep 0.1; done")
     assert int(guest.run("wc -l </tmp/hotplugs")) > 0
     assert guest.run(f"cat /tmp/hotplug.err {online}") == "1\n"
-
-
-def free_pages(guest):
-    """Return the free pages without what caches hold, those that processors keep included."""
-    guest.run("sync; echo 3 >/proc/sys/vm/drop_caches")
-    return int(guest.run("awk '/nr_free_pages/ { pages += $2 }"
-                         " / count:/ { pages += $2 } END { print pages }' /proc/zoneinfo"))
 
 
 def returned(generator, ranges):

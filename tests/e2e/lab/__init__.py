@@ -12,6 +12,7 @@ qmp        the QEMU monitor
 host       the machine that carries the guest's QEMU: this one, or an emulated one
 guest      the guest itself, with its host-side controls
 kernlog    warnings in a kernel log
+memory     figures of a machine's memory
 """
 
 

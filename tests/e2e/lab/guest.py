@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import LabError, build, cache, initramfs, kernels, kernlog
+from . import LabError, build, cache, initramfs, kernels, kernlog, memory
 from .host import port, qemu
 from .qmp import Monitor
 from .shell import MachineSilent, Shell
@@ -91,9 +91,7 @@ class Guest:
 
     def meminfo(self):
         """Return /proc/meminfo as a dictionary, in kB."""
-        lines = self.run("cat /proc/meminfo").splitlines()
-        return {name: int(value.split()[0]) for name, value in
-                (line.split(":") for line in lines)}
+        return memory.meminfo(self)
 
     def driver_status(self):
         """Return the driver's own figures from debugfs, numbers as int."""

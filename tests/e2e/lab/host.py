@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from . import LabError, cache, initramfs, kernels, packages
@@ -113,7 +112,6 @@ class DirectHost(Host):
             yield program
         for name in CHANNELS:
             self._socket(name).unlink(missing_ok=True)
-
 
 
 class NestedHost(Host):

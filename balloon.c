@@ -250,12 +250,12 @@ static void hvb_say_shortage(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
-	if (balloon->wanted && !balloon->at_floor && !hvb_must_end(hvb))
+	if (balloon->wanted && !balloon->shortage_told && !hvb_must_end(hvb))
 		dev_info(hvb_device(hvb),
 			 "the guest gave the host %llu MiB less than it asked for: %s (floor %llu MiB)\n",
 			 hvb_pages_to_mib(balloon->wanted), hvb_shortage(hvb),
 			 hvb_pages_to_mib(hvb_floor(hvb)));
-	balloon->at_floor = balloon->wanted;
+	balloon->shortage_told = balloon->wanted;
 }
 
 static void hvb_inflate_finished(struct hvb_dev *hvb)
@@ -407,7 +407,7 @@ void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg)
 		hvb_deflate_range(hvb, &range);
 	}
 
-	hvb->balloon.at_floor = false;
+	hvb->balloon.shortage_told = false;
 	hvb_hot_add_retry(hvb);
 	if (!msg->unballoon.more)
 		hvb_deflate_confirm(hvb);

@@ -116,7 +116,7 @@ struct hvb_stats {
  * @active: an inflate operation runs
  * @wanted: pages that this operation still has to find
  * @highest_order: largest block worth trying for; falls when a try fails
- * @at_floor: the last operation ended short of pages, and the log says so
+ * @shortage_told: the last operation ended short of pages, and the log says so
  * @batch: blocks taken, not reported yet
  * @response: the message under construction, HVB_MSG_MAX bytes
  *
@@ -129,7 +129,7 @@ struct hvb_balloon {
 	bool active;
 	u64 wanted;
 	unsigned int highest_order;
-	bool at_floor;
+	bool shortage_told;
 	struct hvb_batch *batch;
 	struct hvb_wire_balloon_response *response;
 };

@@ -15,17 +15,17 @@ from .shell import MachineSilent, Shell
 
 MIB = 1 << 20
 HOST_DELAY = 50  # seconds that QEMU's host waits after negotiation before its first request
-BOOT_ATTEMPTS = 3  # the emulated machine hangs now and then while its guest boots
+BOOT_ATTEMPTS = 2  # the emulated machine hangs now and then while its guest boots
 DRAIN = 0.1  # seconds for QEMU to empty the guest's ring, see Guest.set_target()
 MAXMEM = "96G"  # address space: the device wants its memory aligned to 32 GiB
 CONSOLE, TRACE, OUTPUT = "guest.log", "guest.trace", "guest.out"
-KNOWN_QEMU_CRASH = "gpadl_iter_seek"
 CPU = ("host,kvm=off,hv-relaxed=on,hv-time=on,hv-vapic=on,hv-vpindex=on,hv-synic=on,"
        "hv-runtime=on,hv-stimer=on")
 
 
 class HostBroken(LabError):
-    """What carries the guest failed, not the guest: the run says nothing, and is to be repeated."""
+    """The guest is silent and its kernel has not complained, as when QEMU ends by an assertion or
+    the emulated machine fails: that says nothing of the guest, and is to be repeated."""
 
 
 @dataclass
@@ -170,12 +170,13 @@ class Guest:
             try:
                 self._start(self._command(kernel, image))
                 return
-            except MachineSilent:
+            except MachineSilent as error:
+                silence = self._silence(error)
                 self.close()
                 if attempt == BOOT_ATTEMPTS:
-                    raise LabError(f"the guest does not boot; its log:\n{self.log()}\n"
-                                   f"{self._host.read(OUTPUT)}") from None
-                cache.say("the guest did not boot in time, trying once more")
+                    raise silence from None
+                cache.say(f"the guest did not boot, trying once more: {silence}")
+                self._host.renew()
 
     def _start(self, command):
         program = self._stack.enter_context(self._host.run(command, self._host.output(OUTPUT)))
@@ -223,14 +224,14 @@ class Guest:
         try:
             yield
         except MachineSilent as error:
-            output = self._host.read(OUTPUT)
-            if KNOWN_QEMU_CRASH in output:
-                raise HostBroken(f"QEMU ended by its known assertion: {output}") from None
-            if not self._host.responsive():
-                raise HostBroken(f"the emulated machine that carries the guest hangs or ended:"
-                                 f"\n{self._host.carrier_log()}") from None
-            raise LabError(f"{error}\nQEMU said: {output}\nthe guest's log:\n"
-                           f"{self.log()[-4000:]}") from None
+            raise self._silence(error) from None
+
+    def _silence(self, error):
+        """Return the error that a silent guest is; its own fault if its kernel has complained."""
+        log = self.log()
+        kind = LabError if kernlog.warnings(log) else HostBroken
+        return kind(f"{error}\nQEMU said: {self._host.read(OUTPUT)}\n{self._host.condition()}\n"
+                    f"the guest's log:\n{log[-4000:]}")
 
 
 def _number(text):

@@ -23,7 +23,7 @@ from .shell import MachineSilent, Shell, connected
 CARRIER_KERNEL = "6.12"
 CARRIER_OVERHEAD_MIB = 1024  # what the carrier needs beside its guest
 CARRIER_LIMIT = 180  # seconds for the carrier to boot, some 15 where nothing else runs
-RESPONSE_LIMIT = 20  # seconds for the carrier to run a command that does nothing
+RESPONSE_LIMIT = 20  # seconds for the carrier to tell how it is
 CHANNELS = ("shell", "monitor")
 
 
@@ -74,13 +74,12 @@ class Host:
         path = self.folder / name
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
-    def responsive(self):
-        """Tell whether what carries the guest still works."""
-        return True
-
-    def carrier_log(self):
-        """Return the end of the log of what carries the guest."""
+    def condition(self):
+        """Return how what carries the guest is, for the report of a failure."""
         return ""
+
+    def renew(self):
+        """Start anew what carries the guest; no guest runs."""
 
     def __enter__(self):
         return self
@@ -118,7 +117,7 @@ class NestedHost(Host):
     """An emulated machine with SVM, whose kernel offers KVM with Hyper-V emulation."""
 
     description = "nested emulation (KVM inside an emulated AMD machine)"
-    boot_limit = 240  # some 40 s where nothing else runs
+    boot_limit = 180  # some 40 s where nothing else runs
 
     def __init__(self, guest_mib):
         super().__init__()
@@ -152,16 +151,19 @@ class NestedHost(Host):
             self._shell.call(f"cp {self.output(name)} {self.folder}/{name}")
         return super().read(name)
 
-    def responsive(self):
-        """Tell whether the carrier still answers."""
+    def condition(self):
+        """Return how the carrier is, from itself if it still answers."""
         try:
-            return self._shell.call("true", RESPONSE_LIMIT).status == 0
-        except MachineSilent:
-            return False
+            return ("the emulated machine that carries the guest:\n"
+                    + self._shell.call("free -m; dmesg | tail -n 20", RESPONSE_LIMIT).output)
+        except MachineSilent as error:
+            return (f"the emulated machine that carries the guest is silent ({error}):\n"
+                    + Host.read(self, "carrier.log")[-2000:] + Host.read(self, "carrier.out"))
 
-    def carrier_log(self):
-        """Return the end of the carrier's console and what its QEMU said."""
-        return Host.read(self, "carrier.log")[-2000:] + Host.read(self, "carrier.out")
+    def renew(self):
+        """Start a new carrier: one in which a guest broke down breaks the next ones too."""
+        self._stack.close()
+        self._boot()
 
     @contextlib.contextmanager
     def run(self, command, output):
@@ -180,8 +182,7 @@ class NestedHost(Host):
             program.kill()
         except MachineSilent:
             cache.say("the emulated machine hangs, starting it anew")
-            self._stack.close()
-            self._boot()
+            self.renew()
 
     def _boot(self):
         kernel = kernels.kernel(CARRIER_KERNEL)
@@ -255,14 +256,26 @@ class _Program:
 class _CarriedProgram:
     """A program that runs inside the carrier."""
 
+    START = """
+rm -f {output}.pid
+(
+    {command} </dev/null >{output} 2>&1 & echo $! >{output}.pid
+    wait $!
+    echo "ended with status $?" >>{output}
+) >/dev/null 2>&1 &
+until [ -s {output}.pid ]; do sleep 0.1; done
+cat {output}.pid
+"""
+    GONE = 1  # status of kill -0; others say that it could not be run in time
+
     def __init__(self, shell, command, output):
         self._shell = shell
-        line = f"{shlex.join(command)} </dev/null >{shlex.quote(str(output))} 2>&1 & echo $!"
-        self._pid = shell.run(line).strip()
+        self._pid = shell.run(self.START.format(command=shlex.join(command),
+                                                output=shlex.quote(str(output)))).strip()
 
     def alive(self):
         """Tell whether the program runs."""
-        return self._shell.call(f"kill -0 {self._pid}").status == 0
+        return self._shell.call(f"kill -0 {self._pid}").status != self.GONE
 
     def kill(self):
         """Stop the program at once and wait for its end."""

@@ -2,6 +2,7 @@
 """Fixtures of the scripts: one guest for all of a kernel, a fresh driver for each."""
 
 import contextlib
+import operator
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import books  # noqa: E402
 from simulator import BLOCKS, IN_TREE, OURS, Simulator, kernels  # noqa: E402
 
 LOG_TAIL = 60  # lines
+BLOCKS_OF_A_CASE = 6  # that it may add: none can be added twice to a guest
 # Unmapping each free page costs as much as all other checkers together.
 CHECKERS = {"most": "debug_pagealloc=off", "all": "debug_pagealloc=on page_poison=1"}
 
@@ -75,7 +77,9 @@ class Keeper:
                          **options)
 
     def guest(self):
-        """Return the guest that is kept, or a new one."""
+        """Return the guest that is kept, or a new one if that has hardly a free block left."""
+        if self._simulator and operator.length_hint(self.blocks) < BLOCKS_OF_A_CASE:
+            self.finish()
         if not self._simulator:
             self._simulator = self.new()
             self._marked = books.marked_pages(self._simulator)

@@ -18,7 +18,7 @@ make            the module
 flex            tools of the kernel build
 bison           tools of the kernel build
 bc              the kernel build
-libelf1         objtool of the stock kernel headers
+libelf-dev      objtool, of the stock headers and of the debug kernel
 pahole          type information of modules for kernel 6.12
 sparse          make C=2
 kmod            modinfo

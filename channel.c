@@ -177,7 +177,7 @@ static void hvb_answer_rejected(struct hvb_dev *hvb, const struct hvb_msg *msg)
 		hvb_deflate_confirm(hvb);
 		break;
 	case HVB_MSG_HOT_ADD_REQUEST:
-		hvb_hot_add_refuse(hvb, HVB_HOT_ADD_TRANSIENT);
+		hvb_hot_add_refuse(hvb, 0, HVB_HOT_ADD_TRANSIENT);
 		break;
 	default:
 		break;
@@ -275,6 +275,7 @@ static unsigned long hvb_turn(struct hvb_dev *hvb)
 	delay = hvb_negotiate_run(hvb);
 	delay = min(delay, hvb_inflate_run(hvb));
 	delay = min(delay, hvb_hot_add_run(hvb));
+	hvb_events_run(hvb);
 	return delay;
 }
 
@@ -371,6 +372,7 @@ int hvb_channel_open(struct hvb_dev *hvb)
 
 	hvb_set_state(hvb, HVB_OPENED);
 	hvb_set_stopping(hvb, false);
+	hvb_events_start(hvb);
 	hvb_kick(hvb, 0);
 	return 0;
 }
@@ -395,6 +397,7 @@ void hvb_channel_close(struct hvb_dev *hvb)
 	wake_up(&hvb->room);
 	cancel_delayed_work_sync(&hvb->pump);
 	cancel_delayed_work_sync(&hvb->report);
+	hvb_events_stop(hvb);
 
 	hvb_inflate_end(hvb);
 	hvb_hot_add_end(hvb);

@@ -31,12 +31,6 @@ static void hvb_show_totals(struct seq_file *file, struct hvb_dev *hvb)
 
 static void hvb_show_stats(struct seq_file *file, const struct hvb_stats *stats)
 {
-	enum hvb_reject reason;
-	u64 rejected = 0;
-
-	for (reason = HVB_REJECT_SHORT; reason < HVB_REJECTS; reason++)
-		rejected += stats->rejected[reason];
-
 	hvb_show(file, "balloon_requests", stats->balloon_requests);
 	hvb_show(file, "balloon_pages_requested", stats->balloon_requested);
 	hvb_show(file, "balloon_pages_given", stats->balloon_given);
@@ -47,7 +41,7 @@ static void hvb_show_stats(struct seq_file *file, const struct hvb_stats *stats)
 	hvb_show(file, "hot_add_pages_requested", stats->hot_add_requested);
 	hvb_show(file, "hot_add_pages_added", stats->hot_add_added);
 	hvb_show(file, "status_reports", stats->reports);
-	hvb_show(file, "messages_rejected", rejected);
+	hvb_show(file, "messages_rejected", hvb_rejected_messages(stats));
 	hvb_show(file, "messages_unexpected", stats->unexpected);
 	hvb_show(file, "messages_with_reserved_bits", stats->reserved_bits);
 	hvb_show(file, "send_failures", stats->send_failures);

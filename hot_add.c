@@ -303,6 +303,7 @@ void hvb_hot_add_end(struct hvb_dev *hvb)
 	ha->active = false;
 	hvb_offline_watch(ha);
 	hvb->stats.hot_add_added += ha->added;
+	hvb->stats.hot_add_refused += ha->offered - ha->added;
 	if (ha->next < ha->end)
 		dev_warn_ratelimited(hvb_device(hvb),
 				     "added %llu MiB less than the host offered; it may offer no more\n",
@@ -314,12 +315,14 @@ void hvb_hot_add_end(struct hvb_dev *hvb)
 /**
  * hvb_hot_add_refuse() - add nothing of what the host offers
  * @hvb: the device
+ * @pages: pages that it offers, for the books
  * @result: HVB_HOT_ADD_TRANSIENT, or HVB_HOT_ADD_DONE for "never ask again"
  *
  * Context: the pump; may sleep.
  */
-void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 result)
+void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 pages, u32 result)
 {
+	hvb->stats.hot_add_refused += pages;
 	hvb_hot_add_answer(hvb, 0, result);
 }
 
@@ -333,6 +336,18 @@ static bool hvb_can_be_memory(const struct hvb_hot_add *ha, const struct hvb_ran
 
 	return PFN_PHYS(first) >= pluggable.start &&
 	       PFN_PHYS(last) + PAGE_SIZE - 1 <= pluggable.end;
+}
+
+/**
+ * hvb_hot_add_possible() - is memory added that the host offers
+ * @hvb: the device
+ *
+ * Context: any.
+ * Return: whether it is.
+ */
+bool hvb_hot_add_possible(const struct hvb_dev *hvb)
+{
+	return hvb->hot_add.usable && !hvb->hibernation && READ_ONCE(hvb_params.hot_add);
 }
 
 static bool hvb_in_region(const struct hvb_range *range, const struct hvb_range *region)
@@ -360,8 +375,8 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 
 	hvb->stats.hot_add_requests++;
 	hvb->stats.hot_add_requested += range->count;
-	if (!ha->usable || hvb_refuses_all(hvb) || !READ_ONCE(hvb_params.hot_add)) {
-		hvb_hot_add_refuse(hvb, HVB_HOT_ADD_DONE);
+	if (hvb_refuses_all(hvb) || !hvb_hot_add_possible(hvb)) {
+		hvb_hot_add_refuse(hvb, range->count, HVB_HOT_ADD_DONE);
 		return;
 	}
 
@@ -371,12 +386,13 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 		dev_warn_ratelimited(hvb_device(hvb),
 				     "refused to add %u pages from page frame 0x%llx: no place for memory\n",
 				     range->count, range->start);
-		hvb_hot_add_refuse(hvb, HVB_HOT_ADD_TRANSIENT);
+		hvb_hot_add_refuse(hvb, range->count, HVB_HOT_ADD_TRANSIENT);
 		return;
 	}
 
 	ha->next = range->start;
 	ha->end = range->start + range->count;
+	ha->offered = range->count;
 	ha->added = 0;
 	ha->short_of_memory = false;
 	ha->waiting_for = HVB_NO_BLOCK;

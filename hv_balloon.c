@@ -30,6 +30,7 @@
  *	hot_add.c	hot-add; online.c: its onlining; region.c: its books
  *	adopt.c		what an earlier load of the driver left
  *	pressure.c	the status report
+ *	sysfs.c		files for administrators; events.c: what programs are told
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -222,6 +223,7 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 
 	hvb->hdev = hdev;
 	hvb->hibernation = hv_is_hibernation_supported();
+	hvb_events_init(hvb);
 	ret = hvb_channel_init(hvb);
 	if (ret)
 		goto free_device;
@@ -312,6 +314,7 @@ static struct hv_driver hvb_driver = {
 	.resume = hvb_resume,
 	.driver = {
 		.probe_type = PROBE_PREFER_ASYNCHRONOUS,
+		.dev_groups = hvb_groups,
 	},
 };
 

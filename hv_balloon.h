@@ -88,6 +88,7 @@ extern struct hvb_params hvb_params;
  * @hot_add_requests: requests to add memory
  * @hot_add_requested: pages that the host offered
  * @hot_add_added: pages of these that were added
+ * @hot_add_refused: pages of these that were not
  *
  * Written by the pump only, except for @reports (report work).
  */
@@ -106,6 +107,7 @@ struct hvb_stats {
 	u64 hot_add_requests;
 	u64 hot_add_requested;
 	u64 hot_add_added;
+	u64 hot_add_refused;
 };
 
 /**
@@ -147,6 +149,7 @@ struct hvb_balloon {
  * @active: an operation runs. From here on: pump only
  * @next: next page frame to add
  * @end: first page frame behind the request
+ * @offered: pages of the request
  * @added: pages added so far
  * @not_before: jiffies before which nothing is tried
  * @give_up: jiffies at which the operation is answered as it stands
@@ -169,6 +172,7 @@ struct hvb_hot_add {
 	bool active;
 	u64 next;
 	u64 end;
+	u32 offered;
 	u32 added;
 	unsigned long not_before;
 	unsigned long give_up;
@@ -183,9 +187,33 @@ struct hvb_hot_add {
 };
 
 /**
+ * struct hvb_events - what programs are told of the guest's size
+ * @work: tells
+ * @lock: protects @step_kib and @told_gain
+ * @step_kib: the change in KiB that is an event, 0 for no events
+ * @told_gain: by how much hot-add and balloon had made the guest larger at the
+ *	last event, in KiB
+ * @count: events so far; written by @work only
+ * @told_ballooned: ballooned pages when programs that poll were woken last;
+ *	@work only
+ * @seen_ballooned: ballooned pages when the pump looked last; pump only
+ * @seen_online: the same of hot-added pages that are online
+ */
+struct hvb_events {
+	struct delayed_work work;
+	spinlock_t lock; /* protects step_kib and told_gain */
+	u64 step_kib;
+	s64 told_gain;
+	u64 count;
+	u64 told_ballooned;
+	u64 seen_ballooned;
+	u64 seen_online;
+};
+
+/**
  * struct hvb_dev - the Dynamic Memory device
  * @hdev: the VMBus device
- * @wq: runs @pump and @report, which may overlap each other
+ * @wq: runs @pump, @report and the work of @events, which may overlap each other
  * @state: see there; changed by hvb_set_state() only
  * @version: protocol version agreed or proposed
  * @proposal: index of that version
@@ -194,6 +222,7 @@ struct hvb_hot_add {
  *	system is about to freeze
  * @error: why it FAILED, negative error number
  * @no_reports: the host wants no status reports
+ * @page_reporting: the host is told which pages are free
  * @hibernation: the guest can hibernate, so all requests are refused
  * @hibernation_told: the log says so
  * @kick_lock: protects @stopping
@@ -210,6 +239,7 @@ struct hvb_hot_add {
  * @stats: counters
  * @balloon: pages that the host has
  * @hot_add: memory that the host gave on top
+ * @events: what programs are told
  * @pm_nb: the power management notifier
  * @oom_nb: the out-of-memory notifier
  * @debugfs: our directory
@@ -227,6 +257,7 @@ struct hvb_dev {
 	struct completion negotiated;
 	int error;
 	bool no_reports;
+	bool page_reporting;
 	bool hibernation;
 	bool hibernation_told;
 	spinlock_t kick_lock; /* protects stopping */
@@ -242,6 +273,7 @@ struct hvb_dev {
 	struct hvb_stats stats;
 	struct hvb_balloon balloon;
 	struct hvb_hot_add hot_add;
+	struct hvb_events events;
 	struct notifier_block pm_nb;
 	struct notifier_block oom_nb;
 	struct dentry *debugfs;
@@ -270,6 +302,22 @@ static inline unsigned long hvb_jiffies_until(unsigned long when)
 static inline u64 hvb_pages_to_mib(u64 pages)
 {
 	return pages / HVB_PAGES_PER_MIB;
+}
+
+/* Pages of the protocol to KiB. */
+static inline u64 hvb_pages_to_kib(u64 pages)
+{
+	return pages << (HV_HYP_PAGE_SHIFT - 10);
+}
+
+static inline u64 hvb_rejected_messages(const struct hvb_stats *stats)
+{
+	enum hvb_reject reason;
+	u64 rejected = 0;
+
+	for (reason = HVB_REJECT_SHORT; reason < HVB_REJECTS; reason++)
+		rejected += READ_ONCE(stats->rejected[reason]);
+	return rejected;
 }
 
 /* channel.c */
@@ -313,7 +361,8 @@ int hvb_hot_add_adopt(struct hvb_dev *hvb, u64 start, u64 end);
 void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg);
 unsigned long hvb_hot_add_run(struct hvb_dev *hvb);
 void hvb_hot_add_end(struct hvb_dev *hvb);
-void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 result);
+void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 pages, u32 result);
+bool hvb_hot_add_possible(const struct hvb_dev *hvb);
 void hvb_hot_add_retry(struct hvb_dev *hvb);
 
 /* online.c */
@@ -335,6 +384,18 @@ static inline u64 hvb_block_of(const struct hvb_hot_add *ha, u64 pfn)
 {
 	return round_down(pfn, ha->regions.block_pages);
 }
+
+/* events.c */
+void hvb_events_init(struct hvb_dev *hvb);
+void hvb_events_start(struct hvb_dev *hvb);
+void hvb_events_stop(struct hvb_dev *hvb);
+void hvb_events_run(struct hvb_dev *hvb);
+void hvb_events_set_step(struct hvb_dev *hvb, u64 step_kib);
+
+/* sysfs.c */
+extern const struct attribute_group *hvb_groups[];
+
+void hvb_sysfs_notify(struct hvb_dev *hvb, const char *name);
 
 /* debugfs.c */
 #ifdef CONFIG_DEBUG_FS

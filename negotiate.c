@@ -26,8 +26,8 @@ static const u32 hvb_versions[] = {
 static const char * const hvb_state_names[] = {
 	[HVB_CLOSED]		= "closed",
 	[HVB_OPENED]		= "opened",
-	[HVB_VERSION]		= "negotiating version",
-	[HVB_CAPABILITIES]	= "negotiating capabilities",
+	[HVB_VERSION]		= "version",
+	[HVB_CAPABILITIES]	= "capabilities",
 	[HVB_RUNNING]		= "running",
 	[HVB_FAILED]		= "failed",
 };
@@ -50,13 +50,14 @@ const char *hvb_state_name(enum hvb_state state)
  * @hvb: the device
  * @state: the new state
  *
- * Context: the pump, or while the pump cannot run.
+ * Context: the pump, or while the pump cannot run; may sleep.
  */
 void hvb_set_state(struct hvb_dev *hvb, enum hvb_state state)
 {
 	dev_dbg(hvb_device(hvb), "%s -> %s\n", hvb_state_name(hvb->state),
 		hvb_state_name(state));
 	WRITE_ONCE(hvb->state, state);
+	hvb_sysfs_notify(hvb, "state");
 	hvb->deadline = jiffies + HVB_NEGOTIATION_TIMEOUT;
 }
 

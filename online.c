@@ -250,10 +250,9 @@ static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void
 	}
 	spin_unlock(&ha->lock);
 
-	if (event == MEM_ONLINE) {
+	if (event == MEM_ONLINE)
 		WRITE_ONCE(ha->nobody_onlines, false);
-		hvb_kick(hvb, 0);
-	}
+	hvb_kick(hvb, 0);
 	return NOTIFY_OK;
 }
 

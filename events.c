@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tells programs when the guest has become smaller or larger: through files
+ * that can be polled, and through memory events, for programs that manage their
+ * memory themselves.
+ *
+ * The pump only notices that something changed and queues a work item a moment
+ * ahead; whatever changes until then is told in one. A change that comes while
+ * the work runs queues it again. So nothing is lost at the end of an operation,
+ * a long one is told some times a second, and the pump never waits for user
+ * space.
+ */
+#include <linux/device.h>
+#include <linux/kernel.h>
+#include <linux/kobject.h>
+
+#include "hv_balloon.h"
+
+/* How long changes are gathered. */
+#define HVB_EVENT_DELAY		(HZ / 4)
+
+#define HVB_EVENT_LINE		64
+
+/* By how much hot-add and balloon have made the guest larger, in KiB. */
+static s64 hvb_gain(u64 online, u64 ballooned)
+{
+	return (s64)hvb_pages_to_kib(online) - (s64)hvb_pages_to_kib(ballooned);
+}
+
+/*
+ * Return: by how much the guest has changed since the last event, in KiB, if
+ * that is an event; else 0.
+ */
+static s64 hvb_event_due(struct hvb_events *events, s64 gain)
+{
+	s64 change;
+
+	spin_lock(&events->lock);
+	change = gain - events->told_gain;
+	if (!events->step_kib || (u64)abs(change) < events->step_kib)
+		change = 0;
+	else
+		events->told_gain = gain;
+	spin_unlock(&events->lock);
+	return change;
+}
+
+static void hvb_event_send(struct hvb_dev *hvb, s64 change, u64 ballooned, u64 backed)
+{
+	char event[HVB_EVENT_LINE], size[HVB_EVENT_LINE];
+	char out[HVB_EVENT_LINE], added[HVB_EVENT_LINE];
+	char *env[5] = { event, size, out, added };
+	int ret;
+
+	snprintf(event, sizeof(event), "DYNAMIC_MEMORY_EVENT=%s",
+		 change < 0 ? "taken" : "given");
+	snprintf(size, sizeof(size), "DYNAMIC_MEMORY_CHANGE_KB=%lld", abs(change));
+	snprintf(out, sizeof(out), "DYNAMIC_MEMORY_BALLOONED_KB=%llu",
+		 hvb_pages_to_kib(ballooned));
+	snprintf(added, sizeof(added), "DYNAMIC_MEMORY_HOT_ADDED_KB=%llu",
+		 hvb_pages_to_kib(backed));
+
+	ret = kobject_uevent_env(&hvb_device(hvb)->kobj, KOBJ_CHANGE, env);
+	if (ret)
+		dev_warn_ratelimited(hvb_device(hvb),
+				     "cannot send a memory event to user space (error %d)\n", ret);
+}
+
+static void hvb_events_work(struct work_struct *work)
+{
+	struct hvb_dev *hvb = container_of(to_delayed_work(work), struct hvb_dev,
+					   events.work);
+	const u64 ballooned = READ_ONCE(hvb->balloon.pages);
+	struct hvb_events *events = &hvb->events;
+	u64 backed, online;
+	s64 change;
+
+	if (ballooned != events->told_ballooned) {
+		events->told_ballooned = ballooned;
+		hvb_sysfs_notify(hvb, "ballooned_kb");
+	}
+
+	hvb_hot_add_totals(hvb, &backed, &online);
+	change = hvb_event_due(events, hvb_gain(online, ballooned));
+	if (!change)
+		return;
+
+	WRITE_ONCE(events->count, events->count + 1);
+	hvb_sysfs_notify(hvb, "events");
+	hvb_event_send(hvb, change, ballooned, backed);
+}
+
+/**
+ * hvb_events_set_step() - set the change of the guest's size that is an event
+ * @hvb: the device
+ * @step_kib: the change in KiB, 0 for no events
+ *
+ * What has changed before does not count.
+ *
+ * Context: process.
+ */
+void hvb_events_set_step(struct hvb_dev *hvb, u64 step_kib)
+{
+	struct hvb_events *events = &hvb->events;
+	u64 backed, online;
+
+	hvb_hot_add_totals(hvb, &backed, &online);
+	spin_lock(&events->lock);
+	WRITE_ONCE(events->step_kib, step_kib);
+	events->told_gain = hvb_gain(online, READ_ONCE(hvb->balloon.pages));
+	spin_unlock(&events->lock);
+}
+
+/**
+ * hvb_events_run() - see whether there is something to tell
+ * @hvb: the device
+ *
+ * Context: the pump, after each turn of all else.
+ */
+void hvb_events_run(struct hvb_dev *hvb)
+{
+	const u64 ballooned = hvb->balloon.pages;
+	struct hvb_events *events = &hvb->events;
+	u64 backed, online;
+
+	hvb_hot_add_totals(hvb, &backed, &online);
+	if (ballooned == events->seen_ballooned && online == events->seen_online)
+		return;
+
+	events->seen_ballooned = ballooned;
+	events->seen_online = online;
+	queue_delayed_work(hvb->wq, &events->work, HVB_EVENT_DELAY);
+}
+
+/**
+ * hvb_events_init() - get ready to tell
+ * @hvb: the device, with all that an earlier load has left
+ *
+ * Context: process.
+ */
+void hvb_events_init(struct hvb_dev *hvb)
+{
+	INIT_DELAYED_WORK(&hvb->events.work, hvb_events_work);
+	spin_lock_init(&hvb->events.lock);
+}
+
+/**
+ * hvb_events_start() - tell what changed while nothing could be told
+ * @hvb: the device
+ *
+ * Context: process; fit for resume().
+ */
+void hvb_events_start(struct hvb_dev *hvb)
+{
+	queue_delayed_work(hvb->wq, &hvb->events.work, HVB_EVENT_DELAY);
+}
+
+/**
+ * hvb_events_stop() - tell nothing any more
+ * @hvb: the device; the pump is stopped
+ *
+ * Context: process, may sleep.
+ */
+void hvb_events_stop(struct hvb_dev *hvb)
+{
+	cancel_delayed_work_sync(&hvb->events.work);
+}

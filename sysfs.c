@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The files that administrators and programs rely on: dynamic_memory/ under
+ * the VMBus device, one value each, described in
+ * Documentation/ABI/testing/sysfs-bus-vmbus-hv-balloon.
+ *
+ * The core of the kernel creates them after probe and removes them before
+ * remove, when nobody reads them any more. So each finds a device that is whole.
+ */
+#include <linux/device.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+
+#include "hv_balloon.h"
+
+#define HVB_GROUP	"dynamic_memory"
+
+/* The largest step that makes sense: 64 TiB, in KiB. */
+#define HVB_STEP_KB_MAX	(64ULL << 30)
+
+static u64 hvb_hot_added(struct hvb_dev *hvb)
+{
+	u64 backed, online;
+
+	hvb_hot_add_totals(hvb, &backed, &online);
+	return backed;
+}
+
+static u64 hvb_hot_added_online(struct hvb_dev *hvb)
+{
+	u64 backed, online;
+
+	hvb_hot_add_totals(hvb, &backed, &online);
+	return online;
+}
+
+/* A file with a number that can only be read. */
+#define HVB_FIGURE(_name, _value)						\
+static ssize_t _name##_show(struct device *dev, struct device_attribute *attr,	\
+			    char *buf)						\
+{										\
+	struct hvb_dev *hvb = dev_get_drvdata(dev);				\
+										\
+	return sysfs_emit(buf, "%llu\n", (u64)(_value));			\
+}										\
+static DEVICE_ATTR_RO(_name)
+
+#define HVB_COUNTER(_name, _member)	\
+	HVB_FIGURE(_name, READ_ONCE(hvb->stats._member))
+
+/* The same for a counter of pages. */
+#define HVB_COUNTER_KB(_name, _member)	\
+	HVB_FIGURE(_name, hvb_pages_to_kib(READ_ONCE(hvb->stats._member)))
+
+HVB_FIGURE(hibernation, hvb->hibernation);
+HVB_FIGURE(hot_add, hvb_hot_add_possible(hvb));
+HVB_FIGURE(ballooned_kb, hvb_pages_to_kib(READ_ONCE(hvb->balloon.pages)));
+HVB_FIGURE(hot_added_kb, hvb_pages_to_kib(hvb_hot_added(hvb)));
+HVB_FIGURE(hot_added_online_kb, hvb_pages_to_kib(hvb_hot_added_online(hvb)));
+HVB_FIGURE(max_kb, hvb_pages_to_kib(READ_ONCE(hvb->hot_add.max_pages)));
+HVB_FIGURE(floor_kb, hvb_floor(hvb) << (PAGE_SHIFT - 10));
+HVB_FIGURE(reported_available_kb,
+	   hvb_pages_to_kib(READ_ONCE(hvb->report_status.available)));
+HVB_FIGURE(reported_committed_kb,
+	   hvb_pages_to_kib(READ_ONCE(hvb->report_status.committed)));
+HVB_FIGURE(page_reporting, READ_ONCE(hvb->page_reporting));
+HVB_FIGURE(rejected_messages, hvb_rejected_messages(&hvb->stats));
+HVB_FIGURE(events, READ_ONCE(hvb->events.count));
+
+HVB_COUNTER(balloon_requests, balloon_requests);
+HVB_COUNTER_KB(balloon_refused_kb, balloon_refused);
+HVB_COUNTER_KB(returned_kb, returned);
+HVB_COUNTER(hot_add_requests, hot_add_requests);
+HVB_COUNTER_KB(hot_add_refused_kb, hot_add_refused);
+HVB_COUNTER(foreign_ranges, foreign_ranges);
+HVB_COUNTER(status_reports, reports);
+HVB_COUNTER(send_failures, send_failures);
+
+static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	const struct hvb_dev *hvb = dev_get_drvdata(dev);
+
+	return sysfs_emit(buf, "%s\n", hvb_state_name(READ_ONCE(hvb->state)));
+}
+static DEVICE_ATTR_RO(state);
+
+static ssize_t protocol_version_show(struct device *dev, struct device_attribute *attr,
+				     char *buf)
+{
+	const struct hvb_dev *hvb = dev_get_drvdata(dev);
+	const u32 version = READ_ONCE(hvb->version);
+
+	return sysfs_emit(buf, "%u.%u\n", version >> 16, version & 0xffff);
+}
+static DEVICE_ATTR_RO(protocol_version);
+
+static ssize_t event_step_kb_show(struct device *dev, struct device_attribute *attr,
+				  char *buf)
+{
+	const struct hvb_dev *hvb = dev_get_drvdata(dev);
+
+	return sysfs_emit(buf, "%llu\n", READ_ONCE(hvb->events.step_kib));
+}
+
+static ssize_t event_step_kb_store(struct device *dev, struct device_attribute *attr,
+				   const char *buf, size_t count)
+{
+	struct hvb_dev *hvb = dev_get_drvdata(dev);
+	u64 step;
+
+	if (kstrtou64(buf, 0, &step) || step > HVB_STEP_KB_MAX) {
+		dev_err_ratelimited(dev, "event_step_kb: \"%.*s\" is not a number of KiB from 0 to %llu\n",
+				    (int)strcspn(buf, "\n"), buf, HVB_STEP_KB_MAX);
+		return -EINVAL;
+	}
+
+	hvb_events_set_step(hvb, step);
+	return count;
+}
+static DEVICE_ATTR_RW(event_step_kb);
+
+static struct attribute *hvb_attrs[] = {
+	&dev_attr_state.attr,
+	&dev_attr_protocol_version.attr,
+	&dev_attr_hibernation.attr,
+	&dev_attr_hot_add.attr,
+	&dev_attr_ballooned_kb.attr,
+	&dev_attr_hot_added_kb.attr,
+	&dev_attr_hot_added_online_kb.attr,
+	&dev_attr_max_kb.attr,
+	&dev_attr_floor_kb.attr,
+	&dev_attr_reported_available_kb.attr,
+	&dev_attr_reported_committed_kb.attr,
+	&dev_attr_page_reporting.attr,
+	&dev_attr_balloon_requests.attr,
+	&dev_attr_balloon_refused_kb.attr,
+	&dev_attr_returned_kb.attr,
+	&dev_attr_hot_add_requests.attr,
+	&dev_attr_hot_add_refused_kb.attr,
+	&dev_attr_rejected_messages.attr,
+	&dev_attr_foreign_ranges.attr,
+	&dev_attr_status_reports.attr,
+	&dev_attr_send_failures.attr,
+	&dev_attr_event_step_kb.attr,
+	&dev_attr_events.attr,
+	NULL,
+};
+
+static const struct attribute_group hvb_group = {
+	.name = HVB_GROUP,
+	.attrs = hvb_attrs,
+};
+
+/* For device_driver.dev_groups. */
+const struct attribute_group *hvb_groups[] = {
+	&hvb_group,
+	NULL,
+};
+
+/**
+ * hvb_sysfs_notify() - wake programs that poll() a file
+ * @hvb: the device; its files need not be there yet, or any more
+ * @name: name of the file
+ *
+ * Context: process, may sleep.
+ */
+void hvb_sysfs_notify(struct hvb_dev *hvb, const char *name)
+{
+	sysfs_notify(&hvb_device(hvb)->kobj, HVB_GROUP, name);
+}

@@ -38,6 +38,7 @@ BLOCKS = (*range(GUEST_MIB * MIB_PAGES, MACHINE_MIB // 2 * MIB_PAGES - BLOCK, BL
           *range(HIGH_MIB * MIB_PAGES, (HIGH_MIB + MACHINE_MIB // 2) * MIB_PAGES, BLOCK))
 BOOT_LIMIT = 180
 DEBUG_PATIENCE = 4      # how much longer all may take in the kernel with checkers
+EXAMPLES = PROJECT / "packaging/examples"
 KEXEC_TOOLS = ("sbin/kexec", "usr/bin/makedumpfile")
 
 OURS, IN_TREE = "ours", "in-tree"
@@ -78,7 +79,7 @@ class NoFigures:
 
 
 def build(version):
-    """Build the simulated host, the driver against its symbols, and the relay.
+    """Build the simulated host, the driver against its symbols, the relay, and the example.
 
     On a kernel that counts how often each line is run (gcov) that is done for the driver.
     """
@@ -95,10 +96,14 @@ def build(version):
         _make(sim, headers)
         _make(driver, headers, f"KBUILD_EXTRA_SYMBOLS={sim}/Module.symvers", "GCOV_PROFILE=y")
         relay = base / "relay"
-        subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", relay,
-                        HERE / "relay.c"], check=True)
+        example = base / "memory-events"
+        for program, source in ((relay, HERE / "relay.c"),
+                                (example, EXAMPLES / "memory-events.c")):
+            subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", program,
+                            source], check=True)
     return {"sim": sim / "hvb_sim.ko", OURS: driver / "hv_balloon.ko", "relay": relay,
-            IN_TREE: intree_module(version)}
+            IN_TREE: intree_module(version), "example": example,
+            "example-rule": EXAMPLES / "61-memory-events.rules"}
 
 
 class Simulator:

@@ -22,6 +22,10 @@
 #include "compat.h"
 #include "hv_balloon.h"
 #include "mark.h"
+#include "trace.h"
+
+/* The mark of a predecessor may have any order that fits into it. */
+static_assert(HVB_MARK_ORDER < HVB_MARK_ORDERS);
 
 /*
  * Memory that programs could have had: it may reclaim cache once, but neither
@@ -43,6 +47,7 @@ static void hvb_count_block(struct hvb_dev *hvb, struct page *page,
 	const long change = taken ? pages : -pages;
 
 	WRITE_ONCE(balloon->pages, balloon->pages + change);
+	balloon->blocks[order] += taken ? 1 : -1;
 	hvb_compat_count_balloon(page, change);
 	if (!hidden)
 		return;
@@ -81,7 +86,7 @@ static void hvb_release_block(struct hvb_dev *hvb, struct page *page)
 }
 
 /* The host returns a part of a block: make it single pages, marked as such. */
-static void hvb_split_block(struct page *page)
+static void hvb_split_block(struct hvb_balloon *balloon, struct page *page)
 {
 	const unsigned int order = hvb_mark_order(page);
 	const unsigned long mark = hvb_mark_value(HVB_MARK_BALLOON,
@@ -89,6 +94,8 @@ static void hvb_split_block(struct page *page)
 	unsigned long i;
 
 	split_page(page, order);
+	balloon->blocks[order]--;
+	balloon->blocks[0] += 1UL << order;
 	for (i = 0; i < 1UL << order; i++)
 		set_page_private(page + i, mark);
 }
@@ -105,6 +112,8 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
 	struct page *page;
 
 	while (!(page = alloc_pages(HVB_GFP, order))) {
+		hvb->stats.block_failures[order]++;
+		trace_balloon_order_down(order, balloon->wanted);
 		if (!order)
 			return 0;
 		balloon->highest_order = --order;
@@ -113,6 +122,7 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
 	hvb_mark_block(page, order, hvb_params.shrink);
 	hvb_count_block(hvb, page, order, hvb_params.shrink, true);
 	hvb_batch_add(balloon->batch, page_to_pfn(page), 1U << order);
+	hvb->stats.blocks_taken[order]++;
 	return 1U << order;
 }
 
@@ -176,7 +186,7 @@ static void hvb_release_range(struct hvb_dev *hvb, const struct hvb_range *range
 		const unsigned long head = round_down(pfn, size);
 
 		if (head < range->start || head + size > end) {
-			hvb_split_block(pfn_to_page(head));
+			hvb_split_block(&hvb->balloon, pfn_to_page(head));
 			continue;
 		}
 		hvb_release_block(hvb, page);
@@ -262,6 +272,7 @@ static void hvb_inflate_finished(struct hvb_dev *hvb)
 {
 	hvb->balloon.active = false;
 	hvb->stats.balloon_refused += hvb->balloon.wanted;
+	hvb_op_end(&hvb->record, HVB_OP_INFLATE, hvb->balloon.asked - hvb->balloon.wanted);
 }
 
 /**
@@ -295,8 +306,10 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 		return;
 	}
 
+	balloon->asked = num_pages;
 	balloon->wanted = num_pages;
 	balloon->active = true;
+	hvb_op_begin(&hvb->record, HVB_OP_INFLATE, num_pages);
 }
 
 /**
@@ -399,14 +412,17 @@ void hvb_deflate_confirm(struct hvb_dev *hvb)
  */
 void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg)
 {
+	const u64 before = hvb->balloon.pages;
 	u32 i;
 
+	hvb_op_begin(&hvb->record, HVB_OP_DEFLATE, hvb_msg_pages(hvb->rx));
 	for (i = 0; i < msg->unballoon.count; i++) {
 		const struct hvb_range range = hvb_decode_range(msg->unballoon.ranges[i]);
 
 		hvb_deflate_range(hvb, &range);
 	}
 
+	hvb_op_end(&hvb->record, HVB_OP_DEFLATE, before - hvb->balloon.pages);
 	hvb->balloon.shortage_told = false;
 	hvb_hot_add_retry(hvb);
 	if (!msg->unballoon.more)
@@ -430,6 +446,7 @@ void hvb_balloon_adopt(struct hvb_dev *hvb, struct page *page)
 
 	balloon->adopted += pages;
 	balloon->pages += pages;
+	balloon->blocks[hvb_mark_order(page)]++;
 	if (hvb_mark_hidden(page))
 		balloon->hidden += pages;
 	if (hvb_params.reclaim)

@@ -103,14 +103,18 @@ u32 hvb_next_id(struct hvb_dev *hvb)
  * @msg: an encoded message
  * @size: its bytes
  *
- * Context: any.
+ * Context: process.
  * Return: 0; -EAGAIN if the ring is full; -ENODEV if the channel is gone;
  * other errors of newer kernels if the ring is broken.
  */
 int hvb_send_now(struct hvb_dev *hvb, const void *msg, u16 size)
 {
-	return vmbus_sendpacket(hvb->hdev->channel, (void *)msg, size, 0,
-				VM_PKT_DATA_INBAND, 0);
+	const int ret = vmbus_sendpacket(hvb->hdev->channel, (void *)msg, size, 0,
+					 VM_PKT_DATA_INBAND, 0);
+
+	if (!ret)
+		hvb_record_out(&hvb->record, msg, size);
+	return ret;
 }
 
 static bool hvb_has_room(struct hvb_dev *hvb, u16 size)
@@ -253,6 +257,7 @@ static bool hvb_receive(struct hvb_dev *hvb)
 		return true;
 
 	reason = hvb_decode(hvb->rx, len, &msg);
+	hvb_record_in(&hvb->record, hvb->rx, len, reason);
 	if (reason != HVB_ACCEPTED) {
 		hvb_reject(hvb, reason, &msg, len);
 		return true;

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * debugfs: hv_balloon/status, one "name: value" a line, pages of 4 KiB. For
- * people and tests; not an interface to rely on.
+ * debugfs: hv_balloon/, for people who look for a fault, and for tests; not an
+ * interface to rely on. Sizes are in pages of 4 KiB.
+ *
+ *	status		all figures, one "name: value" a line
+ *	blocks		per order: blocks taken for the host, failures to find one
+ *	balloon		per order: blocks that the host has
+ *	regions		hot-added memory and its gaps, as page frames
+ *	latency		how long operations took
+ *	messages	the last messages each way (debugfs_messages.c)
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -59,16 +66,112 @@ static int hvb_status_show(struct seq_file *file, void *offset)
 }
 DEFINE_SHOW_ATTRIBUTE(hvb_status);
 
+static int hvb_blocks_show(struct seq_file *file, void *offset)
+{
+	const struct hvb_dev *hvb = file->private;
+	unsigned int order;
+
+	seq_puts(file, "order taken failures\n");
+	for (order = 0; order <= HVB_BLOCK_ORDER; order++)
+		seq_printf(file, "%u %llu %llu\n", order,
+			   READ_ONCE(hvb->stats.blocks_taken[order]),
+			   READ_ONCE(hvb->stats.block_failures[order]));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(hvb_blocks);
+
+static int hvb_balloon_show(struct seq_file *file, void *offset)
+{
+	const struct hvb_dev *hvb = file->private;
+	unsigned int order;
+
+	seq_puts(file, "order blocks pages\n");
+	for (order = 0; order < HVB_MARK_ORDERS; order++) {
+		const u64 blocks = READ_ONCE(hvb->balloon.blocks[order]);
+
+		if (blocks || order <= HVB_BLOCK_ORDER)
+			seq_printf(file, "%u %llu %llu\n", order, blocks, blocks << order);
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(hvb_balloon);
+
+static void hvb_show_extents(struct seq_file *file, const char *name,
+			     const struct hvb_extents *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->nr; i++)
+		seq_printf(file, "%s 0x%llx 0x%llx %llu\n", name, set->list[i].start,
+			   set->list[i].end, set->list[i].end - set->list[i].start);
+}
+
+static int hvb_regions_show(struct seq_file *file, void *offset)
+{
+	struct hvb_dev *hvb = file->private;
+	struct hvb_hot_add *ha = &hvb->hot_add;
+
+	seq_puts(file, "what first behind pages\n");
+	spin_lock(&ha->lock);
+	hvb_show_extents(file, "region", &ha->regions.added);
+	hvb_show_extents(file, "gap", &ha->regions.gaps);
+	hvb_show_extents(file, "online", &ha->regions.online);
+	spin_unlock(&ha->lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(hvb_regions);
+
+static void hvb_show_buckets(struct seq_file *file, const struct hvb_latency *latency)
+{
+	unsigned int i;
+
+	for (i = 0; i < HVB_LATENCY_BUCKETS; i++)
+		if (READ_ONCE(latency->buckets[i]))
+			seq_printf(file, "  %llu us or more: %llu\n", i ? 1ULL << (i - 1) : 0,
+				   READ_ONCE(latency->buckets[i]));
+}
+
+static int hvb_latency_show(struct seq_file *file, void *offset)
+{
+	const struct hvb_dev *hvb = file->private;
+	enum hvb_op op;
+
+	for (op = 0; op < HVB_OPS; op++) {
+		const struct hvb_latency *latency = &hvb->record.ops[op];
+
+		seq_printf(file, "%s: %llu times, %llu us in all, %llu us at most\n",
+			   hvb_op_name(op), READ_ONCE(latency->count),
+			   READ_ONCE(latency->total_us), READ_ONCE(latency->longest_us));
+		hvb_show_buckets(file, latency);
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(hvb_latency);
+DEFINE_SHOW_ATTRIBUTE(hvb_messages);
+DEFINE_SHOW_ATTRIBUTE(hvb_legacy);
+
 /**
  * hvb_debugfs_init() - create the files
  * @hvb: the device
+ *
+ * The kernel is locked down where files can be written; page frames are for
+ * root only.
  *
  * Context: process, may sleep.
  */
 void hvb_debugfs_init(struct hvb_dev *hvb)
 {
-	hvb->debugfs = debugfs_create_dir("hv_balloon", NULL);
-	debugfs_create_file("status", 0444, hvb->debugfs, hvb, &hvb_status_fops);
+	struct dentry *folder = debugfs_create_dir("hv_balloon", NULL);
+
+	hvb->debugfs = folder;
+	debugfs_create_file("status", 0444, folder, hvb, &hvb_status_fops);
+	debugfs_create_file("blocks", 0444, folder, hvb, &hvb_blocks_fops);
+	debugfs_create_file("balloon", 0444, folder, hvb, &hvb_balloon_fops);
+	debugfs_create_file("regions", 0400, folder, hvb, &hvb_regions_fops);
+	debugfs_create_file("latency", 0444, folder, hvb, &hvb_latency_fops);
+	debugfs_create_file("messages", 0400, folder, hvb, &hvb_messages_fops);
+	hvb->debugfs_legacy = debugfs_create_file("hv-balloon", 0444, NULL, hvb,
+						  &hvb_legacy_fops);
 }
 
 /**
@@ -79,5 +182,6 @@ void hvb_debugfs_init(struct hvb_dev *hvb)
  */
 void hvb_debugfs_exit(struct hvb_dev *hvb)
 {
+	debugfs_remove(hvb->debugfs_legacy);
 	debugfs_remove(hvb->debugfs);
 }

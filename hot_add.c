@@ -304,6 +304,7 @@ void hvb_hot_add_end(struct hvb_dev *hvb)
 	hvb_offline_watch(ha);
 	hvb->stats.hot_add_added += ha->added;
 	hvb->stats.hot_add_refused += ha->offered - ha->added;
+	hvb_op_end(&hvb->record, HVB_OP_HOT_ADD, ha->added);
 	if (ha->next < ha->end)
 		dev_warn_ratelimited(hvb_device(hvb),
 				     "added %llu MiB less than the host offered; it may offer no more\n",
@@ -398,6 +399,7 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	ha->waiting_for = HVB_NO_BLOCK;
 	ha->not_before = jiffies;
 	ha->active = true;
+	hvb_op_begin(&hvb->record, HVB_OP_HOT_ADD, ha->offered);
 }
 
 /**

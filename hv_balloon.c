@@ -30,6 +30,7 @@
  *	hot_add.c	hot-add; online.c: its onlining; region.c: its books
  *	adopt.c		what an earlier load of the driver left
  *	pressure.c	the status report
+ *	record.c	the last messages and how long all took; trace.h: trace events
  *	sysfs.c		files for administrators; events.c: what programs are told
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -224,6 +225,7 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 	hvb->hdev = hdev;
 	hvb->hibernation = hv_is_hibernation_supported();
 	hvb_events_init(hvb);
+	hvb_record_init(&hvb->record);
 	ret = hvb_channel_init(hvb);
 	if (ret)
 		goto free_device;

@@ -16,10 +16,12 @@
 #include "batch.h"
 #include "floor.h"
 #include "proto.h"
+#include "record.h"
 #include "region.h"
 
 struct dentry;
 struct page;
+struct seq_file;
 
 /* The protocol counts in pages of 4 KiB, and names no NUMA node to add to. */
 #define HVB_CAN_BALLOON	(PAGE_SIZE == HV_HYP_PAGE_SIZE)
@@ -85,6 +87,8 @@ extern struct hvb_params hvb_params;
  * @balloon_refused: pages of these that it did not get
  * @returned: pages that the host gave back
  * @foreign_ranges: ranges that it wanted to give back and were not ours
+ * @blocks_taken: blocks that were taken for the host, by order
+ * @block_failures: how often the allocator had none of that order
  * @hot_add_requests: requests to add memory
  * @hot_add_requested: pages that the host offered
  * @hot_add_added: pages of these that were added
@@ -104,18 +108,25 @@ struct hvb_stats {
 	u64 balloon_refused;
 	u64 returned;
 	u64 foreign_ranges;
+	u64 blocks_taken[HVB_BLOCK_ORDER + 1];
+	u64 block_failures[HVB_BLOCK_ORDER + 1];
 	u64 hot_add_requests;
 	u64 hot_add_requested;
 	u64 hot_add_added;
 	u64 hot_add_refused;
 };
 
+/* How many orders a mark can have (mark.h). */
+#define HVB_MARK_ORDERS	32
+
 /**
  * struct hvb_balloon - pages that the host has
  * @pages: all of them
  * @hidden: those among them that left the guest's total
+ * @blocks: blocks that they are in, by order
  * @adopted: pages that an earlier load of the driver had left
  * @active: an inflate operation runs
+ * @asked: pages that the host wants of this operation
  * @wanted: pages that this operation still has to find
  * @highest_order: largest block worth trying for; falls when a try fails
  * @shortage_told: the last operation ended short of pages, and the log says so
@@ -127,8 +138,10 @@ struct hvb_stats {
 struct hvb_balloon {
 	u64 pages;
 	u64 hidden;
+	u64 blocks[HVB_MARK_ORDERS];
 	u64 adopted;
 	bool active;
+	u64 asked;
 	u64 wanted;
 	unsigned int highest_order;
 	bool shortage_told;
@@ -239,10 +252,12 @@ struct hvb_events {
  * @stats: counters
  * @balloon: pages that the host has
  * @hot_add: memory that the host gave on top
+ * @record: what is remembered for people who look for a fault
  * @events: what programs are told
  * @pm_nb: the power management notifier
  * @oom_nb: the out-of-memory notifier
  * @debugfs: our directory
+ * @debugfs_legacy: the file that the driver in the kernel tree has
  *
  * The pump is a work item, so it never runs twice at once: what only it
  * touches needs no lock.
@@ -273,10 +288,12 @@ struct hvb_dev {
 	struct hvb_stats stats;
 	struct hvb_balloon balloon;
 	struct hvb_hot_add hot_add;
+	struct hvb_record record;
 	struct hvb_events events;
 	struct notifier_block pm_nb;
 	struct notifier_block oom_nb;
 	struct dentry *debugfs;
+	struct dentry *debugfs_legacy;
 };
 
 static inline struct device *hvb_device(const struct hvb_dev *hvb)
@@ -376,6 +393,7 @@ unsigned long hvb_offline_run(struct hvb_dev *hvb);
 
 /* pressure.c */
 u64 hvb_floor(const struct hvb_dev *hvb);
+void hvb_measure(struct hvb_dev *hvb, struct hvb_demand *demand);
 void hvb_report_start(struct hvb_dev *hvb);
 void hvb_report_work(struct work_struct *work);
 
@@ -397,8 +415,10 @@ extern const struct attribute_group *hvb_groups[];
 
 void hvb_sysfs_notify(struct hvb_dev *hvb, const char *name);
 
-/* debugfs.c */
+/* debugfs.c, debugfs_messages.c, debugfs_legacy.c */
 #ifdef CONFIG_DEBUG_FS
+int hvb_messages_show(struct seq_file *file, void *offset);
+int hvb_legacy_show(struct seq_file *file, void *offset);
 void hvb_debugfs_init(struct hvb_dev *hvb);
 void hvb_debugfs_exit(struct hvb_dev *hvb);
 #else

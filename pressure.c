@@ -36,24 +36,47 @@ static u64 hvb_host_pages(u64 pages)
 	return pages << (PAGE_SHIFT - HV_HYP_PAGE_SHIFT);
 }
 
-static void hvb_sample(struct hvb_dev *hvb, struct hvb_status *status)
+/**
+ * hvb_measure() - what goes into the demand of the guest now
+ * @hvb: the device
+ * @demand: where to put it
+ *
+ * Context: process.
+ */
+void hvb_measure(struct hvb_dev *hvb, struct hvb_demand *demand)
 {
-	const unsigned long vm_committed = vm_memory_committed();
-	struct hvb_demand demand;
 	u64 backed, online;
 
 	hvb_hot_add_totals(hvb, &backed, &online);
-	demand = (struct hvb_demand) {
-		.vm_committed = hvb_host_pages(vm_committed),
+	*demand = (struct hvb_demand) {
+		.vm_committed = hvb_host_pages(vm_memory_committed()),
 		.ballooned = READ_ONCE(hvb->balloon.pages),
 		.not_online = backed - online,
 		.floor = hvb_host_pages(hvb_floor(hvb)),
 	};
+}
 
+static void hvb_trace_status(struct hvb_dev *hvb, const struct hvb_status *status,
+			     const struct hvb_demand *demand)
+{
+	u64 backed, online;
+
+	if (!trace_balloon_status_enabled())
+		return;
+
+	hvb_hot_add_totals(hvb, &backed, &online);
+	trace_balloon_status(status->available, status->committed, demand->vm_committed,
+			     demand->ballooned, backed, online);
+}
+
+static void hvb_sample(struct hvb_dev *hvb, struct hvb_status *status)
+{
+	struct hvb_demand demand;
+
+	hvb_measure(hvb, &demand);
 	status->available = hvb_host_pages(max(si_mem_available(), 0L));
 	status->committed = hvb_committed_pages(&demand);
-	trace_balloon_status(status->available, status->committed, vm_committed,
-			     demand.ballooned, backed, online);
+	hvb_trace_status(hvb, status, &demand);
 }
 
 /**

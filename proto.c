@@ -254,6 +254,51 @@ static u16 hvb_encode_header(struct hvb_wire_header *hdr,
 	return size;
 }
 
+static u64 hvb_ranges_pages(const __le64 *ranges, u32 count)
+{
+	u64 pages = 0;
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		pages += hvb_decode_range(ranges[i]).count;
+	return pages;
+}
+
+/**
+ * hvb_msg_pages() - the pages that a message is about
+ * @bytes: a message as it is on the wire, of the guest or of the host; one of
+ *	the host was accepted by hvb_decode()
+ *
+ * Return: pages wanted, given, returned, offered or added; 0 for other types.
+ */
+u64 hvb_msg_pages(const void *bytes)
+{
+	const struct hvb_wire_balloon_response *response = bytes;
+	const struct hvb_wire_unballoon_request *unballoon = bytes;
+	const struct hvb_wire_balloon_request *balloon = bytes;
+	const struct hvb_wire_hot_add_response *added = bytes;
+	const struct hvb_wire_hot_add_request *offer = bytes;
+	const struct hvb_wire_header *hdr = bytes;
+
+	switch (le16_to_cpu(hdr->type)) {
+	case HVB_MSG_BALLOON_REQUEST:
+		return le32_to_cpu(balloon->num_pages);
+	case HVB_MSG_BALLOON_RESPONSE:
+		return hvb_ranges_pages(response->ranges,
+					le32_to_cpu(response->more_and_count) >>
+					HVB_RESPONSE_COUNT_SHIFT);
+	case HVB_MSG_UNBALLOON_REQUEST:
+		return hvb_ranges_pages(unballoon->ranges,
+					le32_to_cpu(unballoon->range_count));
+	case HVB_MSG_HOT_ADD_REQUEST:
+		return hvb_decode_range(offer->range).count;
+	case HVB_MSG_HOT_ADD_RESPONSE:
+		return le32_to_cpu(added->page_count);
+	default:
+		return 0;
+	}
+}
+
 /**
  * hvb_encode_version() - propose a protocol version
  * @req: filled in

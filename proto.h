@@ -106,6 +106,7 @@ const char *hvb_reject_name(enum hvb_reject reject);
 
 enum hvb_reject hvb_decode(const void *buf, size_t len, struct hvb_msg *msg);
 struct hvb_range hvb_decode_range(__le64 wire);
+u64 hvb_msg_pages(const void *bytes);
 __le64 hvb_encode_range(const struct hvb_range *range);
 
 u16 hvb_encode_version(struct hvb_wire_version_request *req, u32 id,

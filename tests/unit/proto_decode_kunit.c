@@ -465,6 +465,49 @@ static void unballoon_every_count(struct kunit *test)
 	}
 }
 
+static const struct pages_case {
+	const char *name;
+	const char *wire;
+	u64 pages;
+} pages_cases[] = {
+	{ "version request", "0100 1000 07000000 0000 0200 00000000", 0 },
+	{ "version response", "0200 1000 07000000 ffffffffffffffff", 0 },
+	{ "status report", "0500 3000 07000000 0100000000000000 0200000000000000"
+	  "0300000000000000 0400000000000000 05000000 06000000", 0 },
+	{ "balloon request", "0600 1000 07000000 01020304 ffffffff", 0x04030201 },
+	{ "balloon response, nothing", "0700 1000 07000000 ffffffff 01000000", 0 },
+	{ "balloon response, more to follow", "0700 2000 07000000 00000000 05000000"
+	  "ffffffffff 010000 0000000000 ffffff", 0x1000000 },
+	{ "unballoon request, nothing", "0800 1000 07000000 01000000 00000000", 0 },
+	{ "unballoon request, two ranges", "0800 2000 07000000 01000000 02000000"
+	  "0000000000 020000 0500000000 030000", 5 },
+	{ "unballoon response", "0900 0800 07000000", 0 },
+	{ "hot-add request, short", "0a00 1000 07000000 ffffffffff 000200", 0x200 },
+	{ "hot-add request, region", "0a00 1800 07000000 0000000000 000200 0000000000 000300",
+	  0x200 },
+	{ "hot-add response", "0b00 1000 07000000 00800000 01000000", 0x8000 },
+	{ "information", "0c00 2000 07000000 00000000 10000000 00000000 08000000"
+	  "0000100000000000", 0 },
+	{ "no message of the protocol", "6300 0800 07000000", 0 },
+};
+
+static void pages_describe(const struct pages_case *row, char *desc)
+{
+	strscpy(desc, row->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(pages, pages_cases, pages_describe);
+
+/* The pages that a message is about, in a block of memory of just its length. */
+static void pages_of_message(struct kunit *test)
+{
+	const struct pages_case *row = test->param_value;
+	u8 bytes[64];
+	const size_t len = unhex(row->wire, bytes);
+
+	KUNIT_EXPECT_EQ(test, hvb_msg_pages(copy_exact(test, bytes, len)), row->pages);
+}
+
 static struct kunit_case proto_decode_cases[] = {
 	KUNIT_CASE_PARAM(decode_table, decode_gen_params),
 	KUNIT_CASE(decode_any_id),
@@ -475,6 +518,7 @@ static struct kunit_case proto_decode_cases[] = {
 	KUNIT_CASE_PARAM(range_in_region, range_gen_params),
 	KUNIT_CASE_PARAM(range_in_unballoon, range_gen_params),
 	KUNIT_CASE(unballoon_every_count),
+	KUNIT_CASE_PARAM(pages_of_message, pages_gen_params),
 	{}
 };
 

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The trace events, as an administrator enables and reads them."""
+
+import re
+
+import pytest
+
+import wire
+from lab.memhog import Memhog
+from simulator import BLOCK
+from test_memory import spare
+
+TRACING = "/sys/kernel/tracing"
+EVENTS = {"balloon_status", "balloon_message_in", "balloon_message_out",
+          "balloon_message_rejected", "balloon_operation_start", "balloon_operation_end",
+          "balloon_order_down"}
+LINE = re.compile(r"^[^#].*\d: (balloon_\w+): (.*)$", re.MULTILINE)
+
+
+@pytest.fixture
+def traced(running):
+    """Switch all events on; returns what there was so far: (event, text)."""
+    running.run(f"cd {TRACING} && echo >trace && echo 1 >events/hyperv/enable")
+    yield lambda: LINE.findall(running.run(f"cat {TRACING}/trace"))
+    running.run(f"cd {TRACING} && echo 0 >events/hyperv/enable && echo >trace")
+
+
+def only(events, name):
+    """Return the texts of one event."""
+    return [text for event, text in events if event == name]
+
+
+def test_all_are_there(running):
+    """Under the system of the kernel's own Hyper-V events, with names that tools can resolve."""
+    names = set(running.run(f"ls {TRACING}/events/hyperv").split())
+    assert EVENTS <= names
+    for name in EVENTS:
+        text = running.run(f"cat {TRACING}/events/hyperv/{name}/format")
+        assert "HVB_" not in text, text
+
+
+def test_messages_and_operations(running, blocks, traced):
+    """Each message each way, and each operation from its start to its end."""
+    block = next(blocks)
+    ranges, _ = running.host.inflate(1000)
+    running.host.deflate(ranges)
+    assert running.host.add(block, BLOCK) == (BLOCK, 1)
+    events = traced()
+    assert only(events, "balloon_message_in") == [
+        "type=balloon_request id=7 size=16 pages=1000",
+        f"type=unballoon_request id=7 size={16 + 8 * len(ranges)} pages=1000",
+        f"type=hot_add_request id=7 size=16 pages={BLOCK}",
+    ]
+    assert only(events, "balloon_message_out") == [
+        f"type=balloon_response id=3 size={16 + 8 * len(ranges)} pages=1000",
+        "type=unballoon_response id=4 size=8 pages=0",
+        f"type=hot_add_response id=5 size=16 pages={BLOCK}",
+    ]
+    assert only(events, "balloon_operation_start") == [
+        "op=inflate pages=1000", "op=deflate pages=1000", f"op=hot_add pages={BLOCK}"]
+    ends = only(events, "balloon_operation_end")
+    assert [text.rsplit(" ", 1)[0] for text in ends] == [
+        "op=inflate pages=1000", "op=deflate pages=1000", f"op=hot_add pages={BLOCK}"]
+    assert all(re.search(r" us=\d+$", text) for text in ends)
+
+
+def test_rejected(running, traced):
+    """With the reason."""
+    running.host.send(wire.message(99))
+    running.host.send(wire.message(wire.BALLOON_REQUEST))
+    running.wait_for("messages_rejected", 2)
+    assert only(traced(), "balloon_message_rejected") == [
+        "reason=type type=99 size=8", "reason=short type=6 size=8"]
+
+
+def test_steps_down(running, traced):
+    """Where the guest has no large blocks any more, one sees the step to smaller ones."""
+    hog = Memhog(running, spare(running) - 32, "--small-pages --quick")
+    hog.thin()
+    ranges, _ = running.host.inflate(running.total())
+    seen = [re.fullmatch(r"order=(\d+) wanted=(\d+)", text)
+            for text in only(traced(), "balloon_order_down")]
+    assert seen and all(seen)
+    assert int(seen[0][1]) == 9 and all(int(one[2]) > 0 for one in seen)
+    failures = [int(line.split()[2]) for line in
+                running.run("tail -n +2 /sys/kernel/debug/hv_balloon/blocks").splitlines()]
+    assert sum(failures) == len(seen)
+    hog.kill()
+    running.host.deflate(ranges)

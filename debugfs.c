@@ -32,6 +32,8 @@ static void hvb_show_totals(struct seq_file *file, struct hvb_dev *hvb)
 	hvb_show(file, "pages_hot_added_online", online);
 	hvb_show(file, "pages_hot_added_offline", backed - online);
 	hvb_show(file, "pages_max", hvb->hot_add.max_pages);
+	hvb_show(file, "pages_hinted_free", READ_ONCE(hvb->hints.pages));
+	hvb_show(file, "hints_failed", READ_ONCE(hvb->hints.failures));
 	hvb_show(file, "pages_reported_available", hvb->report_status.available);
 	hvb_show(file, "pages_reported_committed", hvb->report_status.committed);
 }

@@ -30,6 +30,7 @@
  *	hot_add.c	hot-add; online.c: its onlining; region.c: its books
  *	adopt.c		what an earlier load of the driver left
  *	pressure.c	the status report
+ *	hints.c		free page reporting, by hypercalls (hypercall.c)
  *	record.c	the last messages and how long all took; trace.h: trace events
  *	sysfs.c		files for administrators; events.c: what programs are told
  */
@@ -251,6 +252,7 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 	if (ret)
 		goto unregister_notifiers;
 
+	hvb_hints_init(hvb);
 	hvb_debugfs_init(hvb);
 	return 0;
 
@@ -273,6 +275,7 @@ static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 	struct hvb_dev *hvb = hv_get_drvdata(hdev);
 
 	hvb_debugfs_exit(hvb);
+	hvb_hints_exit(hvb);
 	hvb_channel_close(hvb);
 	hvb_unregister_notifiers(hvb);
 	hvb_hot_add_exit(hvb);

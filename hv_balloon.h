@@ -9,12 +9,14 @@
 #include <linux/hyperv.h>
 #include <linux/jiffies.h>
 #include <linux/notifier.h>
+#include <linux/page_reporting.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "batch.h"
 #include "floor.h"
+#include "hypercall.h"
 #include "proto.h"
 #include "record.h"
 #include "region.h"
@@ -224,6 +226,26 @@ struct hvb_events {
 };
 
 /**
+ * struct hvb_hints - free memory that the host may use meanwhile
+ * @prdev: our end of the kernel's page reporting
+ * @hint: the hint under construction, NULL if none is given
+ * @on: hints are given
+ * @in_a_row: the last so many failed
+ * @pages: pages in hints that the host took
+ * @failures: hints that it did not take
+ *
+ * The kernel makes one report at a time, and nobody else writes.
+ */
+struct hvb_hints {
+	struct page_reporting_dev_info prdev;
+	struct hv_memory_hint *hint;
+	bool on;
+	unsigned int in_a_row;
+	u64 pages;
+	u64 failures;
+};
+
+/**
  * struct hvb_dev - the Dynamic Memory device
  * @hdev: the VMBus device
  * @wq: runs @pump, @report and the work of @events, which may overlap each other
@@ -235,7 +257,6 @@ struct hvb_events {
  *	system is about to freeze
  * @error: why it FAILED, negative error number
  * @no_reports: the host wants no status reports
- * @page_reporting: the host is told which pages are free
  * @hibernation: the guest can hibernate, so all requests are refused
  * @hibernation_told: the log says so
  * @kick_lock: protects @stopping
@@ -252,6 +273,7 @@ struct hvb_events {
  * @stats: counters
  * @balloon: pages that the host has
  * @hot_add: memory that the host gave on top
+ * @hints: free memory that the host may use meanwhile
  * @record: what is remembered for people who look for a fault
  * @events: what programs are told
  * @pm_nb: the power management notifier
@@ -272,7 +294,6 @@ struct hvb_dev {
 	struct completion negotiated;
 	int error;
 	bool no_reports;
-	bool page_reporting;
 	bool hibernation;
 	bool hibernation_told;
 	spinlock_t kick_lock; /* protects stopping */
@@ -288,6 +309,7 @@ struct hvb_dev {
 	struct hvb_stats stats;
 	struct hvb_balloon balloon;
 	struct hvb_hot_add hot_add;
+	struct hvb_hints hints;
 	struct hvb_record record;
 	struct hvb_events events;
 	struct notifier_block pm_nb;
@@ -402,6 +424,15 @@ static inline u64 hvb_block_of(const struct hvb_hot_add *ha, u64 pfn)
 {
 	return round_down(pfn, ha->regions.block_pages);
 }
+
+/* hints.c */
+#ifdef CONFIG_PAGE_REPORTING
+void hvb_hints_init(struct hvb_dev *hvb);
+void hvb_hints_exit(struct hvb_dev *hvb);
+#else
+static inline void hvb_hints_init(struct hvb_dev *hvb) { }
+static inline void hvb_hints_exit(struct hvb_dev *hvb) { }
+#endif
 
 /* events.c */
 void hvb_events_init(struct hvb_dev *hvb);

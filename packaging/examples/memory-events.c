@@ -124,8 +124,10 @@ int main(int argc, char **argv)
 		die("no memory");
 
 	for (event = read_value(fd); ; event = wait_for_event(fd)) {
-		cache = resize(cache, &size, (size + available()) / 100 * percent);
-		printf("event %llu: cache of %lu MiB\n", event, size / CHUNK);
+		const unsigned long target = (size + available()) / 100 * percent;
+
+		printf("event %llu: cache of %lu MiB\n", event, target / CHUNK);
 		fflush(stdout);
+		cache = resize(cache, &size, target);
 	}
 }

@@ -11,9 +11,12 @@
  *			waits; what was read is off the ring.
  *	/sys/kernel/debug/hvb_sim/control
  *			write "offer": the device appears; "rescind": it goes;
- *			"fail-open": the channel cannot be opened the next time.
+ *			"fail-open": the channel cannot be opened the next time;
+ *			"hints", "fail-hints", "no-hints": the host takes hints at
+ *			free memory, says that it does and fails, takes none.
  *	/sys/kernel/debug/hvb_sim/status
- *			opens, closes, interrupts, suspends and resumes so far.
+ *			opens, closes, interrupts, suspends and resumes so far;
+ *			pages in hints, and hints that were wrong.
  *
  * The rings are real: a host program that does not read fills them, and the
  * driver meets -EAGAIN. The callback of the driver runs in a tasklet, as on
@@ -23,17 +26,21 @@
 #include <linux/debugfs.h>
 #include <linux/hyperv.h>
 #include <linux/interrupt.h>
+#include <linux/memory_hotplug.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pm.h>
 #include <linux/poll.h>
 #include <linux/seq_file.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
+#include <asm/mshyperv.h>
 
+#include "hvb_sim.h"
 #include "sim_compat.h"
 
 #define SIM_TRAILER	sizeof(u64)
@@ -55,6 +62,9 @@ static struct device *sim_root;
 static DECLARE_WAIT_QUEUE_HEAD(sim_to_host);
 static atomic_t sim_opens, sim_closes, sim_interrupts, sim_suspends, sim_resumes;
 static bool sim_fail_open;		/* protected by sim_lock */
+static enum { SIM_NO_HINTS, SIM_TAKES_HINTS, SIM_FAILS_HINTS } sim_hints;
+static atomic_long_t sim_hinted;
+static atomic_t sim_wrong_hints;
 
 /* A ring is vmalloc()ed: the header that both sides share, then the data. */
 static int sim_ring_init(struct hv_ring_buffer_info *ring, u32 size)
@@ -145,6 +155,48 @@ unlock:
 	spin_unlock_irqrestore(&ring->ring_lock, flags);
 	return ret;
 }
+
+/* What the driver's hypercall.c calls here. */
+bool sim_takes_hints(void)
+{
+	return READ_ONCE(sim_hints) != SIM_NO_HINTS;
+}
+EXPORT_SYMBOL_GPL(sim_takes_hints);
+
+/* The pages of a range that are memory which the kernel has taken out of use. */
+static long sim_hinted_pages(const union hv_gpa_page_range *range)
+{
+	const bool large = range->page.largepage;
+	const u64 size = large ? SZ_2M / HV_HYP_PAGE_SIZE : 1;
+	const u64 start = large ? range->base_large_pfn * size : range->page.basepfn;
+	const u64 count = (range->page.additional_pages + 1) * size;
+	u64 pfn;
+
+	for (pfn = start; pfn < start + count; pfn++)
+		if (!pfn_to_online_page(pfn) || page_count(pfn_to_page(pfn)) ||
+		    PageOffline(pfn_to_page(pfn)))
+			return -1;
+	return count;
+}
+
+u64 sim_hint(const struct hv_memory_hint *hint, u16 nr)
+{
+	u16 i;
+
+	if (READ_ONCE(sim_hints) != SIM_TAKES_HINTS)
+		return HV_STATUS_INVALID_PARAMETER;
+
+	for (i = 0; i < nr; i++) {
+		const long pages = sim_hinted_pages(&hint->ranges[i]);
+
+		if (pages < 0 || hint->type != HV_EXT_MEMORY_HEAT_HINT_TYPE_COLD_DISCARD)
+			atomic_inc(&sim_wrong_hints);
+		else
+			atomic_long_add(pages, &sim_hinted);
+	}
+	return HV_STATUS_SUCCESS;
+}
+EXPORT_SYMBOL_GPL(sim_hint);
 
 /* Softirq context, as the tasklet of a channel. */
 static void sim_interrupt(unsigned long data)
@@ -369,6 +421,12 @@ static int sim_let_open_fail(void)
 	return 0;
 }
 
+static int sim_set_hints(int how)
+{
+	WRITE_ONCE(sim_hints, how);
+	return 0;
+}
+
 /* Move one message between user space and a ring, while the channel is open. */
 static int sim_exchange(bool to_driver, void *message, u32 size, u32 *len)
 {
@@ -478,6 +536,12 @@ static ssize_t sim_control(struct file *file, const char __user *from, size_t si
 		ret = sim_rescind();
 	else if (sysfs_streq(word, "fail-open"))
 		ret = sim_let_open_fail();
+	else if (sysfs_streq(word, "hints"))
+		ret = sim_set_hints(SIM_TAKES_HINTS);
+	else if (sysfs_streq(word, "fail-hints"))
+		ret = sim_set_hints(SIM_FAILS_HINTS);
+	else if (sysfs_streq(word, "no-hints"))
+		ret = sim_set_hints(SIM_NO_HINTS);
 	return ret ?: size;
 }
 
@@ -492,6 +556,8 @@ static int sim_status_show(struct seq_file *file, void *unused)
 		   atomic_read(&sim_opens), atomic_read(&sim_closes),
 		   atomic_read(&sim_interrupts), atomic_read(&sim_suspends),
 		   atomic_read(&sim_resumes));
+	seq_printf(file, "hinted: %ld\nwrong_hints: %d\n", atomic_long_read(&sim_hinted),
+		   atomic_read(&sim_wrong_hints));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(sim_status);

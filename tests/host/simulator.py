@@ -81,6 +81,8 @@ class NoFigures:
 def build(version):
     """Build the simulated host, the driver against its symbols, the relay, and the example.
 
+    The driver makes its hypercalls of the simulated host.
+
     On a kernel that counts how often each line is run (gcov) that is done for the driver.
     """
     headers = kernels.kernel(version).headers
@@ -92,6 +94,8 @@ def build(version):
             folder.mkdir(parents=True, exist_ok=True)
             for source in sources:
                 shutil.copy2(source, folder)
+        for name in ("hypercall.c", "hvb_sim.h"):
+            shutil.copy2(HERE / name, driver)
         shutil.copytree(PROJECT / "compat", driver / "compat", dirs_exist_ok=True)
         _make(sim, headers)
         _make(driver, headers, f"KBUILD_EXTRA_SYMBOLS={sim}/Module.symvers", "GCOV_PROFILE=y")

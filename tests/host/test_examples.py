@@ -14,9 +14,9 @@ PROGRAM = "/lab/example/memory-events"
 # In the guest's own time, from the last page that moves to the line that tells of it.
 STOPWATCH = """
 now() {{ cut -d ' ' -f 1 /proc/uptime; }}
-until [ "$(cat {files}/ballooned_kb)" = {kib} ]; do :; done
+until read -r value <{files}/ballooned_kb && [ "$value" = {kib} ]; do :; done
 start=$(now)
-until [ "$(wc -l <{log})" -gt {lines} ]; do :; done
+until [ "$(wc -l <{log})" -gt {lines} ]; do sleep 0.02; done
 echo "$start $(now)" >/tmp/watch.out
 """
 

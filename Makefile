@@ -13,10 +13,19 @@ export PYTHONDONTWRITEBYTECODE := 1
 modules:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
+# The kernel's script that reads how each file was compiled. Packages of headers lack it.
+GEN_COMPILE_COMMANDS = $(firstword \
+	$(wildcard $(KDIR)/scripts/clang-tools/gen_compile_commands.py) \
+	$(shell tests/e2e/lab.py source 6.1)/scripts/clang-tools/gen_compile_commands.py)
+
+.PHONY: compile_commands.json
+compile_commands.json: modules
+	/usr/bin/python3 $(GEN_COMPILE_COMMANDS) -d $(KDIR) -o $@ modules.order
+
 .PHONY: clean
 clean:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
-	rm -rf build demo-out
+	rm -rf build demo-out compile_commands.json
 
 DEPMOD = depmod $(if $(DESTDIR),-b $(DESTDIR)) $(KERNEL_RELEASE)
 
@@ -73,4 +82,5 @@ help:
 	@echo '      T=NAME                 only the cases whose names match'
 	@echo '      LAYER=NAME             only one layer: static, unit, kunit, fuzz, real-host-6.1 ...'
 	@echo '  make check-all      run also the tests that are slow and rarely fail'
+	@echo '  make compile_commands.json   how each file is compiled, for editors'
 	@echo '  make clean          remove what was built in this folder'

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Debian kernels: images, modules, headers that build without installing, sources."""
 
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,9 +65,13 @@ def _modules(tree, release):
 
 
 def _relocate(tree, headers):
-    """Make the headers find their common part here: the package names it as /usr/src/..."""
+    """Make the headers find their parts here: the package names them as /usr/src/...
+
+    A cache that was copied or moved names where it was before.
+    """
     makefile = headers / "Makefile"
     text = makefile.read_text(encoding="utf-8")
-    here = text.replace("include /usr/src/", f"include {tree}/usr/src/")
+    here = re.sub(r"^(include |KBUILD_OUTPUT=)\S*/usr/src/", rf"\1{tree}/usr/src/", text,
+                  flags=re.MULTILINE)
     if here != text:
         makefile.write_text(here, encoding="utf-8")

@@ -9,9 +9,12 @@ UDEV_RULE := 60-hv-balloon.rules
 
 export PYTHONDONTWRITEBYTECODE := 1
 
+# The same module wherever it is built: names of files do not begin with the folder.
+PREFIX_MAP := -ffile-prefix-map=$(CURDIR)=hv_balloon
+
 .PHONY: modules
 modules:
-	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR) KCFLAGS='$(KCFLAGS) $(PREFIX_MAP)' modules
 
 # The kernel's script that reads how each file was compiled. Packages of headers lack it.
 GEN_COMPILE_COMMANDS = $(firstword \
@@ -65,6 +68,16 @@ demo:
 		$(if $(MINIMUM),--minimum '$(MINIMUM)') \
 		$(if $(MAXIMUM),--maximum '$(MAXIMUM)')
 
+# The release archive, with its checksum.
+.PHONY: dist
+dist:
+	packaging/dist.sh build/dist
+
+# Debian packages. They are for all releases from the one on that they are built on.
+.PHONY: deb
+deb:
+	packaging/deb.sh build/deb
+
 .PHONY: help
 help:
 	@echo 'On a guest of Hyper-V:'
@@ -82,5 +95,7 @@ help:
 	@echo '      T=NAME                 only the cases whose names match'
 	@echo '      LAYER=NAME             only one layer: static, unit, kunit, fuzz, real-host-6.1 ...'
 	@echo '  make check-all      run also the tests that are slow and rarely fail'
+	@echo '  make deb            build the Debian packages (needs debhelper, dh-dkms)'
+	@echo '  make dist           write the release archive'
 	@echo '  make compile_commands.json   how each file is compiled, for editors'
 	@echo '  make clean          remove what was built in this folder'

@@ -3,7 +3,8 @@
 #
 # Install what building the module and running the test lab need on Debian 12.
 # Installs only what is missing, asks no questions; does nothing when all is there.
-# Usage: install-deps.sh [--check]   (--check only names what is missing, status 1 if anything is)
+# Usage: install-deps.sh [--check] [--packages]
+# --check only names what is missing, status 1 if anything is; --packages adds what the packages need.
 
 set -eu
 
@@ -30,6 +31,23 @@ python3         the lab
 python3-pytest  the scenarios
 python3-matplotlib  the pictures of the demo
 '
+
+needs_of_packages='
+debhelper       the Debian package
+dh-dkms         the Debian package
+dpkg-dev        the Debian package
+git             the release archive
+lintian         its rules
+reuse           licences
+'
+
+check=
+for option; do
+	case $option in
+	--check) check=yes ;;
+	--packages) needs=$needs$needs_of_packages ;;
+	esac
+done
 
 die()
 {
@@ -68,7 +86,7 @@ missing=$(missing_packages)
 
 echo "install-deps: missing packages, and what needs them:" >&2
 echo "$missing" >&2
-[ "${1:-}" != --check ] || exit 1
+[ -z "$check" ] || exit 1
 [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
 	die "not root and no sudo: ask an administrator to install the packages above"
 

@@ -65,15 +65,20 @@ def test_archive_is_the_same_twice(clone, tmp_path):
 
 @pytest.mark.parametrize("version", kernels.VERSIONS)
 def test_module_is_the_same_in_every_folder(clone, tmp_path, version):
-    """Byte for byte, in two folders whose names differ in length."""
+    """Byte for byte, in two folders whose names differ in length.
+
+    But for type information: pahole before 1.26 writes it in the order in which its threads end.
+    """
     modules = []
     for folder in (clone, tmp_path / "a-folder-with-a-longer-name"):
         if folder != clone:
             shutil.copytree(clone, folder, symlinks=True)
         run("make", "-C", folder, f"KDIR={kernels.kernel(version).headers}", "modules")
-        modules.append((folder / "hv_balloon.ko").read_bytes())
+        module = tmp_path / f"{folder.name}.ko"
+        run("objcopy", "--remove-section=.BTF", folder / "hv_balloon.ko", module)
+        modules.append(module.read_bytes())
         run("make", "-C", folder, f"KDIR={kernels.kernel(version).headers}", "clean")
-    assert modules[0] == modules[1]
+    assert len(modules[0]) > 100000 and modules[0] == modules[1], "they differ"
 
 
 def test_lintian(clone):

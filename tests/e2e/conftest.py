@@ -21,7 +21,7 @@ REPEATS_LEFT = [None] * 6  # of all together: a machine on which guests do not r
 
 def pytest_addoption(parser):
     """Add the choice of the guest's kernel."""
-    parser.addoption("--kernel", choices=kernels.VERSIONS, default="6.1",
+    parser.addoption("--kernel", choices=kernels.VERSIONS + kernels.OTHERS, default="6.1",
                      help="stock kernel of the guest")
     parser.addoption("--logs", type=Path, default=None,
                      help="folder that gets each guest's log, host trace and driver figures")

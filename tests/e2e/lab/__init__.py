@@ -4,6 +4,7 @@
 cache      where downloads and built images live
 packages   Debian packages, downloaded and unpacked without installing them
 kernels    stock kernels, their headers and their sources
+roots      compilers of other Debian releases
 build      the module under test, built per kernel
 initramfs  what the guest and the intermediate machine boot
 accel      which way of running the guest works on this machine

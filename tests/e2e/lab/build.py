@@ -5,7 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from . import LabError, cache, kernels
+from . import LabError, cache, kernels, roots
 
 PROJECT = Path(__file__).resolve().parents[3]
 GUEST_FILES = Path(__file__).resolve().parents[1] / "guest"
@@ -14,12 +14,12 @@ EXCLUDED = (".git", "tests", "demo-out", "build", "*.o", "*.ko", "*.mod*", "*.cm
 
 def module(version):
     """Build hv_balloon.ko of this project for a kernel and return its path."""
-    headers = kernels.kernel(version).headers
     folder = cache.root() / "build" / version
-    folder.mkdir(parents=True, exist_ok=True)
     with cache.lock(f"build-{version}"):
-        _copy_sources(folder)
-        _make(folder, headers)
+        copy_sources(folder)
+        result = make(folder, kernels.kernel(version), f"-j{os.cpu_count()}")
+    if result.returncode:
+        raise LabError(f"the module does not build:\n{result.stdout}")
     return folder / "hv_balloon.ko"
 
 
@@ -45,14 +45,16 @@ def udev_rule():
     return PROJECT / "packaging/udev/60-hv-balloon.rules"
 
 
-def _copy_sources(folder):
+def copy_sources(folder):
+    """Make the folder one with the sources of the module, and what was built of them before."""
+    folder.mkdir(parents=True, exist_ok=True)
     exclude = [f"--exclude={name}" for name in EXCLUDED]
     subprocess.run(["rsync", "-a", "--delete", *exclude, f"{PROJECT}/", f"{folder}/"], check=True)
 
 
-def _make(folder, headers):
-    result = subprocess.run(["make", "-C", folder, f"KDIR={headers}", f"-j{os.cpu_count()}",
-                             "modules"], check=False, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if result.returncode:
-        raise LabError(f"the module does not build:\n{result.stdout}")
+def make(folder, kernel, *arguments):
+    """Build the module in its folder with the tools of the kernel's release; return the result."""
+    return subprocess.run(
+        roots.command(kernel.debian, "make", "-C", folder, f"KDIR={kernel.headers}", *arguments,
+                      "modules"),
+        check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -6,12 +6,15 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cache, debugkernel, packages
+from . import cache, debugkernel, packages, roots
 
 DEBUG = "debug"         # our own build of DEBUG_VERSION, with checkers
 DEBUG_VERSION = "6.1"
 VERSIONS = tuple(name.removeprefix("kernel-") for name in packages.BUNDLES
                  if name.startswith("kernel-"))
+# Those of "make matrix" besides: built with the tools of their release.
+OTHERS = tuple(name.removeprefix("matrix-") for name in packages.BUNDLES
+               if name.startswith("matrix-"))
 
 
 @dataclass(frozen=True)
@@ -22,21 +25,23 @@ class Kernel:
     image: Path
     modules: Path
     headers: Path
+    debian: str = roots.HERE    # the release whose tools build for it
 
 
 def kernel(version):
     """Return the kernel of that version, ready to boot and build against.
 
-    That is the stock kernel of one of VERSIONS, or DEBUG.
+    That is the stock kernel of one of VERSIONS or OTHERS, or DEBUG.
     """
     if version == DEBUG:
         return _debug()
-    tree = packages.bundle(f"kernel-{version}")
-    image = next((tree / "boot").glob("vmlinuz-*"))
-    release = image.name.removeprefix("vmlinuz-")
+    name = f"kernel-{version}" if version in VERSIONS else f"matrix-{version}"
+    tree = packages.bundle(name)
+    image, release = _image(tree)
     headers = tree / "usr/src" / f"linux-headers-{release}"
     _relocate(tree, headers)
-    return Kernel(release, image, _modules(tree, release), headers)
+    return Kernel(release, image, _modules(tree, release), headers,
+                  packages.BUNDLES[name].release)
 
 
 def source(version):
@@ -57,6 +62,15 @@ def _debug():
 def _unpack(archive, folder):
     cache.say(f"unpacking {archive.name}")
     subprocess.run(["tar", "-xJf", archive, "-C", folder, "--strip-components=1"], check=True)
+
+
+def _image(tree):
+    """Return the bootable image of an unpacked kernel and its release name."""
+    for image in tree.glob("boot/vmlinuz-*"):
+        return image, image.name.removeprefix("vmlinuz-")
+    # From 7.3 on it lies with its modules.
+    image = next(tree.glob("usr/lib/modules/*/vmlinuz"))
+    return image, image.parent.name
 
 
 def _modules(tree, release):

@@ -19,6 +19,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 # The suites that are looked at for a release; names ending in -security have their own mirror.
 RELEASES = {
     "bookworm": ("bookworm", "bookworm-updates", "bookworm-security", "bookworm-backports"),
+    "trixie": ("trixie", "trixie-updates", "trixie-security", "trixie-backports"),
 }
 
 
@@ -33,11 +34,19 @@ class Bundle:
 
 
 KERNEL = ("linux-image-amd64", "linux-headers-amd64")
-KERNEL_KEEP = r"linux-(image|headers|kbuild)-\d"
+CLOUD = ("linux-image-cloud-amd64", "linux-headers-cloud-amd64")
+# From 7.3 on an image is in several packages.
+KERNEL_KEEP = r"linux-(image|binary|modules|base|headers|kbuild)-\d"
 BACKPORTS = "bookworm-backports"
 BUNDLES = {
     "kernel-6.1": Bundle("bookworm", KERNEL, KERNEL_KEEP),
     "kernel-6.12": Bundle("bookworm", KERNEL, KERNEL_KEEP, BACKPORTS),
+    # Those that "make matrix" builds and boots beside these; see tests/matrix.
+    "matrix-6.1-cloud": Bundle("bookworm", CLOUD, KERNEL_KEEP),
+    "matrix-6.12-deb13": Bundle("trixie", KERNEL, KERNEL_KEEP),
+    "matrix-6.12-deb13-cloud": Bundle("trixie", CLOUD, KERNEL_KEEP),
+    "matrix-7.3": Bundle("trixie", KERNEL, KERNEL_KEEP, "trixie-backports"),
+    "matrix-7.3-cloud": Bundle("trixie", CLOUD, KERNEL_KEEP, "trixie-backports"),
     "source-6.1": Bundle("bookworm", ("linux-source-6.1",), r"linux-source-"),
     "source-6.12": Bundle("bookworm", ("linux-source-6.12",), r"linux-source-", BACKPORTS),
     "qemu": Bundle("bookworm", ("qemu-system-x86",), r"lib|zlib|qemu-system-|seabios", BACKPORTS),
@@ -119,7 +128,7 @@ def _private_apt(release):
     for sub in ("state/lists/partial", "cache/archives/partial", "etc"):
         (folder / sub).mkdir(parents=True, exist_ok=True)
     (folder / "state/status").touch()
-    (folder / "etc/sources.list").write_text(_sources(release), encoding="ascii")
+    (folder / "etc/sources.list").write_text(sources(release), encoding="ascii")
     config = folder / "apt.conf"
     config.write_text(_configuration(folder), encoding="utf-8")
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "APT_CONFIG": str(config),
@@ -149,7 +158,7 @@ Acquire::Languages "none";
 """
 
 
-def _sources(release):
+def sources(release):
     """Return a sources.list of the release's suites on the machine's own mirrors."""
     mirrors = _mirrors()
     lines = []

@@ -78,6 +78,17 @@ dist:
 deb:
 	packaging/deb.sh build/deb
 
+# Builds for all kernels that are known, boots each: an hour or two.
+.PHONY: matrix
+matrix:
+	tests/e2e/install-deps.sh --matrix
+	tests/matrix/matrix
+
+# Options: KSRC=FOLDER, a kernel tree that gets this driver instead of its own.
+.PHONY: intree
+intree:
+	packaging/intree.sh '$(KSRC)'
+
 .PHONY: help
 help:
 	@echo 'On a guest of Hyper-V:'
@@ -95,6 +106,8 @@ help:
 	@echo '      T=NAME                 only the cases whose names match'
 	@echo '      LAYER=NAME             only one layer: static, unit, kunit, fuzz, real-host-6.1 ...'
 	@echo '  make check-all      run also the tests that are slow and rarely fail'
+	@echo '  make matrix         build for each kernel, boot each, print a table'
+	@echo '  make intree KSRC=FOLDER   put the driver into a kernel tree'
 	@echo '  make deb            build the Debian packages (needs debhelper, dh-dkms)'
 	@echo '  make dist           write the release archive'
 	@echo '  make compile_commands.json   how each file is compiled, for editors'

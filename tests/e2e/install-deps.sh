@@ -3,8 +3,8 @@
 #
 # Install what building the module and running the test lab need on Debian 12.
 # Installs only what is missing, asks no questions; does nothing when all is there.
-# Usage: install-deps.sh [--check] [--packages]
-# --check only names what is missing, status 1 if anything is; --packages adds what the packages need.
+# Usage: install-deps.sh [--check] [--packages] [--matrix]
+# --check only names what is missing, status 1 if anything is; the others add what these need.
 
 set -eu
 
@@ -41,11 +41,16 @@ lintian         its rules
 reuse           licences
 '
 
+needs_of_matrix='
+mmdebstrap      the compilers of other releases
+'
+
 check=
 for option; do
 	case $option in
 	--check) check=yes ;;
 	--packages) needs=$needs$needs_of_packages ;;
+	--matrix) needs=$needs$needs_of_matrix ;;
 	esac
 done
 

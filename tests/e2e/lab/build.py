@@ -17,7 +17,7 @@ def module(version):
     folder = cache.root() / "build" / version
     with cache.lock(f"build-{version}"):
         copy_sources(folder)
-        result = make(folder, kernels.kernel(version), f"-j{os.cpu_count()}")
+        result = make(folder, kernels.kernel(version), f"-j{os.cpu_count()}", "modules")
     if result.returncode:
         raise LabError(f"the module does not build:\n{result.stdout}")
     return folder / "hv_balloon.ko"
@@ -53,8 +53,7 @@ def copy_sources(folder):
 
 
 def make(folder, kernel, *arguments):
-    """Build the module in its folder with the tools of the kernel's release; return the result."""
+    """Run make in a folder of sources, with the tools of the kernel's release."""
     return subprocess.run(
-        roots.command(kernel.debian, "make", "-C", folder, f"KDIR={kernel.headers}", *arguments,
-                      "modules"),
+        roots.command(kernel.debian, "make", "-C", folder, f"KDIR={kernel.headers}", *arguments),
         check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

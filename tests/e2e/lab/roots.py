@@ -11,6 +11,7 @@ import subprocess
 from . import LabError, cache, packages
 
 HERE = "bookworm"  # the release that the lab runs on, whose kernels need no other tools
+DESCRIPTIONS = {"bookworm": "12", "trixie": "13"}
 TOOLS = ("gcc", "libc6-dev", "make", "kmod", "perl", "libelf1t64", "pahole", "clang", "lld",
          "llvm")
 # The cache has the same path inside. objtool reads /proc.

@@ -28,4 +28,6 @@ first()
 agrees CHANGES "$(first '^\([0-9][0-9.]*\) .*' CHANGES)"
 agrees dkms.conf "$(first '^PACKAGE_VERSION="\(.*\)"$' dkms.conf)"
 agrees debian/changelog "$(first '^hv-balloon (\(.*\)) .*' debian/changelog)"
+agrees packaging/rpm/hv_balloon-dkms.spec "$(first '^Version: *\(.*\)$' packaging/rpm/hv_balloon-dkms.spec)"
+agrees packaging/arch/PKGBUILD "$(first '^pkgver=\(.*\)$' packaging/arch/PKGBUILD)"
 echo "$version"

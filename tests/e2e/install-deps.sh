@@ -39,6 +39,8 @@ dpkg-dev        the Debian package
 git             the release archive
 lintian         its rules
 reuse           licences
+rpm             the RPM package
+rpmlint         its rules
 '
 
 needs_of_matrix='

@@ -39,7 +39,8 @@ def test_every_file_says_its_licence():
 def test_files_agree_on_the_version(clone):
     """One that names another version is told, with what it says."""
     version = run("sh", clone / "packaging/version.sh").strip()
-    for name in ("CHANGES", "dkms.conf", "debian/changelog"):
+    for name in ("CHANGES", "dkms.conf", "debian/changelog",
+                 "packaging/rpm/hv_balloon-dkms.spec", "packaging/arch/PKGBUILD"):
         path = clone / name
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace(version, "9.8.7"), encoding="utf-8")
@@ -87,3 +88,15 @@ def test_lintian(clone):
     changes = next((clone / "build/deb").glob("*.changes"))
     root = ("--allow-root",) if os.getuid() == 0 else ()
     assert run("lintian", "--fail-on=error,warning", *root, changes) == ""
+
+
+def test_rpmlint(clone, tmp_path):
+    """The spec builds, and rpmlint has neither an error nor a warning for it and its packages."""
+    (tmp_path / "SOURCES").mkdir()
+    run("sh", clone / "packaging/dist.sh", tmp_path / "SOURCES")
+    spec = clone / "packaging/rpm/hv_balloon-dkms.spec"
+    run("rpmbuild", "-ba", "--define", f"_topdir {tmp_path}", spec)
+    built = [*tmp_path.glob("SRPMS/*.rpm"), *tmp_path.glob("RPMS/*/*.rpm")]
+    assert len(built) == 2
+    output = run("rpmlint", "-r", clone / "packaging/rpm/rpmlintrc", spec, *built)
+    assert " 0 errors, 0 warnings" in output, output

@@ -6,6 +6,10 @@ KERNEL_RELEASE ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KERNEL_RELEASE)/build
 UDEV_RULES ?= /usr/lib/udev/rules.d
 UDEV_RULE := 60-hv-balloon.rules
+PREFIX ?= /usr
+BIN = $(DESTDIR)$(PREFIX)/bin
+SHARE = $(DESTDIR)$(PREFIX)/share
+COMPLETIONS = $(SHARE)/bash-completion/completions
 
 export PYTHONDONTWRITEBYTECODE := 1
 
@@ -34,7 +38,7 @@ DEPMOD = depmod $(if $(DESTDIR),-b $(DESTDIR)) $(KERNEL_RELEASE)
 
 # Modules in updates/ win over those of the kernel, which stay where they are.
 .PHONY: install
-install:
+install: install-tools
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates \
 		modules_install
 	install -D -m 644 packaging/udev/$(UDEV_RULE) $(DESTDIR)$(UDEV_RULES)/$(UDEV_RULE)
@@ -44,11 +48,24 @@ install:
 	@echo "unloaded, so this one takes over at the next boot. See: modinfo -n hv_balloon"
 
 .PHONY: uninstall
-uninstall:
+uninstall: uninstall-tools
 	rm -f $(DESTDIR)/lib/modules/$(KERNEL_RELEASE)/updates/hv_balloon.ko*
 	rm -f $(DESTDIR)$(UDEV_RULES)/$(UDEV_RULE)
 	$(DEPMOD)
 	@echo "Removed. The kernel's own hv_balloon is back at the next boot."
+
+# The command hvballoon, with its manual page.
+.PHONY: install-tools
+install-tools:
+	install -D -m 755 tools/hvballoon $(BIN)/hvballoon
+	install -D -m 644 -t $(SHARE)/hvballoon tools/checks.sh tools/print.awk
+	install -D -m 644 -t $(SHARE)/man/man8 tools/hvballoon.8
+	install -D -m 644 tools/hvballoon.bash-completion $(COMPLETIONS)/hvballoon
+
+.PHONY: uninstall-tools
+uninstall-tools:
+	rm -f $(BIN)/hvballoon $(SHARE)/man/man8/hvballoon.8 $(COMPLETIONS)/hvballoon
+	rm -rf $(SHARE)/hvballoon
 
 # Options: T=NAME for one case, LAYER=NAME for one layer.
 .PHONY: check
@@ -93,7 +110,8 @@ intree:
 help:
 	@echo 'On a guest of Hyper-V:'
 	@echo '  make                build hv_balloon.ko for the running kernel'
-	@echo '  sudo make install   install it and the udev rule; active after a reboot'
+	@echo '  sudo make install   install it, the udev rule and the command hvballoon;'
+	@echo '                      active after a reboot'
 	@echo '  sudo make uninstall go back to the driver of the kernel'
 	@echo '      KDIR=FOLDER            headers of another kernel'
 	@echo '      KERNEL_RELEASE=NAME    that kernel, as uname -r prints it'
@@ -104,7 +122,7 @@ help:
 	@echo '      STARTUP= MINIMUM= MAXIMUM=   sizes of the guest in MiB'
 	@echo '  make check          run the tests'
 	@echo '      T=NAME                 only the cases whose names match'
-	@echo '      LAYER=NAME             only one layer: static, unit, kunit, fuzz, real-host-6.1 ...'
+	@echo '      LAYER=NAME             only one layer: static, unit, kunit, fuzz, tool, real-host-6.1 ...'
 	@echo '  make check-all      run also the tests that are slow and rarely fail'
 	@echo '  make matrix         build for each kernel, boot each, print a table'
 	@echo '  make intree KSRC=FOLDER   put the driver into a kernel tree'

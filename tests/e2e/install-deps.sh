@@ -27,6 +27,10 @@ perl            checkpatch.pl
 xz-utils        the sources of the kernel
 cpio            the boot image of the guest
 rsync           the copy of the driver that each kernel builds in
+shellcheck      the command hvballoon
+mandoc          its manual page
+groff-base      its manual page
+procps          its tests
 python3         the lab
 python3-pytest  the scenarios
 python3-matplotlib  the pictures of the demo

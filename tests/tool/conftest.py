@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fixtures of the command's tests: a shell to run it in, a guest made of files."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+
+# pylint: disable=wrong-import-position
+from lab import packages  # noqa: E402
+from tree import Tree  # noqa: E402
+
+PROJECT = HERE.parents[1]
+NOBODY = 65534
+TOOLS = ("hvballoon", "checks.sh", "print.awk")
+
+
+@dataclass(frozen=True)
+class Command:
+    """The command, as one of the shells runs it, on a guest made of files."""
+
+    words: tuple
+    tree: Tree
+
+    def run(self, *arguments, **options):
+        """Run it; return its status and what it printed."""
+        return subprocess.run([*self.words, *arguments], env=self.environment(), text=True,
+                              check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=30, **options)
+
+    def environment(self):
+        """Return the environment that it runs in."""
+        return {"PATH": os.environ["PATH"], "HVBALLOON_ROOT": str(self.tree.root)}
+
+    def json(self, *arguments, status=0, **options):
+        """Return what it prints for programs; its errors must be none."""
+        result = self.run(*arguments, "--json", **options)
+        assert (result.returncode, result.stderr) == (status, ""), result.stderr
+        return json.loads(result.stdout)
+
+    def problems(self, **options):
+        """Return the names of the problems that it finds; status and text must say the same."""
+        text = self.run("doctor", **options)
+        found = self.json("doctor", status=text.returncode, **options)["problems"]
+        names = [one["name"] for one in found]
+        assert text.returncode == bool(names), text.stderr
+        headings = [line for line in text.stdout.splitlines() if line[:1].isdigit()
+                    and line[1:3] == ". "]
+        assert headings == [f"{number}. {name}" for number, name in enumerate(names, 1)]
+        assert text.stdout.count("To do: ") == len(names)
+        assert all(one[part].endswith(".") for one in found for part in ("what", "do"))
+        return names
+
+
+@pytest.fixture
+def folder():
+    """A folder that anybody may read, with a copy of the command."""
+    path = Path(tempfile.mkdtemp(prefix="hvballoon-"))
+    path.chmod(0o755)
+    (path / "tools").mkdir()
+    for name in TOOLS:
+        shutil.copy(PROJECT / "tools" / name, path / "tools")
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def tree(folder):  # pylint: disable=redefined-outer-name
+    """A guest in which all is well."""
+    return Tree(folder / "root")
+
+
+@pytest.fixture(params=["dash", "busybox"])
+def command(request, folder, tree):  # pylint: disable=redefined-outer-name
+    """The command, in each of the shells that it must run in."""
+    shell = ("dash",)
+    if request.param == "busybox":
+        shutil.copy(packages.bundle("guest") / "bin/busybox", folder)
+        shell = (str(folder / "busybox"), "sh")
+    return Command((*shell, str(folder / "tools/hvballoon")), tree)

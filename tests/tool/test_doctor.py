@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Each fault is planted in a guest made of files: the doctor must name it, and nothing else."""
+
+import os
+import re
+
+import pytest
+
+from conftest import NOBODY, PROJECT
+from tree import BLOCKS, BUS, DEVICE, GROUP, LOG, MIB, MODULE, MODULES, OURS, RULE, Tree
+
+
+def _built_in(tree):
+    tree.load_in_tree()
+    tree.remove(f"{MODULE}/initstate")
+
+
+def _not_installed(tree):
+    tree.unload()
+    tree.uninstall()
+
+
+def _no_headers(tree):
+    _not_installed(tree)
+    tree.remove(f"{MODULES}/build")
+
+
+def _unsigned(tree):
+    tree.unload()
+    tree.write(OURS, "a module")
+    tree.write("sys/kernel/security/lockdown", "none [integrity] confidentiality")
+
+
+def _unsigned_and_enforced(tree):
+    tree.unload()
+    tree.write(OURS, "a module")
+    tree.write("sys/module/module/parameters/sig_enforce", "Y")
+
+
+def _other_driver(tree):
+    tree.remove(f"{BUS}/drivers/hv_balloon/{DEVICE}", GROUP, f"{BUS}/devices/{DEVICE}/driver")
+    (tree.root / BUS / "devices" / DEVICE / "driver").symlink_to("../../drivers/uio_hv_generic")
+    (tree.root / BUS / "drivers/uio_hv_generic").mkdir()
+
+
+def _unbound(tree):
+    tree.remove(f"{BUS}/drivers/hv_balloon/{DEVICE}", GROUP, f"{BUS}/devices/{DEVICE}/driver")
+
+
+def _in_tree_blocks(tree):
+    tree.load_in_tree(figures=None)
+    tree.write(f"{BLOCKS}/memory9/state", "offline")
+
+
+def _in_tree_hibernation(tree):
+    tree.load_in_tree()
+    tree.write("sys/kernel/debug/hv-balloon", "state : 1 (Initialized)\n")
+    tree.write(f"{BUS}/hibernation", "1")
+
+
+def _no_rule(tree):
+    tree.remove(RULE)
+
+
+def _rule_is_a_comment(tree):
+    tree.write(RULE, '# SUBSYSTEM=="memory", ATTR{state}="online"')
+
+
+def _rule_is_masked(tree):
+    (tree.root / "etc/udev/rules.d").mkdir(parents=True)
+    (tree.root / "etc/udev/rules.d/60-hv-balloon.rules").symlink_to("/dev/null")
+
+
+def _unloaded_with_balloon(tree):
+    tree.unload()
+    tree.write(LOG, "[1.0] hv_balloon x: 12 MiB are still ballooned and stay out of use; a driver")
+
+
+def _set(**values):
+    return lambda tree: tree.figures(**values)
+
+
+FAULTS = [
+    ("no VMBus", lambda tree: tree.remove(BUS), ["no-vmbus"]),
+    ("no device", lambda tree: tree.remove(f"{BUS}/devices/{DEVICE}"), ["no-device"]),
+    ("built in", _built_in, ["built-in", "blocks-offline"]),
+    ("driver of the kernel", lambda tree: tree.load_in_tree(figures=None), ["in-tree-driver"]),
+    ("driver of the kernel, blocks", _in_tree_blocks, ["in-tree-driver", "blocks-offline"]),
+    ("driver of the kernel, S4", _in_tree_hibernation, ["in-tree-driver", "hibernation"]),
+    ("not loaded", Tree.unload, ["not-loaded"]),
+    ("not installed", _not_installed, ["not-loaded"]),
+    ("no headers", _no_headers, ["no-headers", "not-loaded"]),
+    ("lockdown", _unsigned, ["unsigned-module", "not-loaded"]),
+    ("signatures enforced", _unsigned_and_enforced, ["unsigned-module", "not-loaded"]),
+    ("another driver", _other_driver, ["other-driver"]),
+    ("unbound", _unbound, ["not-bound"]),
+    ("host refused", _set(state="failed"), ["failed"]),
+    ("hibernation", _set(hibernation=1, hot_add=0), ["hibernation"]),
+    ("hot_add=N", lambda tree: tree.write(f"{MODULE}/parameters/hot_add", "N"), ["hot-add-off"]),
+    ("no hot-add", _set(hot_add=0), ["hot-add-unusable"]),
+    ("offline", _set(hot_added_online_kb=256 * MIB), ["blocks-offline"]),
+    ("no rule", _no_rule, ["no-onlining"]),
+    ("rule in a comment", _rule_is_a_comment, ["no-onlining"]),
+    ("rule masked", _rule_is_masked, ["no-onlining"]),
+    ("no udev", lambda tree: tree.remove("run/udev/control"), ["no-onlining"]),
+    ("ballooned before", _set(balloon_requests=0), ["earlier-balloon"]),
+    ("unloaded with a balloon", _unloaded_with_balloon, ["not-loaded", "earlier-balloon"]),
+    ("foreign ranges", _set(foreign_ranges=2), ["foreign-ranges"]),
+    ("rejected messages", _set(rejected_messages=1), ["rejected-messages"]),
+    ("send failures", _set(send_failures=1), ["send-failures"]),
+    ("two at once", _set(state="failed", rejected_messages=7), ["failed", "rejected-messages"]),
+]
+
+
+def test_healthy(command):
+    """Where all is well it finds nothing."""
+    assert command.problems() == []
+    assert command.run("doctor").stdout == "no problem found\n"
+
+
+@pytest.mark.parametrize("plant, expected", [fault[1:] for fault in FAULTS],
+                         ids=[fault[0] for fault in FAULTS])
+def test_fault(command, tree, plant, expected):
+    """It names the fault; the status table names it too."""
+    plant(tree)
+    assert command.problems() == expected
+    assert f": {', '.join(expected)}. See: hvballoon doctor" in command.run("status").stdout
+    # No driver is nothing to show.
+    status = int("not-loaded" in expected or expected[0] in ("no-vmbus", "no-device"))
+    assert command.json("status", status=status)["problems"] == expected
+
+
+NAMES = re.findall(r"^\s*(?:problem|check_count \w+) ([a-z-]+) \\$",
+                   (PROJECT / "tools/checks.sh").read_text(encoding="utf-8"), re.MULTILINE)
+assert len(NAMES) > 20, "the checks are written in another way now"
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES)))
+def test_each_problem_is_planted_and_described(name):
+    """No check without a fault here, nor without a word in the manual page and the document."""
+    assert any(name in expected for _, _, expected in FAULTS)
+    assert f".It {name}\n" in (PROJECT / "tools/hvballoon.8").read_text(encoding="utf-8")
+    assert f"`{name}`" in (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("plant, words", [
+    (Tree.unload, "installed for this kernel: then run \"modprobe hv_balloon\""),
+    (_not_installed, "make && sudo make install"),
+    (Tree.load_in_tree, "restart the machine"),
+    (_set(hot_added_online_kb=256 * MIB), "256 MiB of hot-added memory are offline"),
+    (_set(balloon_requests=0), "324 MiB were ballooned by an earlier load"),
+    (_other_driver, "uio_hv_generic/unbind"),
+], ids=["installed", "not installed", "in-tree", "offline", "earlier", "other"])
+def test_tells_what_to_do(command, tree, plant, words):
+    """The advice fits what is there."""
+    plant(tree)
+    assert words in " ".join(command.run("doctor").stdout.split())
+
+
+@pytest.mark.parametrize("figures, note", [
+    ({"balloon_refused_kb": 4096}, "refused"),
+    ({"state": "version"}, "negotiating"),
+    ({"status_reports": 0}, "no-report"),
+    ({"state": "opened", "status_reports": 0}, "negotiating"),
+], ids=["refused", "negotiating", "no report", "neither"])
+def test_notes(command, tree, figures, note):
+    """What is good to know is no problem."""
+    tree.figures(**figures)
+    assert [one["name"] for one in command.json("doctor")["notes"]] == [note]
+    assert f"Note: {note}" in command.run("doctor").stdout
+
+
+@pytest.mark.parametrize("suffix, tool", [("xz", "xz"), ("gz", "gzip")])
+def test_signature_of_a_compressed_module(command, tree, suffix, tool):
+    """Distributions that compress modules sign them before."""
+    _unsigned(tree)
+    tree.write(OURS, "a module~Module signature appended~\n")
+    os.system(f"{tool} {tree.root / OURS}")
+    tree.write(f"{MODULES}/modules.dep", f"updates/hv_balloon.ko.{suffix}:\n")
+    assert command.problems() == ["not-loaded"]
+
+
+def test_kernel_onlines(command, tree):
+    """Where the kernel onlines what is added, nobody misses the rule."""
+    tree.remove(RULE)
+    tree.write(f"{BLOCKS}/auto_online_blocks", "online")
+    assert command.problems() == []
+
+
+def test_rule_of_somebody_else(command, tree):
+    """Distributions have rules of their own, some with the conditions on other lines."""
+    tree.remove(RULE)
+    tree.write("etc/udev/rules.d/99-mine.rules",
+               'SUBSYSTEM!="memory", GOTO="end"\nATTR{state}=="offline", ATTR{state}="online"\n')
+    assert command.problems() == []
+    tree.write("etc/udev/rules.d/99-mine.rules", 'SUBSYSTEM=="memory", ATTR{state}=="online"')
+    assert command.problems() == ["no-onlining"]
+
+
+def test_log(command, tree):
+    """The last words of the driver, if something is wrong."""
+    tree.write(LOG, "\n".join(f"[{number}.0] hv_balloon: word {number}" for number in range(9)))
+    tree.figures(state="failed")
+    tail = command.run("doctor").stdout.split("Last in the log:\n")[1]
+    assert [line.split()[-1] for line in tail.splitlines()] == ["4", "5", "6", "7", "8"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="is not root, who can be anybody")
+def test_not_root(command, tree):
+    """It finds what anybody can see, and names what it could not."""
+    tree.load_in_tree()
+    (tree.root / "sys/kernel/debug").chmod(0o700)
+    assert command.problems(user=NOBODY) == ["in-tree-driver"]
+    hidden = command.json("doctor", status=1, user=NOBODY)["not_seen"]
+    assert len(hidden) == 2 and "only root" in hidden[0] and "log" in hidden[1]
+    assert "Not seen:" in command.run("doctor", user=NOBODY).stdout
+    # Root sees that half of the memory is offline.
+    assert command.problems() == ["in-tree-driver", "blocks-offline"]

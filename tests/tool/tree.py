@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest made of files: what hvballoon reads of /sys, /proc, /lib and the rest."""
+
+import shutil
+
+DEVICE = "1eccfd72-4b41-45ef-b73a-4a6e44c12924"
+CLASS = "{525074dc-8985-46e2-8057-a307dc18a502}"
+RELEASE = "6.1.0-56-amd64"
+MODULES = f"lib/modules/{RELEASE}"
+BUS = "sys/bus/vmbus"
+GROUP = f"{BUS}/devices/{DEVICE}/dynamic_memory"
+MODULE = "sys/module/hv_balloon"
+BLOCKS = "sys/devices/system/memory"
+LOG = "var/log/dmesg"
+RULE = "usr/lib/udev/rules.d/60-hv-balloon.rules"
+OURS = f"{MODULES}/updates/hv_balloon.ko"
+SIGNED = "a module~Module signature appended~\n"
+
+MIB = 1024  # all figures are in KiB
+
+FIGURES = {
+    "state": "running", "protocol_version": "2.0", "hibernation": 0, "hot_add": 1,
+    "ballooned_kb": 324 * MIB, "hot_added_kb": 512 * MIB, "hot_added_online_kb": 512 * MIB,
+    "max_kb": 4096 * MIB, "floor_kb": 300 * MIB, "reported_available_kb": 800 * MIB,
+    "reported_committed_kb": 1000 * MIB, "page_reporting": 0, "balloon_requests": 3,
+    "balloon_refused_kb": 0, "returned_kb": 100 * MIB, "hot_add_requests": 1,
+    "hot_add_refused_kb": 0, "rejected_messages": 0, "foreign_ranges": 0, "status_reports": 60,
+    "send_failures": 0, "event_step_kb": 0, "events": 0,
+}
+TOTAL = 1500 * MIB
+AVAILABLE = 700 * MIB
+ASSIGNED = TOTAL - FIGURES["ballooned_kb"]
+DEMAND = FIGURES["reported_committed_kb"] - FIGURES["ballooned_kb"]
+
+IN_TREE_FIGURES = """\
+host_version          : 2.0
+capabilities          : enabled hot_add
+state                 : 1 (Initialized)
+page_size             : 4096
+pages_added           : 131072
+pages_onlined         : 65536
+pages_ballooned       : 25600
+total_pages_committed : 307200
+max_dynamic_page_count: 1048576
+"""
+
+
+class Tree:
+    """A folder with the files of a guest; at first of one in which all is well."""
+
+    def __init__(self, root):
+        self.root = root
+        self.write("proc/sys/kernel/osrelease", RELEASE)
+        self.write("proc/meminfo", f"MemTotal:  {TOTAL} kB\nMemFree: 1 kB\n"
+                                   f"MemAvailable:   {AVAILABLE} kB\n")
+        self.write(f"{BUS}/devices/11111111-0000-0000-0000-000000000000/class_id", "{another}")
+        self.write(f"{BUS}/devices/{DEVICE}/class_id", CLASS)
+        self.write(f"{BUS}/drivers/hv_balloon/{DEVICE}", "")
+        self.write(f"{BUS}/devices/{DEVICE}/driver", "")
+        self.figures(**FIGURES)
+        self.load()
+        self.install()
+        self.write(f"{BLOCKS}/auto_online_blocks", "offline")
+        self.write(f"{BLOCKS}/memory0/state", "online")
+        self.write(RULE, 'SUBSYSTEM=="memory", ACTION=="add", ATTR{state}="online"')
+        self.write("run/udev/control", "")
+        self.write(f"{BUS}/hibernation", "0")
+        self.write("sys/kernel/security/lockdown", "[none] integrity confidentiality")
+
+    def write(self, path, text):
+        """Make or replace a file."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{text}\n" if text and not text.endswith("\n") else text, encoding="utf-8")
+
+    def remove(self, *paths):
+        """Remove files or folders."""
+        for path in paths:
+            if (self.root / path).is_dir():
+                shutil.rmtree(self.root / path)
+            else:
+                (self.root / path).unlink()
+
+    def figures(self, **values):
+        """Set figures of the driver."""
+        for name, value in values.items():
+            self.write(f"{GROUP}/{name}", str(value))
+
+    def load(self):
+        """This project's driver is loaded."""
+        for name, value in {"floor_mib": "0", "hot_add": "Y", "accounting": "keep"}.items():
+            self.write(f"{MODULE}/parameters/{name}", value)
+        self.write(f"{MODULE}/version", "0.1.0")
+        self.write(f"{MODULE}/initstate", "live")
+
+    def unload(self):
+        """No driver is loaded."""
+        self.remove(MODULE, GROUP, f"{BUS}/drivers/hv_balloon", f"{BUS}/devices/{DEVICE}/driver")
+
+    def load_in_tree(self, figures=IN_TREE_FIGURES):
+        """The driver of the kernel is loaded instead; its figures only if root may read them."""
+        self.remove(MODULE, GROUP)
+        self.write(f"{MODULE}/parameters/hot_add", "Y")
+        self.write(f"{MODULE}/initstate", "live")
+        if figures:
+            self.write("sys/kernel/debug/hv-balloon", figures)
+
+    def install(self):
+        """The module is installed for the running kernel, whose headers are there."""
+        self.write(OURS, SIGNED)
+        self.write(f"{MODULES}/modules.dep",
+                   "kernel/net/core.ko:\nupdates/hv_balloon.ko: kernel/drivers/hv/hv_vmbus.ko\n")
+        (self.root / MODULES / "build").mkdir(exist_ok=True)
+
+    def uninstall(self):
+        """Only the module of the kernel is there."""
+        self.remove(OURS)
+        self.write(f"{MODULES}/modules.dep",
+                   "kernel/drivers/hv/hv_balloon.ko: kernel/drivers/hv/hv_vmbus.ko\n")

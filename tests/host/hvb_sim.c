@@ -362,6 +362,21 @@ void vmbus_driver_unregister(struct hv_driver *hv_driver)
 }
 EXPORT_SYMBOL_GPL(vmbus_driver_unregister);
 
+/* As on VMBus: by it programs know what kind of device this is. */
+static ssize_t class_id_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	static const struct hv_vmbus_device_id class = { HV_DM_GUID };
+
+	return sysfs_emit(buf, "{%pUl}\n", &class.guid);
+}
+static DEVICE_ATTR_RO(class_id);
+
+static struct attribute *sim_attrs[] = {
+	&dev_attr_class_id.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(sim);
+
 static void sim_release(struct device *dev)
 {
 	kfree(container_of(dev, struct sim_device, hdev.device));
@@ -382,6 +397,7 @@ static int sim_offer(void)
 	sim->hdev.channel = &sim->channel;
 	sim->hdev.device.bus = &sim_bus;
 	sim->hdev.device.parent = sim_root;
+	sim->hdev.device.groups = sim_groups;
 	sim->hdev.device.release = sim_release;
 	sim->channel.device_obj = &sim->hdev;
 	sim->channel.state = CHANNEL_OPEN_STATE;

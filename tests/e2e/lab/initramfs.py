@@ -15,6 +15,8 @@ CARRIER_MODULES = ("kvm_amd", "9p", "9pnet_virtio", "virtio_pci")
 GUEST_PROGRAMS = ("memhog", "memlayout", "pollfile")
 GUEST_MODULES = ("virtio_pci", "virtio_console", "hv_vmbus", "hv_balloon")
 DISK_MODULE = "virtio_blk"  # not every kernel has a block layer
+COMMAND = {"hvballoon": "usr/bin", "checks.sh": "usr/share/hvballoon",
+           "print.awk": "usr/share/hvballoon"}
 
 
 def loader(tree):
@@ -41,6 +43,7 @@ def guest(image, kernel, modules, rule, tools=()):
         disk = (DISK_MODULE,) if any(kernel.modules.rglob(f"{DISK_MODULE}.ko*")) else ()
         staging.add_modules(kernel, GUEST_MODULES + disk)
         staging.add_udev(rule)
+        staging.add_command()
         for name in GUEST_PROGRAMS:
             staging.add(build.program(name), f"usr/bin/{name}", 0o755)
         for tool in tools:
@@ -95,6 +98,11 @@ class _Staging:
         for name in UDEV_RULES:
             self.add(self._debian / "lib/udev/rules.d" / name, f"usr/lib/udev/rules.d/{name}")
         self.add(rule, f"usr/lib/udev/rules.d/{rule.name}")
+
+    def add_command(self):
+        """Add the project's command, as "make install" does."""
+        for name, folder in COMMAND.items():
+            self.add(build.PROJECT / "tools" / name, f"{folder}/{name}")
 
     def add_modules(self, kernel, names):
         """Add kernel modules with what they depend on; hv_balloon itself stays out."""

@@ -161,12 +161,21 @@ def running(guest):  # pylint: disable=redefined-outer-name
 
 
 @pytest.fixture
-def nobody_onlines(running):  # pylint: disable=redefined-outer-name
-    """Neither the kernel nor udev onlines what is added."""
+def udev_onlines(running):  # pylint: disable=redefined-outer-name
+    """The kernel does not online what is added: that is left to udev and its rules."""
     automatic = "/sys/devices/system/memory/auto_online_blocks"
-    running.run(f"echo offline >{automatic}; killall systemd-udevd")
+    running.run(f"echo offline >{automatic}")
     yield
-    running.run(f"echo online >{automatic}; /usr/lib/systemd/systemd-udevd --daemon")
+    running.run(f"echo online >{automatic}")
+
+
+@pytest.fixture
+def nobody_onlines(running, udev_onlines):  # pylint: disable=redefined-outer-name,unused-argument
+    """Neither the kernel nor udev onlines what is added."""
+    running.run("killall systemd-udevd; until ! pidof systemd-udevd; do sleep 0.1; done;"
+                " rm -f /run/udev/control")
+    yield
+    running.run("/usr/lib/systemd/systemd-udevd --daemon")
 
 
 @pytest.fixture

@@ -58,6 +58,32 @@ def test_gaps_survive_a_reload(running, block):
     assert_added(running, before, BLOCK)
 
 
+def wait_added(guest, before, count):
+    """The pages come into the guest's total, not at once."""
+    guest.run(f"for try in $(seq 100); do awk '/MemTotal/ {{ exit $2 != {4 * (before + count)} }}'"
+              " /proc/meminfo && break; sleep 0.1; done")
+    assert_added(guest, before, count)
+
+
+@pytest.mark.usefixtures("udev_onlines")
+def test_udev_onlines(running, blocks):
+    """Where the kernel onlines nothing, the project's rule does; without it, nobody does."""
+    rule = "/usr/lib/udev/rules.d/60-hv-balloon.rules"
+    before = running.total()
+    assert running.host.add(next(blocks), BLOCK) == (BLOCK, DONE)
+    wait_added(running, before, BLOCK)
+
+    running.run(f"mv {rule} /tmp; udevadm control --reload; udevadm settle")
+    block = next(blocks)
+    assert running.host.add(block, BLOCK) == (BLOCK, DONE)
+    running.run("udevadm settle; sleep 1")
+    assert_added(running, before, BLOCK)
+
+    running.run(f"mv /tmp/{rule.split('/')[-1]} {rule}; udevadm control --reload;"
+                f" udevadm trigger --action=add {folder_of(block)}; udevadm settle")
+    wait_added(running, before, 2 * BLOCK)
+
+
 @pytest.mark.usefixtures("nobody_onlines")
 def test_offline_block(running, block):
     """A step into a block that is not online waits there; onlining brings what is backed."""

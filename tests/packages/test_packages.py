@@ -40,7 +40,8 @@ def test_files_agree_on_the_version(clone):
     """One that names another version is told, with what it says."""
     version = run("sh", clone / "packaging/version.sh").strip()
     for name in ("CHANGES", "dkms.conf", "debian/changelog",
-                 "packaging/rpm/hv_balloon-dkms.spec", "packaging/arch/PKGBUILD"):
+                 "packaging/rpm/hv_balloon-dkms.spec", "packaging/arch/PKGBUILD",
+                 "tools/hvballoon"):
         path = clone / name
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace(version, "9.8.7"), encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 # pylint: disable=wrong-import-position
-from lab import accel, build, cache, kernels  # noqa: E402
+from lab import LabError, accel, build, cache, kernels  # noqa: E402
 from lab.guest import Config, Guest, HostBroken  # noqa: E402
 
 LARGEST_GUEST = 6144
@@ -29,21 +29,28 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """Repeat a scenario, with all anew that carries the guest, if that may have failed."""
-    names = pyfuncitem._fixtureinfo.argnames  # pylint: disable=protected-access
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    """Repeat a scenario if that failed which carries the guest."""
     for _ in range(REPEATS):
         try:
-            pyfuncitem.obj(**arguments)
+            _run(pyfuncitem)
             return True
         except HostBroken as error:
             if not REPEATS_LEFT:
                 raise
             REPEATS_LEFT.pop()
             cache.say(f"{pyfuncitem.name}: repeated, since {error}")
-            pyfuncitem.funcargs["host"].renew()
-    pyfuncitem.obj(**arguments)
+    _run(pyfuncitem)
     return True
+
+
+def _run(item):
+    """Run a scenario once; if it fails, the next one gets all anew that carries its guest."""
+    names = item._fixtureinfo.argnames  # pylint: disable=protected-access
+    try:
+        item.obj(**{name: item.funcargs[name] for name in names})
+    except LabError:
+        item.funcargs["host"].renew()
+        raise
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ from lab import LabError, accel, build, cache, kernels  # noqa: E402
 from lab.guest import Config, Guest, HostBroken  # noqa: E402
 
 LARGEST_GUEST = 6144
-REPEATS = 2                # of a scenario: more than that is no accident
-REPEATS_LEFT = [None] * 6  # of all together: a machine on which guests do not run is not waited for
+REPEATS = 3                # of a scenario: more than that is no accident
+REPEATS_LEFT = [None] * 8  # of all together: a machine on which guests do not run is not waited for
 
 
 def pytest_addoption(parser):

@@ -25,7 +25,7 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 from lab import LabError, cache, initramfs, kernels, kernlog  # noqa: E402
 from lab.build import PROJECT, intree_module, udev_rule  # noqa: E402
 from lab.host import DirectHost  # noqa: E402
-from lab.shell import Shell  # noqa: E402
+from lab.shell import MachineSilent, Shell  # noqa: E402
 
 import wire  # noqa: E402
 from machine import GUEST_MIB, HIGH_MIB, MACHINE_MIB, Machine  # noqa: E402
@@ -143,7 +143,15 @@ class Simulator:
                                         self._machine.channel)
 
     def power_on(self):
-        """Start the machine and wait until its guest answers."""
+        """Start the machine and wait until its guest answers; some hang while they boot."""
+        try:
+            self._start()
+        except MachineSilent:
+            cache.say("the guest did not boot in time, trying once more")
+            self._running.close()
+            self._start()
+
+    def _start(self):
         self._program = self._running.enter_context(
             self._machine.run(self._command, self._machine.output("guest.out")))
         connection = self._running.enter_context(self._machine.connected("shell"))

@@ -15,7 +15,7 @@ from .shell import MachineSilent, Shell
 
 MIB = 1 << 20
 HOST_DELAY = 50  # seconds that QEMU's host waits after negotiation before its first request
-BOOT_ATTEMPTS = 2  # the emulated machine hangs now and then while its guest boots
+BOOT_ATTEMPTS = 3  # the emulated machine hangs now and then while its guest boots
 DRAIN = 0.1  # seconds for QEMU to empty the guest's ring, see Guest.set_target()
 MAXMEM = "96G"  # address space: the device wants its memory aligned to 32 GiB
 DRIVER_IN_TRACE = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[hv_balloon\]")

@@ -117,7 +117,7 @@ class NestedHost(Host):
     """An emulated machine with SVM, whose kernel offers KVM with Hyper-V emulation."""
 
     description = "nested emulation (KVM inside an emulated AMD machine)"
-    boot_limit = 180  # some 40 s where nothing else runs
+    boot_limit = 120  # some 40 s where nothing else runs
 
     def __init__(self, guest_mib):
         super().__init__()

@@ -2,7 +2,6 @@
 """Fixtures of the scripts: one guest for all of a kernel, a fresh driver for each."""
 
 import contextlib
-import operator
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import books  # noqa: E402
-from simulator import BLOCKS, IN_TREE, OURS, Simulator, kernels  # noqa: E402
+from simulator import IN_TREE, OURS, NewBlocks, Simulator, kernels  # noqa: E402
 
 LOG_TAIL = 60  # lines
 BLOCKS_OF_A_CASE = 6  # that it may add: none can be added twice to a guest
@@ -78,12 +77,12 @@ class Keeper:
 
     def guest(self):
         """Return the guest that is kept, or a new one if that has hardly a free block left."""
-        if self._simulator and operator.length_hint(self.blocks) < BLOCKS_OF_A_CASE:
+        if self._simulator and len(self.blocks) < BLOCKS_OF_A_CASE:
             self.finish()
         if not self._simulator:
             self._simulator = self.new()
             self._marked = books.marked_pages(self._simulator)
-            self.blocks = iter(BLOCKS)
+            self.blocks = NewBlocks()
         return self._simulator
 
     def discard(self):

@@ -54,6 +54,33 @@ def _make(folder, headers, *arguments):
         raise LabError(f"the module does not build:\n{result.stdout}")
 
 
+class NewBlocks:
+    """First page frames of the memory blocks that a guest does not have yet, in their order."""
+
+    def __init__(self):
+        self._left = list(BLOCKS)
+
+    def __len__(self):
+        return len(self._left)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self.row(1)
+
+    def row(self, count):
+        """Return the first of so many blocks in a row; what lies below them is not used any more.
+
+        There are holes in the machine's memory: two blocks that follow each other may be far apart.
+        """
+        while self._left[count - 1] != self._left[0] + (count - 1) * BLOCK:
+            del self._left[0]
+        first = self._left[0]
+        del self._left[:count]
+        return first
+
+
 class Unknown:
     """A figure that the driver does not have: whatever is asserted of it holds."""
 

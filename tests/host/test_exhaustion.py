@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-import simulator
+import simulator  # noqa: F401  (makes the lab known)
 import wire
 from lab.memhog import Memhog
-from simulator import BLOCK
+from simulator import BLOCK, NewBlocks
 from test_balloon import assert_books
-from test_memory import meminfo, neighbours, state_of
+from test_memory import meminfo, state_of
 
 MIB = 256  # pages
 DONE, TRANSIENT = 1, 0
@@ -36,7 +36,7 @@ def small(keeper):
     with keeper.new(told=SIZE_MIB) as guest:
         if guest.is_debug():
             pytest.skip("KASAN wants memory for each block that is onlined, and complains of none")
-        yield guest, iter(simulator.BLOCKS)
+        yield guest, NewBlocks()
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_blocks_that_nobody_onlines_leave_the_reserve_alone(running, blocks):
     """Each costs a memory map and brings nothing: the guest must be able to go on."""
     reserve, spare, count = 4096, 4096, 4  # KiB, KiB, blocks; they cost more than is spare
     set_watermarks(running, {"min_free_kbytes": str(reserve)})
-    first = neighbours(blocks, count)
+    first = blocks.row(count)
     program = fill(running, reserve + spare)
     running.host.send(wire.hot_add(first, count * BLOCK))
     assert running.host.silent(5)

@@ -165,19 +165,11 @@ def test_unbind_and_bind(guest, accounting):
     assert_no_underflow(guest)
 
 
-def pages_of_blocks(blocks):
-    """Return the first of two neighbouring memory blocks that are not there yet."""
-    first, second = next(blocks), next(blocks)
-    if second != first + simulator.BLOCK:
-        first, second = second, next(blocks)
-    assert second == first + simulator.BLOCK
-    return first, second
-
-
 def test_gaps_in_two_blocks_and_two_reloads(running, blocks):
     """Gaps keep their mark for as long as nobody fills them, however often the driver changes."""
     total, gaps = running.total(), marked(running)
-    first, second = pages_of_blocks(blocks)
+    first = blocks.row(2)
+    second = first + simulator.BLOCK
     step, most = 512, simulator.BLOCK - 512
     assert running.host.add(first + most, 2 * step) == (2 * step, 1)
     for _ in range(2):
@@ -197,7 +189,8 @@ def test_gaps_in_two_blocks_and_two_reloads(running, blocks):
 def test_offline_blocks_over_a_reload(running, blocks):
     """The partial one goes and can be added again; the whole one stays and can be onlined."""
     total = running.total()
-    partial, whole = pages_of_blocks(blocks)
+    partial = blocks.row(2)
+    whole = partial + simulator.BLOCK
     block, step = simulator.BLOCK, 512
     assert running.host.add(partial + step, step) == (step, 1)
     assert running.host.add(whole, block) == (block, 1)

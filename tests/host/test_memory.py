@@ -302,15 +302,6 @@ def test_block_that_came_in_steps(running, blocks, steps):
     assert_blocks(running, 0)
 
 
-def neighbours(blocks, count):
-    """Return the first of so many blocks in a row."""
-    row = [next(blocks)]
-    while len(row) < count:
-        block = next(blocks)
-        row = [*row, block] if block == row[-1] + BLOCK else [block]
-    return row[0]
-
-
 OFFLINER = """
 while [ ! -e /tmp/enough ]; do
     for block in {blocks}; do
@@ -324,7 +315,7 @@ done 2>/dev/null &
 def test_blocks_offline_in_the_middle_of_a_hot_add(running, blocks):
     """Somebody takes each block away as soon as it is there: the hot-add goes on to its end."""
     count = 3
-    first, before = neighbours(blocks, count), running.total()
+    first, before = blocks.row(count), running.total()
     numbers = range(first // BLOCK, first // BLOCK + count)
     running.run(OFFLINER.format(folder=BLOCKS, blocks=" ".join(map(str, numbers))))
     assert running.host.add(first, count * BLOCK) == (count * BLOCK, DONE)

@@ -15,6 +15,8 @@
 #include <linux/gfp.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/vmstat.h>
@@ -100,15 +102,58 @@ static void hvb_split_block(struct hvb_balloon *balloon, struct page *page)
 		set_page_private(page + i, mark);
 }
 
+static u64 hvb_zone_free_blocks(const struct zone *zone)
+{
+	unsigned int order;
+	u64 pages = 0;
+
+	for (order = PAGE_ALLOC_COSTLY_ORDER; order < ARRAY_SIZE(zone->free_area); order++)
+		pages += (u64)READ_ONCE(zone->free_area[order].nr_free) << order;
+	return pages;
+}
+
+/*
+ * Pages of which the kernel has, or can make, blocks of any order that it
+ * insists on: what is free in such blocks, and what could move. A rough figure,
+ * read without a lock.
+ */
+static u64 hvb_whole_pages(void)
+{
+	u64 pages = 0;
+	int nid, i;
+
+	for (i = 0; i < NR_LRU_LISTS; i++)
+		pages += global_node_page_state(NR_LRU_BASE + i);
+	for_each_online_node(nid)
+		for (i = 0; i < MAX_NR_ZONES; i++)
+			pages += hvb_zone_free_blocks(&NODE_DATA(nid)->node_zones[i]);
+	return pages;
+}
+
+static bool hvb_can_spare(const struct hvb_dev *hvb, unsigned int order)
+{
+	return hvb_may_take(hvb_whole_pages(), hvb_floor(hvb), order);
+}
+
+/* Return: the order to try first, for at most @budget pages. */
+static unsigned int hvb_next_order(struct hvb_dev *hvb, u64 budget)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+
+	if (balloon->highest_order && !hvb_can_spare(hvb, balloon->highest_order))
+		balloon->highest_order = 0;
+	return hvb_first_order(budget, balloon->highest_order);
+}
+
 /*
  * Take the largest block that is to be had, of at most @budget pages. An order
- * that failed is not tried again before the next step.
+ * that failed is not tried again in this step.
  * Return: its pages, 0 if there is none.
  */
 static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
-	unsigned int order = hvb_first_order(budget, balloon->highest_order);
+	unsigned int order = hvb_next_order(hvb, budget);
 	struct page *page;
 
 	while (!(page = alloc_pages(HVB_GFP, order))) {
@@ -134,7 +179,7 @@ static bool hvb_in_trouble(const struct hvb_dev *hvb)
 
 static u64 hvb_inflate_budget(const struct hvb_dev *hvb)
 {
-	if (hvb_must_end(hvb) || hvb_in_trouble(hvb))
+	if (hvb_must_end(hvb) || hvb_in_trouble(hvb) || !hvb_can_spare(hvb, 0))
 		return 0;
 
 	return hvb_inflate_limit(max(si_mem_available(), 0L), hvb_floor(hvb),
@@ -152,7 +197,9 @@ static bool hvb_inflate_gather(struct hvb_dev *hvb)
 	u32 taken;
 
 	hvb_batch_clear(balloon->batch);
-	balloon->highest_order = HVB_BLOCK_ORDER;
+	/* One order up per step: trying all of them again would cost too much. */
+	if (balloon->highest_order < HVB_BLOCK_ORDER)
+		balloon->highest_order++;
 
 	while (balloon->wanted) {
 		if (hvb_batch_full(balloon->batch) ||
@@ -250,6 +297,8 @@ static const char *hvb_shortage(const struct hvb_dev *hvb)
 {
 	if (hvb_in_trouble(hvb))
 		return "it ran out of memory a moment ago";
+	if (!hvb_can_spare(hvb, 0))
+		return "its free memory is in small pieces, which it cannot do without";
 	if (hvb_inflate_budget(hvb))
 		return "no more of its free memory can be had";
 	return "it keeps its floor";
@@ -308,6 +357,7 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 
 	balloon->asked = num_pages;
 	balloon->wanted = num_pages;
+	balloon->highest_order = HVB_BLOCK_ORDER;
 	balloon->active = true;
 	hvb_op_begin(&hvb->record, HVB_OP_INFLATE, num_pages);
 }

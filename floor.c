@@ -66,6 +66,26 @@ u64 hvb_inflate_limit(u64 available, u64 floor, u64 wanted)
 }
 
 /**
+ * hvb_may_take() - whether a block can be spared
+ * @whole: pages that the kernel can still use in blocks
+ * @floor: pages that the guest keeps
+ * @order: order of the block to take
+ *
+ * A floor of nothing but single pages would be worth little: the kernel needs
+ * small blocks for its stacks and page tables, and runs out of memory for want
+ * of them. Ballooned pages cannot move, so it could not make any. Hence some
+ * are left to it, and of what lies below only single pages are taken.
+ *
+ * Return: whether to go on.
+ */
+bool hvb_may_take(u64 whole, u64 floor, unsigned int order)
+{
+	const u64 kept = floor / HVB_WHOLE_SHARE;
+
+	return whole > (order ? kept : kept / 2);
+}
+
+/**
  * hvb_committed_pages() - the demand that the host is told
  * @demand: what goes into it
  *

@@ -13,6 +13,9 @@
 /* The largest block that the balloon takes in one piece: 2 MiB. */
 #define HVB_BLOCK_ORDER		9
 
+/* Part of the floor that is not to be left in small pieces. */
+#define HVB_WHOLE_SHARE		4
+
 /**
  * struct hvb_demand - what goes into the committed figure of a status report
  * @vm_committed: address space that the guest has promised to its programs
@@ -29,6 +32,7 @@ struct hvb_demand {
 
 u64 hvb_floor_pages(u64 total, u64 wish);
 u64 hvb_inflate_limit(u64 available, u64 floor, u64 wanted);
+bool hvb_may_take(u64 whole, u64 floor, unsigned int order);
 u64 hvb_committed_pages(const struct hvb_demand *demand);
 unsigned int hvb_first_order(u64 wanted, unsigned int highest);
 

@@ -130,7 +130,8 @@ struct hvb_stats {
  * @active: an inflate operation runs
  * @asked: pages that the host wants of this operation
  * @wanted: pages that this operation still has to find
- * @highest_order: largest block worth trying for; falls when a try fails
+ * @highest_order: largest block worth trying for; falls when a try fails,
+ *	rises by one with each step
  * @shortage_told: the last operation ended short of pages, and the log says so
  * @batch: blocks taken, not reported yet
  * @response: the message under construction, HVB_MSG_MAX bytes

@@ -231,6 +231,28 @@ def test_full_of_single_pages(running):
     give_back(running, ranges)
 
 
+def pages_in_blocks(guest):
+    """Return the free pages that are in blocks of order 3 or more."""
+    return sum(int(count) << order
+               for line in guest.run("cat /proc/buddyinfo").splitlines()
+               for order, count in enumerate(line.split()[4:]) if order >= 3)
+
+
+def test_floor_is_not_left_in_single_pages(running, blocks):
+    """The host returns every second page and wants as many again: the guest can still fork."""
+    for _ in range(3):
+        assert running.host.add(next(blocks), BLOCK) == (BLOCK, DONE)
+    out = take_all(running)
+    holes = [(start + page, 1) for start, count in out for page in range(0, count, 2)]
+    running.host.deflate(holes)
+    again = take_all(running)
+    assert wire.total(again) > wire.total(holes) // 2
+    assert pages_in_blocks(running) > running.status()["pages_floor"] // 16
+    running.run("for i in $(seq 300); do sleep 2 & done; wait")
+    rest = [(start + page, 1) for start, count in out for page in range(1, count, 2)]
+    give_back(running, rest + again)
+
+
 # Blocks that the administrator takes away
 
 

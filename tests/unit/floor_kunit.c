@@ -192,6 +192,40 @@ static void inflate_limit_small(struct kunit *test)
 			}
 }
 
+/* Blocks that are left to the guest --------------------------------------- */
+
+static const struct whole_case {
+	const char *name;
+	u64 whole, floor;
+	unsigned int order;
+	bool may;
+} whole_cases[] = {
+	{ "nothing to keep", 1, 0, HVB_BLOCK_ORDER, true },
+	{ "nothing there", 0, 0, 0, false },
+	{ "large block, a page above", 251, 1000, HVB_BLOCK_ORDER, true },
+	{ "large block, at the limit", 250, 1000, HVB_BLOCK_ORDER, false },
+	{ "two pages, at the limit", 250, 1000, 1, false },
+	{ "single page, at the limit of blocks", 250, 1000, 0, true },
+	{ "single page, a page above", 126, 1000, 0, true },
+	{ "single page, at its limit", 125, 1000, 0, false },
+	{ "above 32 bits", (1ULL << 34) + 1, 1ULL << 36, 1, true },
+	{ "above 32 bits, at the limit", 1ULL << 34, 1ULL << 36, 1, false },
+};
+
+static void whole_describe(const struct whole_case *row, char *desc)
+{
+	strscpy(desc, row->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(whole, whole_cases, whole_describe);
+
+static void may_take(struct kunit *test)
+{
+	const struct whole_case *row = test->param_value;
+
+	KUNIT_EXPECT_EQ(test, hvb_may_take(row->whole, row->floor, row->order), row->may);
+}
+
 /* The demand ------------------------------------------------------------- */
 
 static const struct demand_case {
@@ -289,6 +323,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(floor_every_wish),
 	KUNIT_CASE_PARAM(inflate_limit, limit_gen_params),
 	KUNIT_CASE(inflate_limit_small),
+	KUNIT_CASE_PARAM(may_take, whole_gen_params),
 	KUNIT_CASE_PARAM(committed, demand_gen_params),
 	KUNIT_CASE_PARAM(first_order, order_gen_params),
 	KUNIT_CASE(first_order_every),

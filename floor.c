@@ -31,6 +31,18 @@ static const struct {
 };
 
 /**
+ * hvb_host_pages() - from pages of the guest to pages of the host
+ * @pages: pages of the guest
+ * @page_shift: the size of one, as a power of two: 12 for 4 KiB, 16 for 64 KiB
+ *
+ * Return: pages of 4 KiB.
+ */
+u64 hvb_host_pages(u64 pages, unsigned int page_shift)
+{
+	return pages << (page_shift - HVB_HOST_PAGE_SHIFT);
+}
+
+/**
  * hvb_floor_pages() - the pages that ballooning leaves the guest
  * @total: all memory of the guest, ballooned pages included, so that the
  *	floor does not sink while the balloon grows

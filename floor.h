@@ -8,6 +8,7 @@
 
 #include <linux/types.h>
 
+#define HVB_HOST_PAGE_SHIFT	12
 #define HVB_PAGES_PER_MIB	256
 
 /* The largest block that the balloon takes in one piece: 2 MiB. */
@@ -30,6 +31,7 @@ struct hvb_demand {
 	u64 floor;
 };
 
+u64 hvb_host_pages(u64 pages, unsigned int page_shift);
 u64 hvb_floor_pages(u64 total, u64 wish);
 u64 hvb_inflate_limit(u64 available, u64 floor, u64 wanted);
 bool hvb_may_take(u64 whole, u64 floor, unsigned int order);

@@ -31,6 +31,7 @@ struct seq_file;
 
 /* Page frames of the host have 40 bits; those of the guest must hold them. */
 static_assert(BITS_PER_LONG == 64);
+static_assert(HVB_HOST_PAGE_SHIFT == HV_HYP_PAGE_SHIFT);
 
 /* "Not before somebody asks for it", as the delay of a part of the pump. */
 #define HVB_NEVER	MAX_SCHEDULE_TIMEOUT

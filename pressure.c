@@ -20,20 +20,15 @@
  * balloon grows. In the mode that keeps the guest's total they are in it.
  *
  * Context: any.
- * Return: pages.
+ * Return: pages of the host, which are those of the guest wherever it can balloon.
  */
 u64 hvb_floor(const struct hvb_dev *hvb)
 {
 	const u64 total = totalram_pages() + READ_ONCE(hvb->balloon.hidden);
 	const u64 wish = READ_ONCE(hvb_params.floor_mib);
 
-	return hvb_floor_pages(total, wish * HVB_PAGES_PER_MIB);
-}
-
-/* From pages of the guest to pages of the host, which may be smaller. */
-static u64 hvb_host_pages(u64 pages)
-{
-	return pages << (PAGE_SHIFT - HV_HYP_PAGE_SHIFT);
+	return hvb_floor_pages(hvb_host_pages(total, PAGE_SHIFT),
+			       wish * HVB_PAGES_PER_MIB);
 }
 
 /**
@@ -49,10 +44,10 @@ void hvb_measure(struct hvb_dev *hvb, struct hvb_demand *demand)
 
 	hvb_hot_add_totals(hvb, &backed, &online);
 	*demand = (struct hvb_demand) {
-		.vm_committed = hvb_host_pages(vm_memory_committed()),
+		.vm_committed = hvb_host_pages(vm_memory_committed(), PAGE_SHIFT),
 		.ballooned = READ_ONCE(hvb->balloon.pages),
 		.not_online = backed - online,
-		.floor = hvb_host_pages(hvb_floor(hvb)),
+		.floor = hvb_floor(hvb),
 	};
 }
 
@@ -74,7 +69,7 @@ static void hvb_sample(struct hvb_dev *hvb, struct hvb_status *status)
 	struct hvb_demand demand;
 
 	hvb_measure(hvb, &demand);
-	status->available = hvb_host_pages(max(si_mem_available(), 0L));
+	status->available = hvb_host_pages(max(si_mem_available(), 0L), PAGE_SHIFT);
 	status->committed = hvb_committed_pages(&demand);
 	hvb_trace_status(hvb, status, &demand);
 }

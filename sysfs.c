@@ -59,7 +59,7 @@ HVB_FIGURE(ballooned_kb, hvb_pages_to_kib(READ_ONCE(hvb->balloon.pages)));
 HVB_FIGURE(hot_added_kb, hvb_pages_to_kib(hvb_hot_added(hvb)));
 HVB_FIGURE(hot_added_online_kb, hvb_pages_to_kib(hvb_hot_added_online(hvb)));
 HVB_FIGURE(max_kb, hvb_pages_to_kib(READ_ONCE(hvb->hot_add.max_pages)));
-HVB_FIGURE(floor_kb, hvb_floor(hvb) << (PAGE_SHIFT - 10));
+HVB_FIGURE(floor_kb, hvb_pages_to_kib(hvb_floor(hvb)));
 HVB_FIGURE(reported_available_kb,
 	   hvb_pages_to_kib(READ_ONCE(hvb->report_status.available)));
 HVB_FIGURE(reported_committed_kb,

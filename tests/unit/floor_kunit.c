@@ -192,6 +192,56 @@ static void inflate_limit_small(struct kunit *test)
 			}
 }
 
+/* Pages of the guest, whose size the kernel's configuration chooses ------- */
+
+static const struct size_case {
+	const char *name;
+	unsigned int page_shift;
+	u64 pages;
+	u64 host_pages;
+} size_cases[] = {
+	{ "no page of 64 KiB", 16, 0, 0 },
+	{ "a page of 4 KiB", 12, 1, 1 },
+	{ "a page of 16 KiB", 14, 1, 4 },
+	{ "a page of 64 KiB", 16, 1, 16 },
+	{ "1 GiB in 4 KiB", 12, 262144, GIB },
+	{ "1 GiB in 16 KiB", 14, 65536, GIB },
+	{ "1 GiB in 64 KiB", 16, 16384, GIB },
+	{ "2^32 pages of 64 KiB", 16, 1ULL << 32, 1ULL << 36 },
+	{ "64 TiB in 64 KiB", 16, 1ULL << 30, 64 * 1024 * GIB },
+};
+
+static void size_describe(const struct size_case *row, char *desc)
+{
+	strscpy(desc, row->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(size, size_cases, size_describe);
+
+static void host_pages(struct kunit *test)
+{
+	const struct size_case *row = test->param_value;
+
+	KUNIT_EXPECT_EQ(test, hvb_host_pages(row->pages, row->page_shift),
+			row->host_pages);
+}
+
+/* The same memory has the same floor, whatever the size of its pages. */
+static void floor_of_every_page_size(struct kunit *test)
+{
+	unsigned int shift;
+	u64 mib;
+
+	for (mib = 1; mib <= 64 * 1024; mib++)
+		for (shift = 12; shift <= 16; shift += 2) {
+			const u64 pages = (mib << 20) >> shift;
+
+			KUNIT_ASSERT_EQ(test,
+					hvb_floor_pages(hvb_host_pages(pages, shift), 0),
+					hvb_floor_pages(mib * MIB, 0));
+		}
+}
+
 /* Blocks that are left to the guest --------------------------------------- */
 
 static const struct whole_case {
@@ -324,6 +374,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE_PARAM(inflate_limit, limit_gen_params),
 	KUNIT_CASE(inflate_limit_small),
 	KUNIT_CASE_PARAM(may_take, whole_gen_params),
+	KUNIT_CASE_PARAM(host_pages, size_gen_params),
+	KUNIT_CASE(floor_of_every_page_size),
 	KUNIT_CASE_PARAM(committed, demand_gen_params),
 	KUNIT_CASE_PARAM(first_order, order_gen_params),
 	KUNIT_CASE(first_order_every),

@@ -26,6 +26,8 @@ def pytest_addoption(parser):
                      help="this project's driver, or the one of the kernel")
     parser.addoption("--garbage", type=int, default=5000, metavar="N",
                      help="how many random messages to send")
+    parser.addoption("--seed", type=int, metavar="N",
+                     help="make the same random messages as an earlier run that printed this")
     parser.addoption("--checkers", choices=CHECKERS, default="most",
                      help="how much of the debug kernel's checkers to switch on")
     parser.addoption("--slow", action="store_true", help="also the cases that take minutes")

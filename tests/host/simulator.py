@@ -63,9 +63,6 @@ class NewBlocks:
     def __len__(self):
         return len(self._left)
 
-    def __iter__(self):
-        return self
-
     def __next__(self):
         return self.row(1)
 

@@ -24,6 +24,7 @@ pahole          type information of modules for kernel 6.12
 sparse          make C=2
 kmod            modinfo
 perl            checkpatch.pl
+openssl         keys for signed modules
 xz-utils        the sources of the kernel
 cpio            the boot image of the guest
 rsync           the copy of the driver that each kernel builds in

@@ -9,7 +9,7 @@
  *	/dev/hvb_sim	read: a message of the driver; write: a message to it.
  *			One message each, without the headers of VMBus. read()
  *			waits; what was read is off the ring.
- *	/sys/kernel/debug/hvb_sim/control
+ *	/sys/class/misc/hvb_sim/control
  *			write "offer": the device appears; "rescind": it goes;
  *			"fail-open": the channel cannot be opened the next time;
  *			"hints", "fail-hints", "no-hints": the host takes hints at
@@ -532,19 +532,10 @@ static const struct file_operations sim_fops = {
 	.poll = sim_poll,
 };
 
-static struct miscdevice sim_misc = {
-	.minor = MISC_DYNAMIC_MINOR,
-	.name = "hvb_sim",
-	.fops = &sim_fops,
-};
-
-static ssize_t sim_control(struct file *file, const char __user *from, size_t size, loff_t *pos)
+static ssize_t control_store(struct device *dev, struct device_attribute *attribute,
+			     const char *word, size_t size)
 {
-	char word[16] = "";
 	int ret = -EINVAL;
-
-	if (size >= sizeof(word) || copy_from_user(word, from, size))
-		return -EINVAL;
 
 	if (sysfs_streq(word, "offer"))
 		ret = sim_offer();
@@ -561,9 +552,20 @@ static ssize_t sim_control(struct file *file, const char __user *from, size_t si
 	return ret ?: size;
 }
 
-static const struct file_operations sim_control_fops = {
-	.owner = THIS_MODULE,
-	.write = sim_control,
+/* Not in debugfs, where a kernel in lockdown lets nobody write. */
+static DEVICE_ATTR_WO(control);
+
+static struct attribute *sim_control_attrs[] = {
+	&dev_attr_control.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(sim_control);
+
+static struct miscdevice sim_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "hvb_sim",
+	.fops = &sim_fops,
+	.groups = sim_control_groups,
 };
 
 static int sim_status_show(struct seq_file *file, void *unused)
@@ -599,7 +601,6 @@ static int __init sim_init(void)
 		goto unregister_root;
 
 	sim_debugfs = debugfs_create_dir("hvb_sim", NULL);
-	debugfs_create_file("control", 0200, sim_debugfs, NULL, &sim_control_fops);
 	debugfs_create_file("status", 0444, sim_debugfs, NULL, &sim_status_fops);
 	return 0;
 

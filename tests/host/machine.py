@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The machine in which a guest with a simulated host runs, as QEMU's arguments."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import signing
 from lab.host import port, qemu
 
 MACHINE_MIB = 4096      # what the machine has: half of it at 0, half of it at HIGH_MIB
@@ -22,6 +24,7 @@ class Machine:  # pylint: disable=too-many-instance-attributes
     hibernation: bool = False       # the firmware has ACPI S4
     swap: int = 512                 # size of a disk for swap space
     carries_itself: bool = False    # has its own kernel and boot image as disks
+    secure_boot: bool = False       # UEFI with Secure Boot on; see signing.py
     append: str = ""                # more arguments of the kernel
 
     def command(self, folder, kernel, image, channel):
@@ -29,6 +32,7 @@ class Machine:  # pylint: disable=too-many-instance-attributes
         return [*qemu(), "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
                 "-global", f"ICH9-LPC.disable_s4={int(not self.hibernation)}",
                 "-smp", f"{self.cpus},sockets={self.cpus}", *self._memory(),
+                *(_firmware(folder) if self.secure_boot else ()),
                 "-kernel", str(kernel), "-initrd", str(image), "-append", self.arguments(),
                 "-chardev", f"file,id=console,path={folder / 'guest.log'},append=on",
                 "-serial", "chardev:console", *self._disks(folder, kernel, image),
@@ -60,6 +64,13 @@ class Machine:  # pylint: disable=too-many-instance-attributes
         if self.carries_itself:
             for name, path in (("kernel", kernel), ("image", image)):
                 yield from _disk(name, f"file,filename={Path(path)},read-only=on")
+
+
+def _firmware(folder):
+    """Return the arguments of a UEFI firmware with variables of its own."""
+    code, variables = signing.firmware()
+    for more in (f"readonly=on,file={code}", f"file={shutil.copy(variables, folder)}"):
+        yield from ("-drive", f"if=pflash,format=raw,{more}")
 
 
 def _blank(path, mib):

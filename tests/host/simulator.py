@@ -27,6 +27,7 @@ from lab.build import PROJECT, intree_module, udev_rule  # noqa: E402
 from lab.host import DirectHost  # noqa: E402
 from lab.shell import MachineSilent, Shell  # noqa: E402
 
+import signing  # noqa: E402
 import wire  # noqa: E402
 from machine import GUEST_MIB, HIGH_MIB, MACHINE_MIB, Machine  # noqa: E402
 
@@ -36,6 +37,7 @@ BLOCK = 128 * MIB_PAGES
 # out has tables of the firmware at its end.
 BLOCKS = (*range(GUEST_MIB * MIB_PAGES, MACHINE_MIB // 2 * MIB_PAGES - BLOCK, BLOCK),
           *range(HIGH_MIB * MIB_PAGES, (HIGH_MIB + MACHINE_MIB // 2) * MIB_PAGES, BLOCK))
+CONTROL = "/sys/class/misc/hvb_sim/control"     # of what plays the host; see hvb_sim.c
 BOOT_LIMIT = 180
 DEBUG_PATIENCE = 4      # how much longer all may take in the kernel with checkers
 EXAMPLES = PROJECT / "packaging/examples"
@@ -162,7 +164,10 @@ class Simulator:
         kernel = kernels.kernel(self._version)
         image = self._machine.folder / "guest.cpio"
         tools = KEXEC_TOOLS if machine.carries_itself else ()
-        initramfs.guest(image, kernel, build(self._version), udev_rule(), tools)
+        files = build(self._version)
+        if machine.secure_boot:
+            signing.add_signed(files, "sim", OURS, kernel.headers, self._machine.folder)
+        initramfs.guest(image, kernel, files, udev_rule(), tools)
         self._command = machine.command(self._machine.folder, kernel.image, image,
                                         self._machine.channel)
 
@@ -239,7 +244,7 @@ class Simulator:
         """Let driver and device go. The in-tree driver has no way to be unloaded."""
         if self._driver == OURS and self.loaded():
             self.unload()
-        self.call("echo rescind >/sys/kernel/debug/hvb_sim/control", limit=120)
+        self.call(f"echo rescind >{CONTROL}", limit=120)
 
     def unload(self):
         """Unload the driver."""
@@ -247,11 +252,11 @@ class Simulator:
 
     def offer(self):
         """Let the device appear; does not wait for the driver."""
-        self.run("echo offer >/sys/kernel/debug/hvb_sim/control &")
+        self.run(f"echo offer >{CONTROL} &")
 
     def rescind(self):
         """Let the device vanish; returns when the driver has let go."""
-        self.run("echo rescind >/sys/kernel/debug/hvb_sim/control", limit=120)
+        self.run(f"echo rescind >{CONTROL}", limit=120)
 
     def bound(self):
         """Tell whether the driver is bound to the device."""

@@ -10,12 +10,11 @@ import time
 import pytest
 
 import wire
-from simulator import BLOCK
+from simulator import BLOCK, CONTROL
 from test_balloon import assert_books
 
 MIB = 256  # pages
 STATUS = "/sys/kernel/debug/hv_balloon/status"
-CONTROL = "/sys/kernel/debug/hvb_sim/control"
 LIMIT = 120
 FREEZING_LIMIT = 20  # seconds that the kernel waits for all to freeze
 

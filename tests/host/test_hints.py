@@ -4,10 +4,10 @@
 import pytest
 
 from lab.memhog import Memhog
+from simulator import CONTROL
 from test_sysfs import figures
 
 MIB = 256  # pages
-CONTROL = "/sys/kernel/debug/hvb_sim/control"
 
 
 @pytest.fixture

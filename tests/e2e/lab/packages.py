@@ -50,6 +50,7 @@ BUNDLES = {
     "source-6.1": Bundle("bookworm", ("linux-source-6.1",), r"linux-source-"),
     "source-6.12": Bundle("bookworm", ("linux-source-6.12",), r"linux-source-", BACKPORTS),
     "qemu": Bundle("bookworm", ("qemu-system-x86",), r"lib|zlib|qemu-system-|seabios", BACKPORTS),
+    "firmware": Bundle("bookworm", ("ovmf",), r"ovmf"),
     "guest": Bundle("bookworm", ("busybox-static", "udev", "kmod", "kexec-tools", "makedumpfile"),
                     r"(?!libperl)lib|zlib|busybox|udev|kmod|kexec-tools|makedumpfile"),
 }

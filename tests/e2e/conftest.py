@@ -11,12 +11,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 # pylint: disable=wrong-import-position
-from lab import LabError, accel, build, cache, kernels  # noqa: E402
-from lab.guest import Config, Guest, HostBroken  # noqa: E402
+from lab import accel, build, kernels, repeat  # noqa: E402
+from lab.guest import Config, Guest  # noqa: E402
 
 LARGEST_GUEST = 6144
-REPEATS = 3                # of a scenario: more than that is no accident
-REPEATS_LEFT = [None] * 8  # of all together: a machine on which guests do not run is not waited for
 
 
 def pytest_addoption(parser):
@@ -30,27 +28,7 @@ def pytest_addoption(parser):
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Repeat a scenario if that failed which carries the guest."""
-    for _ in range(REPEATS):
-        try:
-            _run(pyfuncitem)
-            return True
-        except HostBroken as error:
-            if not REPEATS_LEFT:
-                raise
-            REPEATS_LEFT.pop()
-            cache.say(f"{pyfuncitem.name}: repeated, since {error}")
-    _run(pyfuncitem)
-    return True
-
-
-def _run(item):
-    """Run a scenario once; if it fails, the next one gets all anew that carries its guest."""
-    names = item._fixtureinfo.argnames  # pylint: disable=protected-access
-    try:
-        item.obj(**{name: item.funcargs[name] for name in names})
-    except LabError:
-        item.funcargs["host"].renew()
-        raise
+    return repeat.call(pyfuncitem)
 
 
 @pytest.fixture(scope="session")

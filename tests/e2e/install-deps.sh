@@ -46,6 +46,8 @@ lintian         its rules
 reuse           licences
 rpm             the RPM package
 rpmlint         its rules
+mmdebstrap      the systems in which the Debian package is installed
+e2fsprogs       their disks
 '
 
 needs_of_matrix='

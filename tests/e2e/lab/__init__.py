@@ -4,7 +4,7 @@
 cache      where downloads and built images live
 packages   Debian packages, downloaded and unpacked without installing them
 kernels    stock kernels, their headers and their sources
-roots      compilers of other Debian releases
+roots      root file systems of Debian releases, for compilers and for guests
 build      the module under test, built per kernel
 initramfs  what the guest and the intermediate machine boot
 accel      which way of running the guest works on this machine
@@ -12,6 +12,8 @@ shell      commands run inside a machine
 qmp        the QEMU monitor
 host       the machine that carries the guest's QEMU: this one, or an emulated one
 guest      the guest itself, with its host-side controls
+installed  guests with an installed Debian and packages of ours
+repeat     cases that run again if what carries their guest fails
 kernlog    warnings in a kernel log
 memory     figures of a machine's memory
 """

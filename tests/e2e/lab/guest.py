@@ -45,6 +45,8 @@ class Config:
 class Guest:
     """A running guest. Use it as a context manager, so that it never stays behind."""
 
+    patience = 1  # how much longer than the host's other guests it may take to boot
+
     def __init__(self, host, config):
         self._host = host
         self._config = config
@@ -159,7 +161,8 @@ class Guest:
 
     # Starting
 
-    def _boot(self):
+    def _prepare(self):
+        """Make what the guest boots from; return QEMU's arguments for it."""
         kernel = kernels.kernel(self._config.kernel)
         self.release = kernel.release
         image = self._host.folder / "guest.cpio"
@@ -167,9 +170,18 @@ class Guest:
         if self._config.module != modules["intree"]:
             modules["module"] = self._config.module or build.module(self._config.kernel)
         initramfs.guest(image, kernel, modules, self._config.rule)
+        return self._kernel(kernel.image, image)
+
+    def _kernel(self, image, initrd, more=""):
+        """Return QEMU's arguments for a kernel that it starts itself, `more` for the kernel."""
+        append = f"console=ttyS0 panic=-1 tsc=reliable {more} {self._config.append}"
+        return ["-kernel", str(image), "-initrd", str(initrd), "-append", append]
+
+    def _boot(self):
+        command = self._command(self._prepare())
         for attempt in range(1, BOOT_ATTEMPTS + 1):
             try:
-                self._start(self._command(kernel, image))
+                self._start(command)
                 return
             except MachineSilent as error:
                 silence = self._silence(error)
@@ -187,17 +199,16 @@ class Guest:
         self._monitor.negotiate()
         shell = self._stack.enter_context(self._host.connected("shell"))
         self._shell = Shell(shell, program.alive)
-        self._shell.run("true", self._host.boot_limit)
+        self._shell.run("true", self._host.boot_limit * self.patience)
 
-    def _command(self, kernel, image):
+    def _command(self, system):
         config = self._config
-        append = f"console=ttyS0 panic=-1 tsc=reliable {config.append}"
         command = qemu() + [
             "-machine", "q35,accel=kvm", "-global", "ICH9-LPC.disable_s4=1", "-cpu", CPU,
             "-m", f"{config.startup}M,slots=4,maxmem={MAXMEM}", "-smp", str(config.cpus),
             "-device", "vmbus-bridge"]
         command += self._balloon_device()
-        command += ["-kernel", str(kernel.image), "-initrd", str(image), "-append", append,
+        command += [*system,
                     "-chardev", f"file,id=console,path={self._host.output(CONSOLE)}",
                     "-serial", "chardev:console",
                     "-trace", "hv_balloon*", "-D", str(self._host.output(TRACE))]

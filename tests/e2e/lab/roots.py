@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Root file systems of other Debian releases, with the tools that build for their kernels.
+"""Root file systems of Debian releases, such as those with the tools that build for their kernels.
 
-Their headers bring programs that need a newer C library than this machine has. Making and
-entering such a root needs the rights of root; nothing runs in it but compilers.
+Headers of other releases bring programs that need a newer C library than this machine has. Making
+and entering a root needs the rights of root.
 """
 
 import os
@@ -14,13 +14,17 @@ HERE = "bookworm"  # the release that the lab runs on, whose kernels need no oth
 DESCRIPTIONS = {"bookworm": "12", "trixie": "13"}
 TOOLS = ("gcc", "libc6-dev", "make", "kmod", "perl", "libelf1t64", "pahole", "clang", "lld",
          "llvm")
-# The cache has the same path inside. objtool reads /proc.
+# Folders that are named have the same path inside. objtool reads /proc.
 ENTER = """set -e
-mkdir -p "$1$2"
-mount --rbind "$2" "$1$2"
-mount -t proc proc "$1/proc"
 root=$1
-shift 2
+shift
+while [ "$1" != -- ]; do
+	mkdir -p "$root$1"
+	mount --rbind "$1" "$root$1"
+	shift
+done
+shift
+mount -t proc proc "$root/proc"
 exec chroot "$root" "$@"
 """
 
@@ -29,21 +33,33 @@ def command(release, *words):
     """Return the command line that runs `words` with the tools of that release."""
     if release == HERE:
         return [*words]
-    return ["unshare", "--mount", "sh", "-c", ENTER, "sh", _root(release), cache.root(),
-            "env", "LC_ALL=C", *words]
+    return enter(root(release, release, TOOLS), *words, shared=(cache.root(),))
 
 
-def _root(release):
-    return cache.folder_once(cache.root() / "roots" / release,
-                             lambda folder: _fill(release, folder))
+def enter(folder, *words, shared=()):
+    """Return the command line that runs `words` in a root, which sees these folders of ours."""
+    return ["unshare", "--mount", "sh", "-c", ENTER, "sh", folder, *shared, "--",
+            "env", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive", *words]
 
 
-def _fill(release, folder):
+def root(name, release, include):
+    """Return the root of that name, a small system of that release with the packages of a list."""
+    return cache.folder_once(cache.root() / "roots" / name,
+                             lambda folder: _fill(release, include, folder),
+                             lambda folder: _has_all(folder, include))
+
+
+def _has_all(folder, include):
+    """Tell whether each package of a list is in a root."""
+    return all(any(folder.glob(f"var/lib/dpkg/info/{name}[.:]*list")) for name in include)
+
+
+def _fill(release, include, folder):
     if os.getuid():
-        raise LabError(f"building for kernels of Debian {release} needs the rights of root")
-    cache.say(f"making a root file system with the compilers of Debian {release}, some minutes")
+        raise LabError(f"a root file system of Debian {release} needs the rights of root")
+    cache.say(f"making a root file system of Debian {release}, some minutes")
     result = subprocess.run(
-        ["mmdebstrap", "--mode=root", "--variant=apt", f"--include={','.join(TOOLS)}",
+        ["mmdebstrap", "--mode=root", "--variant=apt", f"--include={','.join(include)}",
          "--format=directory", release, folder, "-"], input=packages.sources(release), text=True,
         check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if result.returncode:

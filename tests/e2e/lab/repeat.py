@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cases of pytest that run again if that failed which carries their guest."""
+
+from . import LabError, cache
+from .guest import HostBroken
+
+REPEATS = 3         # of a case: more than that is no accident
+LEFT = [None] * 8   # of all together: a machine on which guests do not run is not waited for
+
+
+def call(item):
+    """Run a case with the fixture "host", as often as it takes; None if it is for pytest to run."""
+    if "host" not in item.funcargs:
+        return None
+    for _ in range(REPEATS):
+        try:
+            _run(item)
+            return True
+        except HostBroken as error:
+            if not LEFT:
+                raise
+            LEFT.pop()
+            cache.say(f"{item.name}: repeated, since {error}")
+    _run(item)
+    return True
+
+
+def _run(item):
+    """Run a case once; if it fails, the next one gets all anew that carries its guest."""
+    names = item._fixtureinfo.argnames  # pylint: disable=protected-access
+    try:
+        item.obj(**{name: item.funcargs[name] for name in names})
+    except LabError:
+        item.funcargs["host"].renew()
+        raise

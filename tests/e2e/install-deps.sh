@@ -52,6 +52,9 @@ e2fsprogs       their disks
 
 needs_of_matrix='
 mmdebstrap      the compilers of other releases
+gcc-aarch64-linux-gnu  the builds for arm64
+lld             the build with clang
+llvm            the build with clang
 '
 
 check=

@@ -14,6 +14,7 @@ host       the machine that carries the guest's QEMU: this one, or an emulated o
 guest      the guest itself, with its host-side controls
 installed  guests with an installed Debian and packages of ours
 repeat     cases that run again if what carries their guest fails
+variants   kernels for other processors and compilers, to build against
 kernlog    warnings in a kernel log
 memory     figures of a machine's memory
 """

@@ -32,28 +32,32 @@ def _digest(version):
 
 def _build(source, folder):
     cache.say("building the debug kernel, which takes some ten minutes; it is kept in the cache")
-    _make(source, folder, f"KCONFIG_ALLCONFIG={CONFIG}", "allnoconfig")
-    _refuse_lost_options(folder / ".config")
-    _make(source, folder, f"-j{os.cpu_count()}", "bzImage", "modules")
-    _make(source, folder, f"INSTALL_MOD_PATH={folder}/root", "DEPMOD=true", "modules_install")
+    configure(source, folder, CONFIG)
+    make(source, folder, f"-j{os.cpu_count()}", "bzImage", "modules")
+    make(source, folder, f"INSTALL_MOD_PATH={folder}/root", "DEPMOD=true", "modules_install")
     for path in folder.glob("**/*.o"):
         # What links modules and checks them stays.
         if not {"scripts", "tools"} & set(path.relative_to(folder).parts):
             path.unlink()
 
 
-def _refuse_lost_options(config):
-    """Kconfig drops what it does not know or cannot have; a checker must not vanish like that."""
-    wanted = {line for line in CONFIG.read_text(encoding="ascii").splitlines()
-              if line.startswith("CONFIG_")}
-    lost = wanted - set(config.read_text(encoding="utf-8").splitlines())
+def configure(source, folder, wanted, *arguments):
+    """Make a kernel's configuration from the file `wanted`, with all else off.
+
+    Kconfig drops what it does not know or cannot have; a checker must not vanish like that.
+    """
+    make(source, folder, f"KCONFIG_ALLCONFIG={wanted}", *arguments, "allnoconfig")
+    lines = {line for line in wanted.read_text(encoding="ascii").splitlines()
+             if line.startswith("CONFIG_")}
+    lost = lines - set((folder / ".config").read_text(encoding="utf-8").splitlines())
     if lost:
-        raise LabError("this kernel does not take from debug.config: " + ", ".join(sorted(lost)))
+        raise LabError(f"this kernel does not take from {wanted}: " + ", ".join(sorted(lost)))
 
 
-def _make(source, folder, *arguments):
+def make(source, folder, *arguments):
+    """Run make for a kernel whose objects are in `folder`."""
     result = subprocess.run(["make", "-C", source, f"O={folder}", *arguments], check=False,
                             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if result.returncode:
-        raise LabError("the debug kernel does not build:\n"
+        raise LabError("the kernel does not build:\n"
                        + "\n".join(result.stdout.splitlines()[-30:]))

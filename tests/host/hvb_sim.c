@@ -421,11 +421,16 @@ static int sim_rescind(void)
 	if (!sim)
 		return -ENODEV;
 
+	/* The channel is a part of the device, whose last reference may be that of the bus. */
+	get_device(&sim->hdev.device);
 	WRITE_ONCE(sim->channel.rescind, true);
 	wake_up(&sim_to_host);
 	device_unregister(&sim->hdev.device);
 	tasklet_kill(&sim->channel.callback_event);
-	WRITE_ONCE(sim_offered, NULL);
+	mutex_lock(&sim_lock);
+	sim_offered = NULL;
+	mutex_unlock(&sim_lock);
+	put_device(&sim->hdev.device);
 	return 0;
 }
 

@@ -25,6 +25,8 @@ class Machine:  # pylint: disable=too-many-instance-attributes
     swap: int = 512                 # size of a disk for swap space
     carries_itself: bool = False    # has its own kernel and boot image as disks
     secure_boot: bool = False       # UEFI with Secure Boot on; see signing.py
+    room: int = 0                   # address space for devices that bring memory
+    devices: tuple = ()             # more arguments of QEMU
     append: str = ""                # more arguments of the kernel
 
     def command(self, folder, kernel, image, channel):
@@ -36,7 +38,7 @@ class Machine:  # pylint: disable=too-many-instance-attributes
                 "-kernel", str(kernel), "-initrd", str(image), "-append", self.arguments(),
                 "-chardev", f"file,id=console,path={folder / 'guest.log'},append=on",
                 "-serial", "chardev:console", *self._disks(folder, kernel, image),
-                "-device", "virtio-serial-pci", *_ports(channel)]
+                "-device", "virtio-serial-pci", *_ports(channel), *self.devices]
 
     def arguments(self):
         """Return the arguments of the guest's kernel."""
@@ -46,7 +48,8 @@ class Machine:  # pylint: disable=too-many-instance-attributes
 
     def _memory(self):
         size, extra = sum(self.nodes), self.dimm
-        slots = f",slots=1,maxmem={size + extra}M" if extra else ""
+        most = size + extra + self.room
+        slots = f",slots=1,maxmem={most}M" if most > size else ""
         yield from ("-m", f"{size}M{slots}")
         if len(self.nodes) > 1:
             for number, mib in enumerate(self.nodes):

@@ -139,10 +139,15 @@ def build(version):
 class Simulator:
     """A guest with a simulated host. A context manager; `host` is the host's side."""
 
-    def __init__(self, version, driver=OURS, **options):
-        """Start the guest; options: see Machine."""
+    def __init__(self, version, driver=OURS, files=None, drivers=(), **options):
+        """Start the guest. It has `files` besides, by name, and modules of the kernel, `drivers`.
+
+        Options: see Machine.
+        """
         self._driver, self._version = driver, version
-        self._patience = DEBUG_PATIENCE if version == kernels.DEBUG else 1
+        self._files, self._drivers = files or {}, drivers
+        # How much longer all may take than in a stock kernel.
+        self.patience = DEBUG_PATIENCE if version == kernels.DEBUG else 1
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as started:
             self._machine = started.enter_context(DirectHost())
@@ -164,10 +169,10 @@ class Simulator:
         kernel = kernels.kernel(self._version)
         image = self._machine.folder / "guest.cpio"
         tools = KEXEC_TOOLS if machine.carries_itself else ()
-        files = build(self._version)
+        files = build(self._version) | self._files
         if machine.secure_boot:
             signing.add_signed(files, "sim", OURS, kernel.headers, self._machine.folder)
-        initramfs.guest(image, kernel, files, udev_rule(), tools)
+        initramfs.guest(image, kernel, files, udev_rule(), tools, self._drivers)
         self._command = machine.command(self._machine.folder, kernel.image, image,
                                         self._machine.channel)
 
@@ -211,15 +216,15 @@ class Simulator:
     def connect_host(self):
         """Connect with what plays the host in the guest, now or later."""
         self.host = Host(self._running.enter_context(self._machine.connected("monitor")),
-                         self._patience)
+                         self.patience)
 
     def run(self, command, limit=60):
         """Run a shell command in the guest and return its output; it must succeed."""
-        return self._shell.run(command, limit * self._patience)
+        return self._shell.run(command, limit * self.patience)
 
     def call(self, command, limit=60):
         """Run a shell command in the guest and return its Result."""
-        return self._shell.call(command, limit * self._patience)
+        return self._shell.call(command, limit * self.patience)
 
     def load(self, parameters=""):
         """Load the driver while no device is there."""
@@ -272,7 +277,7 @@ class Simulator:
 
     def wait_for(self, name, value, limit=30):
         """Wait until a figure of the driver has that value."""
-        deadline = time.monotonic() + limit * self._patience
+        deadline = time.monotonic() + limit * self.patience
         while (seen := self._figure(name)) != value:
             assert time.monotonic() < deadline, f"{name} is {seen}, not {value}"
             time.sleep(0.1)

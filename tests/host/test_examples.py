@@ -67,7 +67,7 @@ def test_program_follows(program):
         program.host.deflate(ranges)
         given.append(watch.seconds())
         assert caches(program)[-1] > first - 10
-    assert min(taken) < 1 and min(given) < 1
+    assert max(min(taken), min(given)) < program.patience
 
 
 def test_program_without_a_driver(guest):
@@ -101,7 +101,7 @@ def test_rule_sets_the_step_and_starts_a_unit(ruled):
         seconds.append(watch.seconds())
         ruled.host.deflate(ranges)
         ruled.run(f"until [ $(wc -l </tmp/units) -gt {2 * number + 1} ]; do sleep 0.1; done")
-    assert min(seconds) < 1
+    assert min(seconds) < ruled.patience
     assert ruled.run("cat /tmp/units").splitlines() == TRIES * [
         "--no-block start memory-event@taken.service",
         "--no-block start memory-event@given.service"]

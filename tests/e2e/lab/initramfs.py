@@ -32,16 +32,16 @@ def carrier(image, kernel):
         staging.add_modules(kernel, CARRIER_MODULES)
 
 
-def guest(image, kernel, modules, rule, tools=()):
+def guest(image, kernel, modules, rule, tools=(), drivers=()):
     """Build the guest's boot image.
 
     `modules` maps a name to the hv_balloon file it stands for, `tools` are programs of the
-    bundle "guest" that it has besides.
+    bundle "guest" and `drivers` modules of the kernel that it has besides.
     """
     with _Staging(image) as staging:
         staging.add_base("init-guest.sh")
         disk = (DISK_MODULE,) if any(kernel.modules.rglob(f"{DISK_MODULE}.ko*")) else ()
-        staging.add_modules(kernel, GUEST_MODULES + disk)
+        staging.add_modules(kernel, (*GUEST_MODULES, *disk, *drivers))
         staging.add_udev(rule)
         staging.add_command()
         for name in GUEST_PROGRAMS:

@@ -80,7 +80,10 @@ class Shell:
                 raise MachineSilent("the machine did not answer in time")
             if not self._alive():
                 raise MachineSilent("the machine ended")
-        data = self._connection.recv(65536)
+        try:
+            data = self._connection.recv(65536)
+        except OSError as error:
+            raise MachineSilent(f"the machine is gone: {error}") from None
         if not data:
             raise MachineSilent("the machine closed its shell")
         return data

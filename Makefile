@@ -85,6 +85,13 @@ demo:
 		$(if $(MINIMUM),--minimum '$(MINIMUM)') \
 		$(if $(MAXIMUM),--maximum '$(MAXIMUM)')
 
+# Options: KERNEL=6.12, RUNS=5, W='fragmented' for one workload.
+.PHONY: bench
+bench:
+	tests/e2e/install-deps.sh
+	tests/bench/bench $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(RUNS),--runs '$(RUNS)') \
+		$(if $(W),--workload '$(W)')
+
 # The release archive, with its checksum.
 .PHONY: dist
 dist:
@@ -124,6 +131,7 @@ help:
 	@echo '      T=NAME                 only the cases whose names match'
 	@echo '      LAYER=NAME             only one layer: static, unit, kunit, fuzz, tool, real-host-6.1 ...'
 	@echo '  make check-all      run also the tests that are slow and rarely fail'
+	@echo '  make bench          compare with other drivers, some hours; RUNS= W=WORKLOAD KERNEL='
 	@echo '  make matrix         build for each kernel, boot each, print a table'
 	@echo '  make intree KSRC=FOLDER   put the driver into a kernel tree'
 	@echo '  make deb            build the Debian packages (needs debhelper, dh-dkms)'

@@ -34,7 +34,7 @@ groff-base      its manual page
 procps          its tests
 python3         the lab
 python3-pytest  the scenarios
-python3-matplotlib  the pictures of the demo
+python3-matplotlib  the pictures of demo and benchmark
 '
 
 needs_of_packages='

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the benchmark compares: each takes pages from a guest and gives them back."""
+
+import contextlib
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "host"))
+
+# pylint: disable=wrong-import-position
+import simulator  # noqa: E402
+import wire  # noqa: E402
+from lab import LabError, cache, kernels  # noqa: E402
+from lab.qmp import Monitor  # noqa: E402
+from lab.shell import connected  # noqa: E402
+
+MIB = 256           # pages
+LARGE = 512         # pages of a block of 2 MiB
+MIB_BYTES = 1 << 20
+LIMIT = 600         # seconds for one operation
+SETTLED = 0.05      # seconds until the plugin has published what was executed
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was taken from a guest. Ranges are (page frame, pages), None if they are not known."""
+
+    pages: int
+    ranges: list = None
+    messages: int = None
+
+    def large(self):
+        """Return the percentage that lies in whole blocks of 2 MiB."""
+        whole = sum(max(0, (start + count) // LARGE - -(-start // LARGE)) * LARGE
+                    for start, count in self.ranges)
+        return 100 * whole / max(1, self.pages)
+
+
+def programs():
+    """Compile the programs of this folder for guest and host; return name to path."""
+    base = cache.root() / "build/bench"
+    base.mkdir(parents=True, exist_ok=True)
+    common = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror"]
+    made = {name: base / name for name in ("spinner", "fragment")}
+    for name, path in made.items():
+        subprocess.run([*common, "-static", "-o", path, HERE / f"{name}.c"], check=True)
+    subprocess.run([*common, "-shared", "-fPIC", "-fvisibility=hidden", "-o", base / "count.so",
+                    HERE / "count.c"], check=True)
+    return made
+
+
+def limit_module(version):
+    """Build the module that does only what nobody can do without; return its path."""
+    folder = cache.root() / "build" / f"{version}-limit"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("Kbuild", "hvb_limit.c"):
+        (folder / name).write_bytes((HERE / name).read_bytes())
+    result = subprocess.run(["make", "-C", kernels.kernel(version).headers, f"M={folder}",
+                             "modules"], check=False, text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT)
+    if result.returncode:
+        raise LabError(f"the module does not build:\n{result.stdout}")
+    return folder / "hvb_limit.ko"
+
+
+class Subject:
+    """A guest with one way to take memory from it. A context manager."""
+
+    name = ""
+    driver = simulator.OURS
+    modules = ()        # of the kernel, that the guest needs for it
+    hot_adds = False    # memory can be added to a guest that was told of less
+    PLUGGED = 0         # MiB of the guest's memory that are plugged in after the boot
+
+    def __init__(self, version, mib, append="", told=0):
+        """Start the guest with that much memory; `told`: what it knows of it at boot, 0 for all."""
+        self._stack = contextlib.ExitStack()
+        self.mib = mib
+        self.version = version
+        runs = cache.root() / "run"
+        runs.mkdir(parents=True, exist_ok=True)
+        self._count = runs / f"count-{self.name}"
+        self._stack.callback(self._count.unlink, missing_ok=True)
+        files = programs() | self._files()
+        plugin = ("-plugin", f"{cache.root()}/build/bench/count.so,sum={self._count}")
+        with contextlib.ExitStack() as started:
+            started.enter_context(self._stack)
+            self.guest = self._stack.enter_context(simulator.Simulator(
+                version, driver=self.driver, files=files, drivers=self.modules,
+                nodes=(mib - self.PLUGGED,), told=told, room=self.PLUGGED, append=append,
+                devices=(*plugin, *self._devices())))
+            self._begin()
+            started.pop_all()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    def can_take(self, mib):
+        """Tell whether that much can be asked of the guest."""
+        return mib <= (self.PLUGGED or self.mib)
+
+    def _devices(self):
+        """Return more arguments of QEMU."""
+        return ()
+
+    def _files(self):
+        return {}
+
+    def _begin(self):
+        """Make the guest ready."""
+
+    def take(self, pages):
+        """Take pages and return Taken."""
+        raise NotImplementedError
+
+    def give(self, taken):
+        """Give all back."""
+        raise NotImplementedError
+
+    def executed(self):
+        """Return the number of instructions that the guest has executed."""
+        time.sleep(SETTLED)
+        return struct.unpack("<Q", self._count.read_bytes())[0]
+
+
+class DynamicMemory(Subject):
+    """A Dynamic Memory driver on the simulated host."""
+
+    name = "ours"
+    hot_adds = True
+
+    def _begin(self):
+        self.guest.load("pressure_report_delay=3600")
+        self.guest.offer()
+        self.guest.host.negotiate()
+        time.sleep(1)
+
+    def take(self, pages):
+        ranges, messages = self.guest.host.inflate(pages)
+        return Taken(wire.total(ranges), ranges, messages)
+
+    def give(self, taken):
+        self.guest.host.deflate(taken.ranges)
+
+
+class InTree(DynamicMemory):
+    """The kernel's own driver."""
+
+    name = "in-tree"
+    driver = simulator.IN_TREE
+
+
+class Limit(Subject):
+    """A module that allocates and frees, and does nothing else."""
+
+    name = "limit"
+    HELD = "/sys/module/hvb_limit/parameters/pages"
+
+    def _files(self):
+        return {"limit": limit_module(self.version)}
+
+    def _begin(self):
+        self.guest.run("insmod /lab/limit/hvb_limit.ko")
+
+    def _reach(self, pages):
+        return int(self.guest.run(f"echo {pages} >{self.HELD}; cat {self.HELD}", LIMIT))
+
+    def take(self, pages):
+        return Taken(self._reach(pages))
+
+    def give(self, taken):
+        self._reach(0)
+
+
+class Virtio(Subject):
+    """What the two virtio devices share: QEMU is told a size, and the guest follows."""
+
+    def __init__(self, *arguments, **options):
+        self._socket = cache.root() / "run" / f"qmp-{self.name}"
+        super().__init__(*arguments, **options)
+
+    def _devices(self):
+        return ("-qmp", f"unix:{self._socket},server=on,wait=off")
+
+    def _begin(self):
+        self._monitor = Monitor(self._stack.enter_context(connected(self._socket)))
+        self._monitor.negotiate()
+        self.guest.run(f"modprobe {self.modules[0]}")
+        self._settle(self._whole())
+
+    def _whole(self):
+        return self.mib
+
+    def _set(self, mib):
+        raise NotImplementedError
+
+    def _size(self):
+        raise NotImplementedError
+
+    def _settle(self, mib):
+        """Set the size in MiB; return when the guest has it, or does not come nearer to it."""
+        self._set(mib)
+        last, moved = self._size(), time.monotonic()
+        while last != mib and time.monotonic() - moved < 10:
+            time.sleep(0.02)
+            if self._size() != last:
+                last, moved = self._size(), time.monotonic()
+        return last
+
+    def take(self, pages):
+        return Taken((self._whole() - self._settle(self._whole() - pages // MIB)) * MIB)
+
+    def give(self, taken):
+        self._settle(self._whole())
+
+
+class VirtioBalloon(Virtio):
+    """The balloon of virtio."""
+
+    name = "virtio-balloon"
+    modules = ("virtio_balloon",)
+
+    def _devices(self):
+        return (*super()._devices(), "-device", "virtio-balloon-pci")
+
+    def _set(self, mib):
+        self._monitor.execute("balloon", value=mib * MIB_BYTES)
+
+    def _size(self):
+        return self._monitor.execute("query-balloon")["actual"] // MIB_BYTES
+
+
+class VirtioMem(Virtio):
+    """A device whose memory is plugged and unplugged; it can take what it has plugged."""
+
+    name = "virtio-mem"
+    modules = ("virtio_mem",)
+    PLUGGED = 2048
+    PATH = "/machine/peripheral/plugged"
+
+    def _devices(self):
+        return (*super()._devices(),
+                "-object", f"memory-backend-ram,id=backend,size={self.PLUGGED}M",
+                "-device", "virtio-mem-pci,id=plugged,memdev=backend,requested-size=0")
+
+    def _whole(self):
+        return self.PLUGGED
+
+    def _set(self, mib):
+        self._monitor.execute("qom-set", path=self.PATH, property="requested-size",
+                              value=mib * MIB_BYTES)
+
+    def _size(self):
+        return self._monitor.execute("qom-get", path=self.PATH, property="size") // MIB_BYTES
+
+
+SUBJECTS = {one.name: one for one in (DynamicMemory, InTree, Limit, VirtioBalloon, VirtioMem)}

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the guests of the benchmark go through. Each workload returns its figures by name."""
+
+import contextlib
+import dataclasses
+import random
+import time
+
+from subjects import LIMIT, MIB, simulator
+
+from lab import memory  # pylint: disable=wrong-import-order
+from lab.memhog import Memhog  # pylint: disable=wrong-import-order
+
+HALVES_MIB = 3700       # what a program touches before it gives every second page back
+FRAGMENT_MIB = 3000
+SHELL_KIB = 3072        # what the commands of the benchmark need
+ROOM_MIB = 128          # what the guest keeps when it makes large pages
+SPINNERS = """
+for cpu in 0 1; do
+    taskset $((cpu + 1)) /lab/spinner/spinner >/tmp/spinner.$cpu & echo $! >>/tmp/spinners
+done
+"""
+
+
+class Measured:
+    """Figures of what runs inside the block."""
+
+    def __init__(self, subject):
+        self._subject = subject
+        self.figures = {}
+
+    def __enter__(self):
+        self._moved = moved(self._subject.guest)
+        self._executed = self._subject.executed()
+        self._start = time.monotonic()
+        return self
+
+    def __exit__(self, *_):
+        seconds = time.monotonic() - self._start
+        executed = self._subject.executed() - self._executed
+        self.figures = {"instructions": executed, "seconds": seconds,
+                        "pages moved": moved(self._subject.guest) - self._moved}
+
+
+def moved(guest):
+    """Return how many pages the guest's kernel has moved so far."""
+    return int(guest.run("awk '$1 == \"pgmigrate_success\" { print $2 }' /proc/vmstat"))
+
+
+def huge_pages(guest):
+    """Return how many pages of 2 MiB the guest can make now; it does not keep them."""
+    pool = "/proc/sys/vm/nr_hugepages"
+    wanted = (memory.meminfo(guest)["MemFree"] // 1024 - ROOM_MIB) // 2
+    got = int(guest.run(f"echo {wanted} >{pool}; cat {pool}", LIMIT))
+    guest.run(f"echo 0 >{pool}", LIMIT)
+    return got
+
+
+def out(subject, mib):
+    """Take memory; return what was taken and the figures."""
+    with Measured(subject) as measured:
+        taken = subject.take(mib * MIB)
+    figures = measured.figures
+    figures["MiB"] = taken.pages // MIB
+    if taken.ranges is not None:
+        figures |= {"ranges": len(taken.ranges), "messages": taken.messages,
+                    "% in 2 MiB blocks": taken.large()}
+    return taken, figures
+
+
+def back(subject, taken):
+    """Give all back; return the figures."""
+    with Measured(subject) as measured:
+        subject.give(taken)
+    return measured.figures
+
+
+@contextlib.contextmanager
+def spinning(guest):
+    """A busy program on each processor; yields a list that gets its figures in the end."""
+    guest.run(f"rm -f /tmp/spinners; {SPINNERS}")
+    found = []
+    time.sleep(0.5)
+    yield found
+    guest.run("kill $(cat /tmp/spinners); while pidof spinner; do sleep 0.1; done")
+    lines = [line.split() for line in guest.run("cat /tmp/spinner.[01]").splitlines()]
+    found += [max(int(gap) for gap, _ in lines) / 1e6, sum(int(speed) for _, speed in lines)]
+
+
+def both(subject, mib, prefix=""):
+    """Take memory and give it back."""
+    taken, figures = out(subject, mib)
+    return {f"{prefix}out": figures, f"{prefix}back": back(subject, taken)}
+
+
+def mostly_free(subject):
+    """Memory that nobody uses: 2 GiB out and back."""
+    return both(subject, 2048)
+
+
+def every_second_page(subject):
+    """A program has every second page: 1 GiB out, large pages meanwhile, and back."""
+    hog = Memhog(subject.guest, HALVES_MIB, "--small-pages --quick")
+    hog.thin()
+    taken, figures = out(subject, 1024)
+    figures["2 MiB pages left"] = huge_pages(subject.guest)
+    result = {"out": figures, "back": back(subject, taken)}
+    hog.stop()
+    return result
+
+
+def fragmented(subject, seed=1):
+    """What hours of mixed work leave: 1 GiB out, large pages meanwhile, and back."""
+    guest = subject.guest
+    guest.run("mkdir -p /tmp/fragments && mount -t tmpfs -o nr_inodes=0,size=100% none"
+              f" /tmp/fragments && {{ /lab/fragment/fragment {seed} {FRAGMENT_MIB} /tmp/fragments"
+              " >/tmp/fragment.out 2>&1 & } && until [ -s /tmp/fragment.out ]; do sleep 0.5; done",
+              LIMIT)
+    taken, figures = out(subject, 1024)
+    figures["2 MiB pages left"] = huge_pages(guest)
+    result = {"out": figures, "back": back(subject, taken)}
+    guest.run("killall fragment; umount -l /tmp/fragments")
+    return result
+
+
+def full_cache(subject):
+    """Memory full of page cache: 1 GiB out and back."""
+    guest = subject.guest
+    guest.run("disk=$(grep -lx zeros /sys/block/vd*/serial | cut -d/ -f4); exec 9</dev/$disk;"
+              " dd if=/dev/$disk of=/dev/null bs=1M 2>/dev/null; sleep 600 9<&9 &"
+              " echo $! >/tmp/reader", LIMIT)
+    result = both(subject, 1024)
+    guest.run("kill $(cat /tmp/reader); echo 3 >/proc/sys/vm/drop_caches")
+    return result
+
+
+def pieces(subject):
+    """256 MiB come back page by page, in no order."""
+    taken, _ = out(subject, 256)
+    if taken.ranges is None:
+        subject.give(taken)
+        return {}
+    singles = [(start + i, 1) for start, count in taken.ranges for i in range(count)]
+    random.Random(1).shuffle(singles)
+    with Measured(subject) as measured:
+        subject.guest.host.deflate(singles)
+    return {"back": measured.figures}
+
+
+def busy_programs(subject):
+    """A busy program on each processor: 2 GiB out and back, what is taken from the programs."""
+    with spinning(subject.guest) as idle:
+        time.sleep(3)
+    with spinning(subject.guest) as during_out:
+        taken, _ = out(subject, 2048)
+    with spinning(subject.guest) as during_back:
+        subject.give(taken)
+    return {"idle": {"longest stall, ms": idle[0]},
+            "out": {"longest stall, ms": during_out[0]},
+            "back": {"longest stall, ms": during_back[0]}}
+
+
+def streaming(subject):
+    """A program streams through memory while 1 GiB goes out and back, again and again."""
+    with spinning(subject.guest) as alone:
+        time.sleep(5)
+    rounds, end = 0, time.monotonic() + 10
+    with spinning(subject.guest) as beside:
+        while time.monotonic() < end:
+            subject.give(subject.take(1024 * MIB))
+            rounds += 1
+    return {"program": {"speed, %": 100 * beside[1] / alone[1], "GiB moved": 2 * rounds,
+                        "loss for 1 GiB, %": (100 - 100 * beside[1] / alone[1]) / rounds}}
+
+
+def cycles(subject):
+    """1 GiB out and back, 100 times, then large pages."""
+    before = huge_pages(subject.guest)
+    with Measured(subject) as measured:
+        for _ in range(100):
+            subject.give(subject.take(1024 * MIB))
+    return {"cycles": measured.figures | {"2 MiB pages before": before,
+                                          "2 MiB pages after": huge_pages(subject.guest)}}
+
+
+def sizes(subject):
+    """1, 2, 8 GiB out and back in one guest: does a GiB cost more when it is one of many?"""
+    result = {}
+    for gib in (1, 2, 8):
+        if subject.can_take(gib * 1024):
+            result |= both(subject, gib * 1024, f"{gib} GiB ")
+    return result
+
+
+def added(subject):
+    """Add 1 GiB; return the figures."""
+    guest = subject.guest
+    before = guest.total()
+    with Measured(subject) as measured:
+        answer, _ = guest.host.add(simulator.HIGH_MIB * MIB, 1024 * MIB)
+    return measured.figures | {"MiB added": answer // MIB,
+                               "MiB online": (guest.total() - before) // MIB}
+
+
+def hot_add(subject):
+    """1 GiB on top, with memory at hand."""
+    return {"hot-add": added(subject)}
+
+
+def hot_add_exhausted(subject):
+    """1 GiB on top, while a locked program has all that it can get."""
+    guest = subject.guest
+    reserve = int(guest.run("awk '/^ +min / { pages += $2 } END { print pages * 4 }'"
+                            " /proc/zoneinfo"))
+    hog = Memhog(guest, 256, "--quick --lock")
+    guest.run("echo -500 >/proc/$(cat /tmp/memhog.pid)/oom_score_adj")
+    hog.leave(reserve + SHELL_KIB)
+    result = added(subject)
+    hog.kill()
+    failures = guest.run("dmesg | grep -c -e 'page allocation failure' -e 'alloc failure' || true")
+    return {"hot-add": result | {"allocation failures in the log": int(failures)}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Guest:
+    """How a guest is started, and the workloads that it goes through."""
+
+    workloads: dict
+    mib: int = 4096
+    told: int = 0       # what it knows of that at boot, 0 for all: the rest can be added
+    append: str = ""    # more arguments of its kernel
+
+
+NOT_ZEROED = "init_on_alloc=0"
+GUESTS = {
+    "4 GiB": Guest({"mostly free": mostly_free, "pieces": pieces, "full cache": full_cache}),
+    "4 GiB, every second page in use": Guest({"every second page": every_second_page}),
+    "4 GiB, memory not zeroed": Guest({"not zeroed": mostly_free, "cycles": cycles},
+                                      append=NOT_ZEROED),
+    "4 GiB, fragmented": Guest({"fragmented": fragmented}),
+    "4 GiB, busy": Guest({"busy programs": busy_programs, "streaming": streaming}),
+    "10 GiB": Guest({"sizes": sizes}, mib=10240, append=NOT_ZEROED),
+    "1 GiB": Guest({"hot-add": hot_add}, told=1024),
+    "1 GiB, full": Guest({"hot-add, memory exhausted": hot_add_exhausted}, told=1024),
+}

@@ -30,9 +30,9 @@ echo {times} >times
 echo {probability} >probability
 """
 
-# The driver works in kworkers; those that come later are children of kthreadd, process 2.
-MARK_WORKERS = "for one in 2 $(pidof kthreadd) $(pgrep kworker); do" \
-               " echo 1 >/proc/$one/make-it-fail; done 2>/dev/null; true"
+# The driver works in kworkers; those that come later are children of kthreadd.
+MARK_WORKERS = "for comm in $(grep -l -e ^kworker -e ^kthreadd /proc/[0-9]*/comm); do" \
+               " echo 1 >${comm%comm}make-it-fail; done"
 MARK_ME = "echo 1 >/proc/self/make-it-fail"
 
 # Runs in the task that binds; writes what is left of the count, 0 if an allocation has failed.

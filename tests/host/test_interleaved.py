@@ -94,15 +94,16 @@ def test_ring_full_in_mid_answer(running, seconds):
 def test_ring_full_while_memory_is_taken(running, seconds):
     """Answers with ranges wait as well; no page is given that the host was not told of."""
     # Every second page of most memory is free: the answers are long.
-    ranges, _ = running.host.inflate(600 * MIB)
+    ranges, _ = running.host.inflate(500 * MIB)
+    assert wire.total(ranges) == 500 * MIB
     single = [(at, 1) for start, count in ranges for at in range(start, start + count)]
     running.host.deflate(single[::2])
     running.host.pause()
-    running.host.send(wire.balloon(300 * MIB))
+    running.host.send(wire.balloon(250 * MIB))
     time.sleep(seconds)
     running.host.resume()
     more, _ = answers(running.host, {wire.BALLOON_RESPONSE: 1})
-    assert_books(running, 300 * MIB + wire.total(more))
+    assert_books(running, 250 * MIB + wire.total(more))
     running.host.deflate(single[1::2])
     running.host.deflate(more)
     assert_books(running, 0)

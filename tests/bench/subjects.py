@@ -2,6 +2,7 @@
 """What the benchmark compares: each takes pages from a guest and gives them back."""
 
 import contextlib
+import functools
 import struct
 import subprocess
 import sys
@@ -15,7 +16,7 @@ sys.path.insert(0, str(HERE.parent / "host"))
 # pylint: disable=wrong-import-position
 import simulator  # noqa: E402
 import wire  # noqa: E402
-from lab import LabError, cache, kernels  # noqa: E402
+from lab import build, cache, kernels  # noqa: E402
 from lab.qmp import Monitor  # noqa: E402
 from lab.shell import connected  # noqa: E402
 
@@ -41,30 +42,24 @@ class Taken:
         return 100 * whole / max(1, self.pages)
 
 
-def programs():
-    """Compile the programs of this folder for guest and host; return name to path."""
-    base = cache.root() / "build/bench"
-    base.mkdir(parents=True, exist_ok=True)
-    common = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror"]
-    made = {name: base / name for name in ("spinner", "fragment")}
-    for name, path in made.items():
-        subprocess.run([*common, "-static", "-o", path, HERE / f"{name}.c"], check=True)
-    subprocess.run([*common, "-shared", "-fPIC", "-fvisibility=hidden", "-o", base / "count.so",
-                    HERE / "count.c"], check=True)
-    return made
+@functools.cache
+def plugin():
+    """Compile the plugin that counts instructions; return its path."""
+    path = cache.root() / "build/count.so"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+                    "-fvisibility=hidden", "-o", path, HERE / "count.c"], check=True)
+    return path
 
 
+@functools.cache
 def limit_module(version):
     """Build the module that does only what nobody can do without; return its path."""
     folder = cache.root() / "build" / f"{version}-limit"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("Kbuild", "hvb_limit.c"):
         (folder / name).write_bytes((HERE / name).read_bytes())
-    result = subprocess.run(["make", "-C", kernels.kernel(version).headers, f"M={folder}",
-                             "modules"], check=False, text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT)
-    if result.returncode:
-        raise LabError(f"the module does not build:\n{result.stdout}")
+    simulator.make(folder, kernels.kernel(version).headers)
     return folder / "hvb_limit.ko"
 
 
@@ -86,14 +81,13 @@ class Subject:
         runs.mkdir(parents=True, exist_ok=True)
         self._count = runs / f"count-{self.name}"
         self._stack.callback(self._count.unlink, missing_ok=True)
-        files = programs() | self._files()
-        plugin = ("-plugin", f"{cache.root()}/build/bench/count.so,sum={self._count}")
+        counting = ("-plugin", f"{plugin()},sum={self._count}")
         with contextlib.ExitStack() as started:
             started.enter_context(self._stack)
             self.guest = self._stack.enter_context(simulator.Simulator(
-                version, driver=self.driver, files=files, drivers=self.modules,
+                version, driver=self.driver, files=self._files(), drivers=self.modules,
                 nodes=(mib - self.PLUGGED,), told=told, room=self.PLUGGED, append=append,
-                devices=(*plugin, *self._devices())))
+                devices=(*counting, *self._devices())))
             self._begin()
             started.pop_all()
 
@@ -112,7 +106,8 @@ class Subject:
         return ()
 
     def _files(self):
-        return {}
+        """Return what the guest has besides, by name."""
+        return {name: build.program(name, HERE) for name in ("spinner", "fragment")}
 
     def _begin(self):
         """Make the guest ready."""
@@ -165,7 +160,7 @@ class Limit(Subject):
     HELD = "/sys/module/hvb_limit/parameters/pages"
 
     def _files(self):
-        return {"limit": limit_module(self.version)}
+        return super()._files() | {"limit": limit_module(self.version)}
 
     def _begin(self):
         self.guest.run("insmod /lab/limit/hvb_limit.ko")
@@ -211,8 +206,8 @@ class Virtio(Subject):
         last, moved = self._size(), time.monotonic()
         while last != mib and time.monotonic() - moved < 10:
             time.sleep(0.02)
-            if self._size() != last:
-                last, moved = self._size(), time.monotonic()
+            if (size := self._size()) != last:
+                last, moved = size, time.monotonic()
         return last
 
     def take(self, pages):

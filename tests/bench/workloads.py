@@ -30,7 +30,7 @@ class Measured:
         self.figures = {}
 
     def __enter__(self):
-        self._moved = moved(self._subject.guest)
+        self._moved = self._pages_moved()
         self._executed = self._subject.executed()
         self._start = time.monotonic()
         return self
@@ -39,12 +39,10 @@ class Measured:
         seconds = time.monotonic() - self._start
         executed = self._subject.executed() - self._executed
         self.figures = {"instructions": executed, "seconds": seconds,
-                        "pages moved": moved(self._subject.guest) - self._moved}
+                        "pages moved": self._pages_moved() - self._moved}
 
-
-def moved(guest):
-    """Return how many pages the guest's kernel has moved so far."""
-    return int(guest.run("awk '$1 == \"pgmigrate_success\" { print $2 }' /proc/vmstat"))
+    def _pages_moved(self):
+        return memory.vmstat(self._subject.guest)["pgmigrate_success"]
 
 
 def huge_pages(guest):
@@ -87,9 +85,11 @@ def spinning(guest):
     found += [max(int(gap) for gap, _ in lines) / 1e6, sum(int(speed) for _, speed in lines)]
 
 
-def both(subject, mib, prefix=""):
-    """Take memory and give it back."""
+def both(subject, mib, prefix="", large=False):
+    """Take memory and give it back; `large`: count the large pages that can be had meanwhile."""
     taken, figures = out(subject, mib)
+    if large:
+        figures["2 MiB pages left"] = huge_pages(subject.guest)
     return {f"{prefix}out": figures, f"{prefix}back": back(subject, taken)}
 
 
@@ -102,9 +102,7 @@ def every_second_page(subject):
     """A program has every second page: 1 GiB out, large pages meanwhile, and back."""
     hog = Memhog(subject.guest, HALVES_MIB, "--small-pages --quick")
     hog.thin()
-    taken, figures = out(subject, 1024)
-    figures["2 MiB pages left"] = huge_pages(subject.guest)
-    result = {"out": figures, "back": back(subject, taken)}
+    result = both(subject, 1024, large=True)
     hog.stop()
     return result
 
@@ -116,9 +114,7 @@ def fragmented(subject, seed=1):
               f" /tmp/fragments && {{ /lab/fragment/fragment {seed} {FRAGMENT_MIB} /tmp/fragments"
               " >/tmp/fragment.out 2>&1 & } && until [ -s /tmp/fragment.out ]; do sleep 0.5; done",
               LIMIT)
-    taken, figures = out(subject, 1024)
-    figures["2 MiB pages left"] = huge_pages(guest)
-    result = {"out": figures, "back": back(subject, taken)}
+    result = both(subject, 1024, large=True)
     guest.run("killall fragment; umount -l /tmp/fragments")
     return result
 
@@ -126,9 +122,9 @@ def fragmented(subject, seed=1):
 def full_cache(subject):
     """Memory full of page cache: 1 GiB out and back."""
     guest = subject.guest
-    guest.run("disk=$(grep -lx zeros /sys/block/vd*/serial | cut -d/ -f4); exec 9</dev/$disk;"
-              " dd if=/dev/$disk of=/dev/null bs=1M 2>/dev/null; sleep 600 9<&9 &"
-              " echo $! >/tmp/reader", LIMIT)
+    # The cache of a disk goes when the last program closes it.
+    guest.run("sleep 10000 </dev/vda & echo $! >/tmp/reader;"
+              " dd if=/dev/vda of=/dev/null bs=1M 2>/dev/null", LIMIT)
     result = both(subject, 1024)
     guest.run("kill $(cat /tmp/reader); echo 3 >/proc/sys/vm/drop_caches")
     return result

@@ -57,14 +57,9 @@ def assert_not_less(free, expected):
 
 def assert_no_underflow(guest):
     """Check every figure of the guest and the driver for one below zero."""
-    figures = {**_vmstat(guest), **guest.meminfo()}
+    figures = {**memory.vmstat(guest), **guest.meminfo()}
     del figures["VmallocTotal"]  # address space, not memory
     figures.update({name: value for name, value in guest.driver_status().items()
                     if isinstance(value, int)})
     wrong = {name: value for name, value in figures.items() if not 0 <= value < SANE_LIMIT}
     assert not wrong, f"figures below zero: {wrong}"
-
-
-def _vmstat(guest):
-    lines = guest.run("cat /proc/vmstat").splitlines()
-    return {name: int(value) for name, value in (line.split() for line in lines)}

@@ -48,7 +48,8 @@ OURS, IN_TREE = "ours", "in-tree"
 PAUSE, RESUME, ANSWER = 0xffff0001, 0xffff0002, 0x80000000
 
 
-def _make(folder, headers, *arguments):
+def make(folder, headers, *arguments):
+    """Build the modules in a folder; LabError if they do not build."""
     result = subprocess.run(["make", "-C", str(headers), f"M={folder}", f"-j{os.cpu_count()}",
                              "modules", *arguments], text=True, check=False,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -123,8 +124,8 @@ def build(version):
         for name in ("hypercall.c", "hvb_sim.h"):
             shutil.copy2(HERE / name, driver)
         shutil.copytree(PROJECT / "compat", driver / "compat", dirs_exist_ok=True)
-        _make(sim, headers)
-        _make(driver, headers, f"KBUILD_EXTRA_SYMBOLS={sim}/Module.symvers", "GCOV_PROFILE=y")
+        make(sim, headers)
+        make(driver, headers, f"KBUILD_EXTRA_SYMBOLS={sim}/Module.symvers", "GCOV_PROFILE=y")
         relay = base / "relay"
         example = base / "memory-events"
         for program, source in ((relay, HERE / "relay.c"),

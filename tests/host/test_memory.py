@@ -7,6 +7,7 @@ import pytest
 
 import simulator  # noqa: F401  (makes the lab known)
 import wire
+from lab import memory
 from lab.memhog import Memhog
 from simulator import BLOCK
 from test_balloon import assert_books
@@ -37,7 +38,7 @@ def spare(guest):
 
 def oom_kills(guest):
     """Return how many programs the kernel has killed for lack of memory."""
-    return int(guest.run("awk '$1 == \"oom_kill\" { print $2 }' /proc/vmstat"))
+    return memory.vmstat(guest)["oom_kill"]
 
 
 @pytest.fixture(autouse=True)

@@ -28,9 +28,9 @@ def intree_module(version):
     return next(kernels.kernel(version).modules.glob("kernel/drivers/hv/hv_balloon.ko*"))
 
 
-def program(name):
+def program(name, folder=GUEST_FILES):
     """Compile a guest program statically and return its path."""
-    source = GUEST_FILES / f"{name}.c"
+    source = folder / f"{name}.c"
     binary = cache.root() / "build" / name
     binary.parent.mkdir(parents=True, exist_ok=True)
     with cache.lock(f"build-{name}"):

@@ -8,6 +8,12 @@ def meminfo(machine):
     return {name: int(value.split()[0]) for name, value in (line.split(":") for line in lines)}
 
 
+def vmstat(machine):
+    """Return /proc/vmstat as a dictionary."""
+    lines = machine.run("cat /proc/vmstat").splitlines()
+    return {name: int(value) for name, value in (line.split() for line in lines)}
+
+
 def free_pages(machine):
     """Return the free memory without what caches hold, in pages.
 

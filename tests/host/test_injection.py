@@ -173,7 +173,8 @@ def test_offer_waits_in_vain(running, blocks):
     assert running.host.add(block, BLOCK) == (BLOCK, DONE)
 
 
-@pytest.mark.parametrize("probability", [10, 50, 100])
+# The kernel's own part of it does need memory: it is tried until that succeeds.
+@pytest.mark.parametrize("probability", [10, 50, 80])
 def test_unload_while_ballooned(running, blocks, probability):
     """Unloading needs no memory of its own; what the host has is found by the next load."""
     ranges, _ = running.host.inflate(20 * MIB)

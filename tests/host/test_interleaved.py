@@ -94,8 +94,8 @@ def test_ring_full_in_mid_answer(running, seconds):
 def test_ring_full_while_memory_is_taken(running, seconds):
     """Answers with ranges wait as well; no page is given that the host was not told of."""
     # Every second page of most memory is free: the answers are long.
-    ranges, _ = running.host.inflate(500 * MIB)
-    assert wire.total(ranges) == 500 * MIB
+    ranges, _ = running.host.inflate(360 * MIB)
+    assert wire.total(ranges) == 360 * MIB
     single = [(at, 1) for start, count in ranges for at in range(start, start + count)]
     running.host.deflate(single[::2])
     running.host.pause()
@@ -103,14 +103,14 @@ def test_ring_full_while_memory_is_taken(running, seconds):
     time.sleep(seconds)
     running.host.resume()
     more, _ = answers(running.host, {wire.BALLOON_RESPONSE: 1})
-    assert_books(running, 250 * MIB + wire.total(more))
+    assert_books(running, 180 * MIB + wire.total(more))
     running.host.deflate(single[1::2])
     running.host.deflate(more)
     assert_books(running, 0)
 
 
 REQUESTS = {
-    "balloon": lambda block: [wire.balloon(400 * MIB)],
+    "balloon": lambda block: [wire.balloon(300 * MIB)],
     "unballoon": lambda block: [wire.unballoon([(i, 1) for i in range(510)])] * 8,
     "hot-add": lambda block: [wire.hot_add(block, 4 * STEP), wire.hot_add(block + 9 * STEP, STEP)],
     "everything": lambda block: [wire.balloon(100 * MIB), wire.hot_add(block, STEP),

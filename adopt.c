@@ -12,14 +12,15 @@
 #include "hv_balloon.h"
 #include "mark.h"
 
-/* Return: the first page frame behind a run of gap pages that starts at @pfn. */
-static unsigned long hvb_gap_end(unsigned long pfn, unsigned long end)
+/* Return: the first page frame behind a run of marked pages that starts at @pfn. */
+static unsigned long hvb_run_end(enum hvb_mark_kind kind, unsigned long pfn,
+				 unsigned long end)
 {
 	struct page *page;
 
 	do {
 		page = ++pfn < end ? pfn_to_online_page(pfn) : NULL;
-	} while (page && hvb_mark_is(page, HVB_MARK_GAP));
+	} while (page && hvb_mark_is(page, kind));
 	return pfn;
 }
 
@@ -38,13 +39,18 @@ static unsigned long hvb_adopt_one(struct hvb_dev *hvb, unsigned long pfn,
 
 	if (hvb_mark_is(page, HVB_MARK_BALLOON)) {
 		next = pfn + (1UL << hvb_mark_order(page));
-		hvb_balloon_adopt(hvb, page);
+		hvb_blocks_adopt(hvb, page);
 		return next;
 	}
 
 	if (hvb_mark_is(page, HVB_MARK_GAP)) {
-		next = hvb_gap_end(pfn, end);
-		return hvb_hot_add_adopt(hvb, pfn, next) ? 0 : next;
+		next = hvb_run_end(HVB_MARK_GAP, pfn, end);
+		return hvb_books_adopt(hvb, pfn, next, false) ? 0 : next;
+	}
+
+	if (hvb_mark_is(page, HVB_MARK_TAKEN)) {
+		next = hvb_run_end(HVB_MARK_TAKEN, pfn, end);
+		return hvb_blocks_adopt_taken(hvb, pfn, next) ? 0 : next;
 	}
 
 	return pfn + 1;
@@ -89,14 +95,17 @@ static void hvb_tell_adopted(const struct hvb_dev *hvb)
  */
 int hvb_adopt(struct hvb_dev *hvb)
 {
-	int nid, ret;
+	int nid, ret = 0;
 
+	mutex_lock(&hvb->handover);
 	for_each_online_node(nid) {
 		ret = hvb_adopt_node(hvb, nid);
 		if (ret)
-			return ret;
+			break;
 	}
+	mutex_unlock(&hvb->handover);
 
-	hvb_tell_adopted(hvb);
-	return 0;
+	if (!ret)
+		hvb_tell_adopted(hvb);
+	return ret;
 }

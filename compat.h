@@ -43,6 +43,34 @@ static inline void hvb_compat_before_online(struct page *page)
 #endif
 }
 
+/*
+ * The opposite: the page stays out of use while its block is online. A page
+ * that is PageReserved would keep the block from ever going offline again.
+ */
+static inline void hvb_compat_keep_offline(struct page *page)
+{
+#ifndef HVB_HAVE_OFFLINE_HOTPLUG
+	__ClearPageReserved(page);
+	__SetPageOffline(page);
+#endif
+}
+
+/**
+ * hvb_compat_count_leaving() - pages are, or are not, about to go offline
+ * @page: a page of their zone
+ * @change: how many, negative if they stay after all
+ *
+ * They are not in the zone's count of pages in use. Before 6.11 the kernel takes
+ * all pages of a block off that count when it goes offline, later only those
+ * that are not PageOffline.
+ */
+static inline void hvb_compat_count_leaving(struct page *page, long change)
+{
+#ifndef HVB_HAVE_OFFLINE_HOTPLUG
+	adjust_managed_page_count(page, change);
+#endif
+}
+
 /**
  * hvb_compat_count_balloon() - tell the standard counters of the kernel
  * @page: first page of a block

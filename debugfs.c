@@ -117,6 +117,7 @@ static int hvb_regions_show(struct seq_file *file, void *offset)
 	spin_lock(&ha->lock);
 	hvb_show_extents(file, "region", &ha->regions.added);
 	hvb_show_extents(file, "gap", &ha->regions.gaps);
+	hvb_show_extents(file, "taken", &ha->regions.taken);
 	hvb_show_extents(file, "online", &ha->regions.online);
 	spin_unlock(&ha->lock);
 	return 0;

@@ -43,68 +43,6 @@
 #define HVB_RETRY_LIMIT		(60 * HZ)
 
 /*
- * Make room for @cap extents. Each set has one place that makes it grow: the
- * pump. Return: 0 or -ENOMEM.
- */
-static int hvb_extents_reserve(struct hvb_hot_add *ha, struct hvb_extents *set,
-			       unsigned int cap)
-{
-	struct hvb_extent *list, *old;
-
-	if (cap <= set->cap)
-		return 0;
-
-	cap = max(cap, 2 * set->cap);
-	list = kvmalloc_array(cap, sizeof(*list), GFP_KERNEL | __GFP_NOWARN);
-	if (!list)
-		return -ENOMEM;
-
-	spin_lock(&ha->lock);
-	old = set->list;
-	if (set->nr)
-		memcpy(list, old, set->nr * sizeof(*list));
-	set->list = list;
-	set->cap = cap;
-	spin_unlock(&ha->lock);
-	kvfree(old);
-	return 0;
-}
-
-/*
- * Make room for one more block and two more gaps. Blocks go online and offline
- * in any order, so @online may need an extent for each: then the memory
- * notifier never has to allocate.
- */
-static int hvb_regions_reserve(struct hvb_hot_add *ha)
-{
-	struct hvb_regions *regions = &ha->regions;
-	const u64 blocks = hvb_extents_pages(&regions->added) / regions->block_pages;
-
-	return hvb_extents_reserve(ha, &regions->added, regions->added.nr + 2) ?:
-	       hvb_extents_reserve(ha, &regions->gaps, regions->gaps.nr + 2) ?:
-	       hvb_extents_reserve(ha, &regions->online, blocks + 2);
-}
-
-/* In pieces: see hvb_online_fill(). */
-static int hvb_fill(struct hvb_hot_add *ha, u64 start, u64 end)
-{
-	int ret = hvb_regions_reserve(ha);
-
-	if (ret)
-		return ret;
-
-	while (start < end) {
-		const u64 stop = min(end, round_down(start, pageblock_nr_pages) +
-					  pageblock_nr_pages);
-
-		ha->added += hvb_online_fill(ha, start, stop);
-		start = stop;
-		cond_resched();
-	}
-	return 0;
-}
-
-/*
  * memory_add_physaddr_to_nid() knows no memory that was not there at boot, and
  * answers with the first node then: ask it last.
  */
@@ -186,13 +124,9 @@ static int hvb_add_block(struct hvb_dev *hvb, u64 start, u64 end)
 	const bool whole = end - start == ha->regions.block_pages;
 	int ret;
 
-	ret = hvb_regions_reserve(ha);
+	ret = hvb_books_add_block(hvb, block, start, end);
 	if (ret)
 		return ret;
-
-	spin_lock(&ha->lock);
-	hvb_regions_add_block(&ha->regions, block, start, end);
-	spin_unlock(&ha->lock);
 
 	ret = hvb_pay_for_block(hvb, block, whole);
 	if (ret) {
@@ -237,10 +171,14 @@ static int hvb_hot_add_step(struct hvb_dev *hvb)
 	const u64 end = min(ha->end, hvb_block_of(ha, start) + ha->regions.block_pages);
 	int ret;
 
-	if (hvb_regions_has(&ha->regions, start))
-		ret = hvb_fill(ha, start, end);
-	else
+	if (hvb_regions_has(&ha->regions, start) ||
+	    hvb_regions_is_partial(&ha->regions, hvb_block_of(ha, start))) {
+		mutex_lock(&hvb->handover);
+		ret = hvb_books_fill(hvb, start, end, &ha->added);
+		mutex_unlock(&hvb->handover);
+	} else {
 		ret = hvb_add_block(hvb, start, end);
+	}
 	if (!ret)
 		ha->next = end;
 	return ret;
@@ -439,35 +377,15 @@ unsigned long hvb_hot_add_run(struct hvb_dev *hvb)
 	return 0;
 }
 
-/**
- * hvb_hot_add_adopt() - take over a gap that an earlier load left
- * @hvb: the device; its channel is closed
- * @start: first page frame of the gap; its block is online
- * @end: first page frame behind it
- *
- * Context: process, may sleep.
- * Return: 0 or -ENOMEM.
- */
-int hvb_hot_add_adopt(struct hvb_dev *hvb, u64 start, u64 end)
+static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
-	u64 block;
-	int ret;
 
-	for (block = hvb_block_of(ha, start); block < end; block += ha->regions.block_pages) {
-		const u64 block_end = block + ha->regions.block_pages;
-
-		ret = hvb_regions_reserve(ha);
-		if (ret)
-			return ret;
-
-		spin_lock(&ha->lock);
-		hvb_extents_add(&ha->regions.added, block, block_end);
-		hvb_extents_add(&ha->regions.online, block, block_end);
-		hvb_extents_add(&ha->regions.gaps, max(start, block), min(end, block_end));
-		spin_unlock(&ha->lock);
-	}
-	return 0;
+	if (!hvb_block_online(ha, block) &&
+	    remove_memory(PFN_PHYS(block), PFN_PHYS(ha->regions.block_pages)))
+		dev_warn(hvb_device(hvb),
+			 "cannot remove the offline memory block of page frame 0x%llx: do not online it, the host does not back it whole\n",
+			 block);
 }
 
 /*
@@ -477,20 +395,16 @@ int hvb_hot_add_adopt(struct hvb_dev *hvb, u64 start, u64 end)
 static void hvb_remove_partial_blocks(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
-	const u64 pages = ha->regions.block_pages;
+	const struct hvb_extents *gaps = &ha->regions.gaps;
+	u64 block, next = 0;
 	unsigned int i;
-	u64 block;
 
-	for (i = 0; i < ha->regions.added.nr; i++)
-		for (block = ha->regions.added.list[i].start;
-		     block < ha->regions.added.list[i].end; block += pages) {
-			if (!hvb_regions_is_partial(&ha->regions, block) ||
-			    hvb_block_online(ha, block))
-				continue;
-			if (remove_memory(PFN_PHYS(block), PFN_PHYS(pages)))
-				dev_warn(hvb_device(hvb),
-					 "cannot remove the offline memory block of page frame 0x%llx: do not online it, the host does not back it whole\n",
-					 block);
+	/* A block may have several gaps, and a gap lie in several blocks. */
+	for (i = 0; i < gaps->nr; i++)
+		for (block = max(next, hvb_block_of(ha, gaps->list[i].start));
+		     block < gaps->list[i].end; block = next) {
+			hvb_remove_block(hvb, block);
+			next = block + ha->regions.block_pages;
 		}
 }
 
@@ -516,13 +430,6 @@ static void hvb_groups_exit(struct hvb_hot_add *ha)
 		if (ha->groups[nid] >= 0)
 			memory_group_unregister(ha->groups[nid]);
 	kfree(ha->groups);
-}
-
-static void hvb_regions_free(struct hvb_regions *regions)
-{
-	kvfree(regions->added.list);
-	kvfree(regions->gaps.list);
-	kvfree(regions->online.list);
 }
 
 /**
@@ -561,5 +468,5 @@ void hvb_hot_add_exit(struct hvb_dev *hvb)
 	hvb_remove_partial_blocks(hvb);
 	hvb_online_exit(hvb);
 	hvb_groups_exit(&hvb->hot_add);
-	hvb_regions_free(&hvb->hot_add.regions);
+	hvb_books_free(&hvb->hot_add.regions);
 }

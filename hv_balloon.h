@@ -8,6 +8,7 @@
 #include <linux/completion.h>
 #include <linux/hyperv.h>
 #include <linux/jiffies.h>
+#include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/page_reporting.h>
 #include <linux/spinlock.h>
@@ -133,11 +134,15 @@ struct hvb_stats {
  * @wanted: pages that this operation still has to find
  * @highest_order: largest block worth trying for; falls when a try fails,
  *	rises by one with each step
+ * @movable: memory that only programs can use may still be had in this step
+ * @movable_order: the largest block of it worth trying for
  * @shortage_told: the last operation ended short of pages, and the log says so
  * @batch: blocks taken, not reported yet
  * @response: the message under construction, HVB_MSG_MAX bytes
  *
- * Written by the pump only; @pages and @hidden are read anywhere.
+ * Written by the pump only, but for what changes in @pages, @hidden and @blocks
+ * when a memory block goes offline: the writer holds hvb->handover. They are
+ * read anywhere.
  */
 struct hvb_balloon {
 	u64 pages;
@@ -148,6 +153,8 @@ struct hvb_balloon {
 	u64 asked;
 	u64 wanted;
 	unsigned int highest_order;
+	bool movable;
+	unsigned int movable_order;
 	bool shortage_told;
 	struct hvb_batch *batch;
 	struct hvb_wire_balloon_response *response;
@@ -160,6 +167,9 @@ struct hvb_balloon {
  *	in a task that onlines memory); never held over a call that onlines,
  *	adds or sleeps
  * @regions: which memory that is
+ * @foreign_blocks: how many blocks of others were found to have a gap
+ * @leaving: page frames that are about to go offline, empty if none are;
+ *	protected by @lock, written by the task that takes them offline
  * @usable: the kernel lets us online memory in parts (the online-page callback
  *	is ours) and the guest can hot-add
  * @groups: memory group of each node, negative if it has none yet
@@ -182,8 +192,10 @@ struct hvb_balloon {
  * @memory_nb: the memory notifier
  */
 struct hvb_hot_add {
-	spinlock_t lock; /* protects regions */
+	spinlock_t lock; /* protects regions, foreign_blocks and leaving */
 	struct hvb_regions regions;
+	unsigned int foreign_blocks;
+	struct hvb_extent leaving;
 	bool usable;
 	int *groups;
 	bool active;
@@ -271,6 +283,10 @@ struct hvb_hints {
  * @report_status: the figures sent last, for debugfs
  * @room: woken by the host when the ring may have room
  * @trans_id: number of the last message
+ * @handover: held while pages pass between guest and host, and while the books
+ *	of hot-added memory grow. Taken by the pump and by the memory notifier,
+ *	which runs under the hotplug lock: never held over a call that adds
+ *	memory
  * @rx: receive buffer, HVB_RING_BYTES
  * @stats: counters
  * @balloon: pages that the host has
@@ -307,6 +323,7 @@ struct hvb_dev {
 	struct hvb_status report_status;
 	wait_queue_head_t room;
 	atomic_t trans_id;
+	struct mutex handover; /* see above */
 	void *rx;
 	struct hvb_stats stats;
 	struct hvb_balloon balloon;
@@ -384,7 +401,6 @@ void hvb_set_state(struct hvb_dev *hvb, enum hvb_state state);
 /* balloon.c */
 int hvb_balloon_init(struct hvb_dev *hvb);
 void hvb_balloon_exit(struct hvb_dev *hvb);
-void hvb_balloon_adopt(struct hvb_dev *hvb, struct page *page);
 void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages);
 unsigned long hvb_inflate_run(struct hvb_dev *hvb);
 void hvb_inflate_end(struct hvb_dev *hvb);
@@ -392,13 +408,22 @@ void hvb_inflate_refuse(struct hvb_dev *hvb, u32 num_pages);
 void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg);
 void hvb_deflate_confirm(struct hvb_dev *hvb);
 
+/* blocks.c */
+void hvb_blocks_choose(struct hvb_dev *hvb);
+bool hvb_blocks_can_spare(const struct hvb_dev *hvb);
+u32 hvb_blocks_take(struct hvb_dev *hvb, u64 budget);
+bool hvb_blocks_are_ours(struct hvb_dev *hvb, const struct hvb_range *range);
+void hvb_blocks_release(struct hvb_dev *hvb, const struct hvb_range *range);
+void hvb_blocks_adopt(struct hvb_dev *hvb, struct page *page);
+int hvb_blocks_adopt_taken(struct hvb_dev *hvb, u64 start, u64 end);
+void hvb_blocks_let_go(struct hvb_dev *hvb, struct page *page);
+
 /* adopt.c */
 int hvb_adopt(struct hvb_dev *hvb);
 
 /* hot_add.c */
 int hvb_hot_add_init(struct hvb_dev *hvb);
 void hvb_hot_add_exit(struct hvb_dev *hvb);
-int hvb_hot_add_adopt(struct hvb_dev *hvb, u64 start, u64 end);
 void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg);
 unsigned long hvb_hot_add_run(struct hvb_dev *hvb);
 void hvb_hot_add_end(struct hvb_dev *hvb);
@@ -406,14 +431,30 @@ void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 pages, u32 result);
 bool hvb_hot_add_possible(const struct hvb_dev *hvb);
 void hvb_hot_add_retry(struct hvb_dev *hvb);
 
+/* books.c */
+int hvb_books_reserve(struct hvb_dev *hvb, unsigned int gaps);
+int hvb_books_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end);
+int hvb_books_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled);
+void hvb_books_take(struct hvb_dev *hvb, u64 start, u64 end);
+int hvb_books_take_back(struct hvb_dev *hvb, u64 start, u64 end);
+int hvb_books_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken);
+void hvb_books_free(struct hvb_regions *regions);
+
 /* online.c */
 int hvb_online_init(struct hvb_dev *hvb);
 void hvb_online_exit(struct hvb_dev *hvb);
-u32 hvb_online_fill(struct hvb_hot_add *ha, u64 start, u64 end);
+u32 hvb_online_fill(struct hvb_hot_add *ha, u64 start, u64 *end);
+void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end);
+u64 hvb_taken_run(struct hvb_hot_add *ha, u64 pfn, u64 end);
 bool hvb_block_online(struct hvb_hot_add *ha, u64 block);
 void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online);
 void hvb_offline_watch(struct hvb_hot_add *ha);
 unsigned long hvb_offline_run(struct hvb_dev *hvb);
+
+/* offline.c */
+int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count);
+void hvb_offline_cancel(struct hvb_dev *hvb);
+void hvb_offline_end(struct hvb_dev *hvb);
 
 /* pressure.c */
 u64 hvb_floor(const struct hvb_dev *hvb);
@@ -425,6 +466,12 @@ void hvb_report_work(struct work_struct *work);
 static inline u64 hvb_block_of(const struct hvb_hot_add *ha, u64 pfn)
 {
 	return round_down(pfn, ha->regions.block_pages);
+}
+
+/* Whether @pfn is about to go offline. Context: ha->lock held. */
+static inline bool hvb_is_leaving(const struct hvb_hot_add *ha, u64 pfn)
+{
+	return pfn >= ha->leaving.start && pfn < ha->leaving.end;
 }
 
 /* hints.c */

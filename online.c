@@ -40,34 +40,36 @@ static void hvb_online_run(u64 pfn, u64 end, unsigned int highest_order)
 	}
 }
 
-static void hvb_mark_gap(u64 pfn, u64 end)
+static void hvb_mark_gap(enum hvb_mark_kind kind, u64 pfn, u64 end)
 {
-	const unsigned long mark = hvb_mark_value(HVB_MARK_GAP, false, 0);
+	const unsigned long mark = hvb_mark_value(kind, false, 0);
 
 	for (; pfn < end; pfn++) {
 		struct page *page = pfn_to_page(pfn);
 
 		set_page_private(page, mark);
-		if (!PageOffline(page))
-			__SetPageOffline(page);
+		hvb_compat_keep_offline(page);
 	}
 }
 
 /*
  * What to do with the pages from @pfn on. Gaps are marked before the lock is
  * released: whoever fills a gap finds either no gap in the books yet, or marks
- * in the pages.
+ * in the pages. Return: whether the kernel may have them.
  */
-static enum hvb_backing hvb_claim_run(struct hvb_hot_add *ha, u64 pfn, u64 *end)
+static bool hvb_claim_run(struct hvb_hot_add *ha, u64 pfn, u64 *end)
 {
 	enum hvb_backing backing;
 
 	spin_lock(&ha->lock);
 	backing = hvb_regions_run(&ha->regions, pfn, end);
 	if (backing == HVB_GAP)
-		hvb_mark_gap(pfn, *end);
+		hvb_mark_gap(HVB_MARK_GAP, pfn, *end);
+	else if (backing == HVB_TAKEN)
+		hvb_mark_gap(HVB_MARK_TAKEN, pfn, *end);
 	spin_unlock(&ha->lock);
-	return backing;
+	/* Memory of other drivers is onlined as if we were not here. */
+	return hvb_is_usable(backing);
 }
 
 /* Called by the kernel for each piece of a block that is being onlined. */
@@ -80,35 +82,43 @@ static void hvb_online_page(struct page *page, unsigned int order)
 	while (pfn < end) {
 		u64 run_end = end;
 
-		/* Memory of other drivers is onlined as if we were not here. */
-		if (hvb_claim_run(ha, pfn, &run_end) != HVB_GAP)
+		if (hvb_claim_run(ha, pfn, &run_end))
 			hvb_online_run(pfn, run_end, order);
 		pfn = run_end;
 	}
 }
 
 /*
- * Find the first run of pages from *@pfn on that were onlined as a gap, and
- * take the marks off. Return: the end of the run, *@pfn its start.
+ * Find the first run of pages from *@pfn on that are marked as a gap, and take
+ * the marks off. Return: the end of the run, *@pfn its start.
  */
 static u64 hvb_unmark_run(u64 *pfn, u64 end)
 {
 	u64 stop;
 
-	while (*pfn < end && !hvb_mark_is(pfn_to_page(*pfn), HVB_MARK_GAP))
+	while (*pfn < end && !hvb_mark_is_gap(pfn_to_page(*pfn)))
 		++*pfn;
 	for (stop = *pfn; stop < end; stop++) {
 		struct page *page = pfn_to_page(stop);
 
-		if (!hvb_mark_is(page, HVB_MARK_GAP))
+		if (!hvb_mark_is_gap(page))
 			break;
 		set_page_private(page, 0);
 	}
 	return stop;
 }
 
-/* Online what the callback left marked; the books have it as backed already. */
-static void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end)
+/**
+ * hvb_online_filled() - online what is still marked as a gap
+ * @ha: the hot-added memory
+ * @pfn: first page frame, in a block that is online and stays so; the books
+ *	have it as backed already
+ * @end: first page frame behind it, so near that their marks can be read under
+ *	a lock
+ *
+ * Context: process, hvb->handover held; may sleep.
+ */
+void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end)
 {
 	while (pfn < end) {
 		u64 stop;
@@ -125,29 +135,52 @@ static void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end)
  * hvb_online_fill() - the host gives pages of a block that was added before
  * @ha: the hot-added memory; the books have room for one more gap
  * @start: first page frame
- * @end: first page frame behind it, so near that their marks can be read under
- *	a lock
+ * @end: in: first page frame behind it, so near that their marks can be read
+ *	under a lock; out: lowered to where the pages are of another kind
  *
  * If the block is not online, its pages are not initialised yet: they will come
- * through the callback.
+ * through the callback. If it is about to go offline they must not change
+ * either: see offline.c.
  *
- * Context: the pump; may sleep.
- * Return: pages that were a gap.
+ * Context: the pump, hvb->handover held; may sleep.
+ * Return: pages that were a gap; what the host has taken back is none.
  */
-u32 hvb_online_fill(struct hvb_hot_add *ha, u64 start, u64 end)
+u32 hvb_online_fill(struct hvb_hot_add *ha, u64 start, u64 *end)
 {
-	u64 run_end = end;
-	bool online;
-	u32 filled;
+	bool gap, online;
+	u64 behind;
 
 	spin_lock(&ha->lock);
-	filled = hvb_extents_remove(&ha->regions.gaps, start, end);
-	online = hvb_extents_run(&ha->regions.online, start, &run_end);
+	gap = hvb_regions_run(&ha->regions, start, end) == HVB_GAP;
+	behind = *end;
+	if (gap)
+		hvb_extents_remove(&ha->regions.gaps, start, *end);
+	online = hvb_extents_run(&ha->regions.online, start, &behind) &&
+		 !hvb_is_leaving(ha, start);
 	spin_unlock(&ha->lock);
 
-	if (online)
-		hvb_online_filled(ha, start, end);
-	return filled;
+	if (gap && online)
+		hvb_online_filled(ha, start, *end);
+	return gap ? *end - start : 0;
+}
+
+/**
+ * hvb_taken_run() - what the host has of blocks that went offline once
+ * @ha: the hot-added memory
+ * @pfn: a page frame
+ * @end: where to stop looking, above @pfn
+ *
+ * Context: process.
+ * Return: the first page frame behind that run, 0 if @pfn is not in one.
+ */
+u64 hvb_taken_run(struct hvb_hot_add *ha, u64 pfn, u64 end)
+{
+	bool taken;
+
+	spin_lock(&ha->lock);
+	taken = hvb_regions_run(&ha->regions, pfn, &end) == HVB_TAKEN;
+	spin_unlock(&ha->lock);
+	return taken ? end : 0;
 }
 
 /**
@@ -183,7 +216,7 @@ void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online)
 
 	spin_lock(&ha->lock);
 	*backed = hvb_regions_backed(&ha->regions);
-	*online = hvb_regions_backed_online(&ha->regions);
+	*online = *backed - hvb_regions_offline(&ha->regions);
 	spin_unlock(&ha->lock);
 }
 
@@ -231,29 +264,55 @@ unsigned long hvb_offline_run(struct hvb_dev *hvb)
 	return HVB_NEVER;
 }
 
-/* Keeps track of which blocks are online. */
-static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void *arg)
+/* Only such blocks are in the books that we added, or that have a gap. */
+static void hvb_note_online(struct hvb_hot_add *ha, const struct memory_notify *memory,
+			    bool online)
 {
-	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, hot_add.memory_nb);
-	struct hvb_hot_add *ha = &hvb->hot_add;
-	const struct memory_notify *memory = arg;
 	const u64 end = memory->start_pfn + memory->nr_pages;
 	/* A memory map that lies on the block itself is not in the range. */
 	const u64 start = hvb_block_of(ha, memory->start_pfn);
 
 	spin_lock(&ha->lock);
-	if (hvb_regions_has(&ha->regions, start)) {
-		if (event == MEM_GOING_ONLINE)
-			hvb_extents_add(&ha->regions.online, start, end);
-		else if (event == MEM_OFFLINE || event == MEM_CANCEL_ONLINE)
-			hvb_extents_remove(&ha->regions.online, start, end);
-	}
+	if (!online)
+		hvb_extents_remove(&ha->regions.online, start, end);
+	else if (hvb_regions_has(&ha->regions, start) ||
+		 hvb_regions_is_partial(&ha->regions, start))
+		hvb_extents_add(&ha->regions.online, start, end);
 	spin_unlock(&ha->lock);
+}
 
-	if (event == MEM_ONLINE)
+/* Keeps track of which blocks are online, and lets go of those that leave. */
+static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void *arg)
+{
+	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, hot_add.memory_nb);
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	const struct memory_notify *memory = arg;
+	int ret = 0;
+
+	switch (event) {
+	case MEM_GOING_ONLINE:
+		hvb_note_online(ha, memory, true);
+		break;
+	case MEM_CANCEL_ONLINE:
+		hvb_note_online(ha, memory, false);
+		break;
+	case MEM_ONLINE:
 		WRITE_ONCE(ha->nobody_onlines, false);
+		break;
+	case MEM_GOING_OFFLINE:
+		ret = hvb_offline_begin(hvb, memory->start_pfn, memory->nr_pages);
+		break;
+	case MEM_CANCEL_OFFLINE:
+		hvb_offline_cancel(hvb);
+		break;
+	case MEM_OFFLINE:
+		hvb_note_online(ha, memory, false);
+		hvb_offline_end(hvb);
+		break;
+	}
+
 	hvb_kick(hvb, 0);
-	return NOTIFY_OK;
+	return notifier_from_errno(ret);
 }
 
 /**

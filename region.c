@@ -3,8 +3,9 @@
  * Bookkeeping of hot-added memory.
  *
  * Linux adds memory in whole blocks. The host may give it in smaller steps, in
- * any order, with gaps in between. So three sets of page frames tell all:
- * what was added, which part of it is still a gap, and which part is online.
+ * any order, with gaps in between. So sets of page frames tell all: what was
+ * added, which part of it is a gap, for what part of the gaps the host has
+ * taken the memory back, and which part of all is online.
  */
 #include <linux/kernel.h>
 #include <linux/minmax.h>
@@ -176,7 +177,7 @@ void hvb_regions_add_block(struct hvb_regions *regions, u64 block, u64 start, u6
 
 /**
  * hvb_regions_drop_block() - forget a block
- * @regions: the bookkeeping; each of the three sets needs room
+ * @regions: the bookkeeping; each of its sets needs room
  * @block: first page frame of the block
  */
 void hvb_regions_drop_block(struct hvb_regions *regions, u64 block)
@@ -185,7 +186,22 @@ void hvb_regions_drop_block(struct hvb_regions *regions, u64 block)
 
 	hvb_extents_remove(&regions->added, block, block_end);
 	hvb_extents_remove(&regions->gaps, block, block_end);
+	hvb_extents_remove(&regions->taken, block, block_end);
 	hvb_extents_remove(&regions->online, block, block_end);
+}
+
+/**
+ * hvb_regions_take() - note what the host has of a block that goes offline
+ * @regions: the bookkeeping; gaps and taken need room
+ * @start: first page frame, in a block of ours or of somebody else
+ * @end: first page frame behind that
+ *
+ * When it is returned it leaves @taken first, and is a gap like any other then.
+ */
+void hvb_regions_take(struct hvb_regions *regions, u64 start, u64 end)
+{
+	hvb_extents_add(&regions->gaps, start, end);
+	hvb_extents_add(&regions->taken, start, end);
 }
 
 /**
@@ -224,38 +240,51 @@ bool hvb_regions_is_partial(const struct hvb_regions *regions, u64 block)
  */
 enum hvb_backing hvb_regions_run(const struct hvb_regions *regions, u64 pos, u64 *end)
 {
-	if (!hvb_extents_run(&regions->added, pos, end))
-		return HVB_FOREIGN;
-	return hvb_extents_run(&regions->gaps, pos, end) ? HVB_GAP : HVB_BACKED;
+	if (hvb_extents_run(&regions->gaps, pos, end))
+		return hvb_extents_run(&regions->taken, pos, end) ? HVB_TAKEN : HVB_GAP;
+	return hvb_extents_run(&regions->added, pos, end) ? HVB_BACKED : HVB_FOREIGN;
 }
 
 /**
  * hvb_regions_backed() - how much memory the host has given
  * @regions: the bookkeeping
  *
- * Return: pages that were hot-added, gaps not counted.
+ * Return: pages that were hot-added, also those that it has taken back since.
  */
 u64 hvb_regions_backed(const struct hvb_regions *regions)
-{
-	return hvb_extents_pages(&regions->added) - hvb_extents_pages(&regions->gaps);
-}
-
-/**
- * hvb_regions_backed_online() - how much of that is online
- * @regions: the bookkeeping
- *
- * Return: pages that are online or on their way there, gaps not counted.
- */
-u64 hvb_regions_backed_online(const struct hvb_regions *regions)
 {
 	u64 pages = 0;
 	unsigned int i;
 
-	for (i = 0; i < regions->online.nr; i++) {
-		const struct hvb_extent *run = &regions->online.list[i];
+	for (i = 0; i < regions->added.nr; i++) {
+		const struct hvb_extent *region = &regions->added.list[i];
 
-		pages += run->end - run->start -
-			 hvb_extents_pages_in(&regions->gaps, run->start, run->end);
+		pages += region->end - region->start -
+			 hvb_extents_pages_in(&regions->gaps, region->start, region->end) +
+			 hvb_extents_pages_in(&regions->taken, region->start, region->end);
 	}
+	return pages;
+}
+
+/**
+ * hvb_regions_offline() - how much of that waits to be onlined
+ * @regions: the bookkeeping
+ *
+ * Return: pages that are not online nor on their way there. What the host has
+ * taken back is ballooned, and waits for the host.
+ */
+u64 hvb_regions_offline(const struct hvb_regions *regions)
+{
+	u64 pages = 0, pos, end;
+	unsigned int i;
+
+	for (i = 0; i < regions->added.nr; i++)
+		for (pos = regions->added.list[i].start;
+		     pos < regions->added.list[i].end; pos = end) {
+			end = regions->added.list[i].end;
+			if (!hvb_extents_run(&regions->online, pos, &end))
+				pages += end - pos -
+					 hvb_extents_pages_in(&regions->gaps, pos, end);
+		}
 	return pages;
 }

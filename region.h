@@ -45,36 +45,49 @@ u64 hvb_extents_remove(struct hvb_extents *set, u64 start, u64 end);
 
 /**
  * enum hvb_backing - what stands behind a page frame
- * @HVB_FOREIGN: not hot-added by this driver
+ * @HVB_FOREIGN: not hot-added by this driver; the kernel's
  * @HVB_BACKED: hot-added, and the host has given the memory for it
  * @HVB_GAP: in a block that was hot-added, without memory behind it
+ * @HVB_TAKEN: in any block, the host has the memory and may return it
  */
 enum hvb_backing {
 	HVB_FOREIGN,
 	HVB_BACKED,
 	HVB_GAP,
+	HVB_TAKEN,
 };
 
+/* Whether the kernel may have such pages. */
+static inline bool hvb_is_usable(enum hvb_backing backing)
+{
+	return backing == HVB_FOREIGN || backing == HVB_BACKED;
+}
+
 /**
- * struct hvb_regions - all memory that was hot-added
+ * struct hvb_regions - all memory that was hot-added, and what it lacks
  * @block_pages: pages of a memory block, the step in which Linux adds memory
  * @added: what was added, whole blocks; an extent of it is a region
- * @gaps: the part of @added that the host has not given yet
- * @online: the part of @added that is online or on its way there
+ * @gaps: what the guest must not touch: the part of @added that the host has
+ *	not given yet, and @taken
+ * @taken: ballooned pages of blocks that went offline since, which need not be
+ *	in @added: the host has their memory
+ * @online: which blocks with one of these are online or on their way there
  */
 struct hvb_regions {
 	u64 block_pages;
 	struct hvb_extents added;
 	struct hvb_extents gaps;
+	struct hvb_extents taken;
 	struct hvb_extents online;
 };
 
 void hvb_regions_add_block(struct hvb_regions *regions, u64 block, u64 start, u64 end);
 void hvb_regions_drop_block(struct hvb_regions *regions, u64 block);
+void hvb_regions_take(struct hvb_regions *regions, u64 start, u64 end);
 bool hvb_regions_has(const struct hvb_regions *regions, u64 pfn);
 bool hvb_regions_is_partial(const struct hvb_regions *regions, u64 block);
 enum hvb_backing hvb_regions_run(const struct hvb_regions *regions, u64 pos, u64 *end);
 u64 hvb_regions_backed(const struct hvb_regions *regions);
-u64 hvb_regions_backed_online(const struct hvb_regions *regions);
+u64 hvb_regions_offline(const struct hvb_regions *regions);
 
 #endif /* _HVB_REGION_H */

@@ -18,6 +18,8 @@ enum change {
 	DROP_BLOCK,
 	SET_ADD,
 	SET_REMOVE,
+	TAKE,
+	RETURN,
 	CHANGES,
 };
 
@@ -56,11 +58,11 @@ static void change_block(struct kunit *test, struct world *world, enum change ch
 			 unsigned int block, unsigned int part)
 {
 	const unsigned int steps = world->block_steps, first = part % steps;
-	const bool added = world->added & world_span(world, block);
+	const bool known = (world->added | world->gaps) & world_span(world, block);
 
-	if (change == ADD_BLOCK && !added)
+	if (change == ADD_BLOCK && !known)
 		world_add(test, world, block, first, span_end(first, steps, part / steps));
-	else if (change == ONLINE && added)
+	else if (change == ONLINE && known)
 		world_online(test, world, block);
 	else if (change == OFFLINE)
 		world_offline(test, world, block);
@@ -79,6 +81,12 @@ static void change_one(struct kunit *test, struct stage *stage, struct fuzz_inpu
 	case FILL:
 		world_fill(test, &stage->world, first, end);
 		break;
+	case TAKE:
+		world_take(test, &stage->world, first, end);
+		break;
+	case RETURN:
+		world_return(test, &stage->world, first, end);
+		break;
 	case SET_ADD:
 	case SET_REMOVE:
 		set_change(test, &stage->set, &stage->model, change == SET_ADD, first, end);
@@ -93,6 +101,7 @@ static void check_sets(struct kunit *test, const struct world *world)
 {
 	world_check_set(test, world, &world->regions.added, world->added);
 	world_check_set(test, world, &world->regions.gaps, world->gaps);
+	world_check_set(test, world, &world->regions.taken, world->taken);
 	world_check_set(test, world, &world->regions.online, world->online);
 }
 

@@ -13,10 +13,13 @@
  *			write "offer": the device appears; "rescind": it goes;
  *			"fail-open": the channel cannot be opened the next time;
  *			"hints", "fail-hints", "no-hints": the host takes hints at
- *			free memory, says that it does and fails, takes none.
+ *			free memory, says that it does and fails, takes none;
+ *			"hold-offline": a memory block that is on its way offline
+ *			waits, until "let-offline" or "refuse-offline".
  *	/sys/kernel/debug/hvb_sim/status
  *			opens, closes, interrupts, suspends and resumes so far;
- *			pages in hints, and hints that were wrong.
+ *			pages in hints, and hints that were wrong; blocks that wait
+ *			on their way offline.
  *
  * The rings are real: a host program that does not read fills them, and the
  * driver meets -EAGAIN. The callback of the driver runs in a tasklet, as on
@@ -26,6 +29,7 @@
 #include <linux/debugfs.h>
 #include <linux/hyperv.h>
 #include <linux/interrupt.h>
+#include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -65,6 +69,9 @@ static bool sim_fail_open;		/* protected by sim_lock */
 static enum { SIM_NO_HINTS, SIM_TAKES_HINTS, SIM_FAILS_HINTS } sim_hints;
 static atomic_long_t sim_hinted;
 static atomic_t sim_wrong_hints;
+static enum { SIM_LET_OFFLINE, SIM_REFUSE_OFFLINE, SIM_HOLD_OFFLINE } sim_offline;
+static DECLARE_WAIT_QUEUE_HEAD(sim_offline_change);
+static atomic_t sim_offline_waits;
 
 /* A ring is vmalloc()ed: the header that both sides share, then the data. */
 static int sim_ring_init(struct hv_ring_buffer_info *ring, u32 size)
@@ -537,6 +544,30 @@ static const struct file_operations sim_fops = {
 	.poll = sim_poll,
 };
 
+static int sim_set_offline(int what)
+{
+	WRITE_ONCE(sim_offline, what);
+	wake_up_all(&sim_offline_change);
+	return 0;
+}
+
+static int sim_memory_event(struct notifier_block *nb, unsigned long event, void *arg)
+{
+	if (event != MEM_GOING_OFFLINE)
+		return NOTIFY_OK;
+
+	atomic_inc(&sim_offline_waits);
+	wait_event(sim_offline_change, READ_ONCE(sim_offline) != SIM_HOLD_OFFLINE);
+	atomic_dec(&sim_offline_waits);
+	return READ_ONCE(sim_offline) == SIM_REFUSE_OFFLINE ? NOTIFY_BAD : NOTIFY_OK;
+}
+
+/* After the driver, which is on the list with priority 0. */
+static struct notifier_block sim_memory_nb = {
+	.notifier_call = sim_memory_event,
+	.priority = -1,
+};
+
 static ssize_t control_store(struct device *dev, struct device_attribute *attribute,
 			     const char *word, size_t size)
 {
@@ -554,6 +585,12 @@ static ssize_t control_store(struct device *dev, struct device_attribute *attrib
 		ret = sim_set_hints(SIM_FAILS_HINTS);
 	else if (sysfs_streq(word, "no-hints"))
 		ret = sim_set_hints(SIM_NO_HINTS);
+	else if (sysfs_streq(word, "hold-offline"))
+		ret = sim_set_offline(SIM_HOLD_OFFLINE);
+	else if (sysfs_streq(word, "let-offline"))
+		ret = sim_set_offline(SIM_LET_OFFLINE);
+	else if (sysfs_streq(word, "refuse-offline"))
+		ret = sim_set_offline(SIM_REFUSE_OFFLINE);
 	return ret ?: size;
 }
 
@@ -581,6 +618,7 @@ static int sim_status_show(struct seq_file *file, void *unused)
 		   atomic_read(&sim_resumes));
 	seq_printf(file, "hinted: %ld\nwrong_hints: %d\n", atomic_long_read(&sim_hinted),
 		   atomic_read(&sim_wrong_hints));
+	seq_printf(file, "offline_waits: %d\n", atomic_read(&sim_offline_waits));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(sim_status);
@@ -601,14 +639,20 @@ static int __init sim_init(void)
 		goto unregister_bus;
 	}
 
-	ret = misc_register(&sim_misc);
+	ret = register_memory_notifier(&sim_memory_nb);
 	if (ret)
 		goto unregister_root;
+
+	ret = misc_register(&sim_misc);
+	if (ret)
+		goto unregister_notifier;
 
 	sim_debugfs = debugfs_create_dir("hvb_sim", NULL);
 	debugfs_create_file("status", 0444, sim_debugfs, NULL, &sim_status_fops);
 	return 0;
 
+unregister_notifier:
+	unregister_memory_notifier(&sim_memory_nb);
 unregister_root:
 	root_device_unregister(sim_root);
 unregister_bus:
@@ -621,6 +665,7 @@ static void __exit sim_exit(void)
 {
 	debugfs_remove(sim_debugfs);
 	misc_deregister(&sim_misc);
+	unregister_memory_notifier(&sim_memory_nb);
 	if (sim_offered)
 		sim_rescind();
 	root_device_unregister(sim_root);

@@ -14,7 +14,8 @@ import wire
 from lab.memhog import Memhog
 from simulator import BLOCK, NewBlocks
 from test_balloon import assert_books
-from test_memory import meminfo, state_of
+from test_hot_add import folder_of
+from test_memory import meminfo
 
 MIB = 256  # pages
 DONE, TRANSIENT = 1, 0
@@ -195,4 +196,4 @@ def test_blocks_that_nobody_onlines_leave_the_reserve_alone(running, blocks):
     program.stop()
     assert answer(running, 3 * RETRY) == (count * BLOCK, DONE)
     for block in range(first, first + count * BLOCK, BLOCK):
-        running.run(f"echo online >{state_of(block)}")
+        running.run(f"echo online >{folder_of(block)}/state")

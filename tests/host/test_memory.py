@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Requests to a guest whose memory is full, or whose administrator takes blocks away meanwhile."""
+"""Requests to a guest whose memory is full."""
 
 import time
 
@@ -15,7 +15,6 @@ from test_balloon import assert_books
 MIB = 256  # pages
 ALL = 2 ** 32 - 1
 DONE = 1
-BLOCKS = "/sys/devices/system/memory"
 # The driver takes that much between two looks at the floor, and the guest's own demand moves.
 FLOOR_SLACK = 40 * MIB
 
@@ -252,101 +251,3 @@ def test_floor_is_not_left_in_single_pages(running, blocks):
     running.run("for i in $(seq 300); do sleep 2 & done; wait")
     rest = [(start + page, 1) for start, count in out for page in range(1, count, 2)]
     give_back(running, rest + again)
-
-
-# Blocks that the administrator takes away
-
-
-def state_of(block):
-    """Return the file that says and sets whether a block is online."""
-    return f"{BLOCKS}/memory{block // BLOCK}/state"
-
-
-def is_online(guest, block):
-    """Tell whether a block is online."""
-    return guest.run(f"cat {state_of(block)}").strip() == "online"
-
-
-def assert_blocks(guest, offline):
-    """The driver knows how much of what it added is offline."""
-    books = guest.status()
-    assert books["pages_hot_added_offline"] == offline
-    assert books["pages_hot_added_online"] == books["pages_hot_added"] - offline
-
-
-@pytest.mark.usefixtures("nobody_onlines")
-def test_block_offline_between_inflate_and_deflate(running, blocks):
-    """The floor follows the guest's size; what the host has is elsewhere and comes back."""
-    block = next(blocks)
-    before = running.total()
-    assert running.host.add(block, BLOCK) == (BLOCK, DONE)
-    running.run(f"echo online_movable >{state_of(block)}")
-    floor = running.status()["pages_floor"]
-    ranges, _ = running.host.inflate(200 * MIB)
-    running.run(f"echo offline >{state_of(block)}")
-    assert running.total() == before
-    assert running.status()["pages_floor"] < floor
-    assert_blocks(running, BLOCK)
-    assert_books(running, 200 * MIB)
-    running.host.deflate(ranges)
-    running.run(f"echo online_movable >{state_of(block)}")
-    assert running.total() == before + BLOCK
-    assert_blocks(running, 0)
-    assert_books(running, 0)
-
-
-def test_block_with_ballooned_pages_stays(running, blocks):
-    """The kernel refuses to take it offline, soon; nothing is lost, and later it goes."""
-    block = next(blocks)
-    before = running.total()
-    assert running.host.add(block, BLOCK) == (BLOCK, DONE)
-    ranges, _ = running.host.inflate((spare(running) - 32) * MIB)
-    assert any(block <= start < block + BLOCK for start, _ in ranges)
-    assert running.call(f"echo offline >{state_of(block)}", limit=60).status == 1
-    assert is_online(running, block) and running.total() == before + BLOCK
-    assert_blocks(running, 0)
-    give_back(running, ranges)
-
-
-@pytest.mark.parametrize("steps", [1, 2], ids=["with a gap", "filled"])
-def test_block_that_came_in_steps(running, blocks, steps):
-    """Gaps keep it online; once it is filled it may go and come back, as one."""
-    block, before = next(blocks), running.total()
-    for start in range(0, steps * BLOCK // 2, BLOCK // 2):
-        assert running.host.add(block + start, BLOCK // 2) == (BLOCK // 2, DONE)
-    running.call(f"echo offline >{state_of(block)}", limit=60)
-    online = is_online(running, block)
-    given = steps * BLOCK // 2
-    assert online or steps == 2
-    assert running.total() == before + (given if online else 0)
-    assert_blocks(running, 0 if online else given)
-    running.call(f"echo online >{state_of(block)}")
-    assert running.total() == before + given
-    assert_blocks(running, 0)
-
-
-OFFLINER = """
-while [ ! -e /tmp/enough ]; do
-    for block in {blocks}; do
-        echo offline >{folder}/memory$block/state
-        sleep 0.1
-    done
-done 2>/dev/null &
-"""
-
-
-def test_blocks_offline_in_the_middle_of_a_hot_add(running, blocks):
-    """Somebody takes each block away as soon as it is there: the hot-add goes on to its end."""
-    count = 3
-    first, before = blocks.row(count), running.total()
-    numbers = range(first // BLOCK, first // BLOCK + count)
-    running.run(OFFLINER.format(folder=BLOCKS, blocks=" ".join(map(str, numbers))))
-    assert running.host.add(first, count * BLOCK) == (count * BLOCK, DONE)
-    running.run("touch /tmp/enough; wait; sleep 1; rm /tmp/enough")
-    offline = sum(not is_online(running, number * BLOCK) for number in numbers)
-    assert running.total() == before + (count - offline) * BLOCK
-    assert_blocks(running, offline * BLOCK)
-    for number in numbers:
-        running.call(f"echo online >{state_of(number * BLOCK)}")
-    assert running.total() == before + count * BLOCK
-    assert_blocks(running, 0)

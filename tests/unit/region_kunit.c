@@ -212,8 +212,9 @@ static void run_over_mixed(struct kunit *test)
 		unsigned int steps;
 	} expected[] = {
 		{ HVB_FOREIGN, 4 }, { HVB_GAP, 1 }, { HVB_BACKED, 2 }, { HVB_GAP, 3 },
-		{ HVB_BACKED, 6 }, { HVB_FOREIGN, 8 }, { HVB_BACKED, 2 }, { HVB_GAP, 2 },
-		{ HVB_FOREIGN, 4 },
+		{ HVB_BACKED, 2 }, { HVB_TAKEN, 1 }, { HVB_BACKED, 3 }, { HVB_FOREIGN, 8 },
+		{ HVB_BACKED, 1 }, { HVB_TAKEN, 1 }, { HVB_GAP, 2 }, { HVB_FOREIGN, 1 },
+		{ HVB_TAKEN, 2 }, { HVB_FOREIGN, 1 },
 	};
 	struct world world;
 	u64 pos, end;
@@ -224,6 +225,9 @@ static void run_over_mixed(struct kunit *test)
 	world_add(test, &world, 1, 1, 3);
 	world_add(test, &world, 2, 2, 4);
 	world_add(test, &world, 6, 0, 2);
+	world_take(test, &world, 12, 13);
+	world_take(test, &world, 25, 28);
+	world_take(test, &world, 29, 31);
 
 	pos = world.base;
 	for (i = 0; i < ARRAY_SIZE(expected); i++, pos = end) {
@@ -243,27 +247,62 @@ static void online_totals(struct kunit *test)
 
 	world_init(&world, 0, STEP, 4);
 	KUNIT_EXPECT_EQ(test, hvb_regions_backed(&world.regions), 0);
-	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 0);
+	KUNIT_EXPECT_EQ(test, hvb_regions_offline(&world.regions), 0);
 
 	world_add(test, &world, 0, 1, 3);
 	world_add(test, &world, 1, 0, 4);
 	world_add(test, &world, 2, 0, 1);
 	KUNIT_EXPECT_EQ(test, hvb_regions_backed(&world.regions), 7 * STEP);
-	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 0);
+	KUNIT_EXPECT_EQ(test, hvb_regions_offline(&world.regions), 7 * STEP);
 
 	world_online(test, &world, 0);
-	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 2 * STEP);
+	KUNIT_EXPECT_EQ(test, hvb_regions_offline(&world.regions), 5 * STEP);
 	world_online(test, &world, 2);
-	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 3 * STEP);
+	KUNIT_EXPECT_EQ(test, hvb_regions_offline(&world.regions), 4 * STEP);
 	world_online(test, &world, 1);
-	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 7 * STEP);
+	KUNIT_EXPECT_EQ(test, hvb_regions_offline(&world.regions), 0);
 	world_fill(test, &world, 8, 12);
-	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 10 * STEP);
+	KUNIT_EXPECT_EQ(test, hvb_regions_offline(&world.regions), 0);
 	world_offline(test, &world, 1);
-	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 6 * STEP);
+	KUNIT_EXPECT_EQ(test, hvb_regions_offline(&world.regions), 4 * STEP);
 	world_drop(test, &world, 0);
 	KUNIT_EXPECT_EQ(test, hvb_regions_backed(&world.regions), 8 * STEP);
-	KUNIT_EXPECT_EQ(test, hvb_regions_backed_online(&world.regions), 4 * STEP);
+	KUNIT_EXPECT_EQ(test, hvb_regions_offline(&world.regions), 4 * STEP);
+	world_check(test, &world);
+}
+
+/* What the host takes of a block is the host's, whether the block is online or not. */
+static void taken_totals(struct kunit *test)
+{
+	struct world world;
+
+	world_init(&world, 0, STEP, 4);
+	world_add(test, &world, 0, 0, 4);
+	world_add(test, &world, 1, 0, 3);
+	world_online(test, &world, 0);
+	world_online(test, &world, 1);
+
+	world_take(test, &world, 3, 10);
+	world_check(test, &world);
+	KUNIT_EXPECT_EQ(test, world.regions.taken.nr, 2);
+	KUNIT_EXPECT_EQ(test, hvb_extents_pages(&world.regions.taken), 6 * STEP);
+	KUNIT_EXPECT_EQ(test, hvb_regions_backed(&world.regions), 7 * STEP);
+	KUNIT_EXPECT_EQ(test, hvb_regions_offline(&world.regions), 0);
+
+	world_offline(test, &world, 0);
+	KUNIT_EXPECT_EQ(test, hvb_regions_backed(&world.regions), 7 * STEP);
+	KUNIT_EXPECT_EQ(test, hvb_regions_offline(&world.regions), 3 * STEP);
+	world_fill(test, &world, 0, 8);
+	KUNIT_EXPECT_EQ(test, hvb_extents_pages(&world.regions.gaps), 6 * STEP);
+
+	world_return(test, &world, 4, 6);
+	world_fill(test, &world, 4, 6);
+	world_check(test, &world);
+	KUNIT_EXPECT_EQ(test, hvb_regions_backed(&world.regions), 8 * STEP);
+	KUNIT_EXPECT_EQ(test, hvb_regions_offline(&world.regions), 3 * STEP);
+	world_drop(test, &world, 1);
+	world_check(test, &world);
+	world_drop(test, &world, 0);
 	world_check(test, &world);
 }
 
@@ -276,7 +315,7 @@ static void random_existing(struct kunit *test, struct world *world,
 	const unsigned int first = hvb_prng_below(prng, STEPS);
 	const unsigned int most = min(3U, STEPS - first);
 
-	switch (hvb_prng_below(prng, 8)) {
+	switch (hvb_prng_below(prng, 12)) {
 	case 0:
 		world_drop(test, world, block);
 		break;
@@ -286,6 +325,14 @@ static void random_existing(struct kunit *test, struct world *world,
 	case 2:
 	case 3:
 		world_online(test, world, block);
+		break;
+	case 4:
+	case 5:
+		world_take(test, world, first, first + 1 + hvb_prng_below(prng, most));
+		break;
+	case 6:
+	case 7:
+		world_return(test, world, first, first + 1 + hvb_prng_below(prng, most));
 		break;
 	default:
 		world_fill(test, world, first, first + 1 + hvb_prng_below(prng, most));
@@ -305,7 +352,7 @@ static void random_world(struct kunit *test)
 	for (i = 0; i < RANDOM_STEPS; i++) {
 		block = hvb_prng_below(&prng, STEPS / 8);
 		first = hvb_prng_below(&prng, 8);
-		if (world.added & world_span(&world, block))
+		if ((world.added | world.gaps) & world_span(&world, block))
 			random_existing(test, &world, &prng, block);
 		else
 			world_add(test, &world, block, first,
@@ -320,6 +367,7 @@ static struct kunit_case region_cases[] = {
 	KUNIT_CASE_PARAM(blocks_table, blocks_gen_params),
 	KUNIT_CASE(run_over_mixed),
 	KUNIT_CASE(online_totals),
+	KUNIT_CASE(taken_totals),
 	KUNIT_CASE_PARAM(random_world, place_gen_params),
 	{}
 };

@@ -131,8 +131,9 @@ static inline void query_check(struct kunit *test, const struct hvb_extents *set
  * @unit: pages of a step
  * @block_steps: steps of a block
  * @added: steps that were added
- * @gaps: steps of these that have no memory
- * @online: steps of these that are online
+ * @gaps: steps that the guest must not touch
+ * @taken: steps of these whose memory the host has taken back
+ * @online: steps of blocks that are online
  */
 struct world {
 	struct hvb_regions regions;
@@ -141,6 +142,7 @@ struct world {
 	unsigned int block_steps;
 	u64 added;
 	u64 gaps;
+	u64 taken;
 	u64 online;
 };
 
@@ -171,6 +173,7 @@ static inline void world_free(struct kunit *test, struct world *world)
 {
 	set_free(test, &world->regions.added);
 	set_free(test, &world->regions.gaps);
+	set_free(test, &world->regions.taken);
 	set_free(test, &world->regions.online);
 }
 
@@ -189,18 +192,58 @@ static inline void world_add(struct kunit *test, struct world *world, unsigned i
 	world->gaps |= world_span(world, block) & ~hvb_bitmap_span(at + first, at + end);
 }
 
-/* The host gives more steps, wherever they are. */
+/* The host gives more steps, wherever they are: what it has taken is not among them. */
 static inline void world_fill(struct kunit *test, struct world *world,
 			      unsigned int first, unsigned int end)
 {
+	unsigned int step;
+
+	for (step = first; step < end; step++) {
+		const u64 bit = hvb_bitmap_span(step, step + 1);
+
+		if (world->taken & bit)
+			continue;
+		set_reserve(test, &world->regions.gaps, 1);
+		KUNIT_ASSERT_EQ(test, hvb_extents_remove(&world->regions.gaps,
+							 world_frame(world, step),
+							 world_frame(world, step + 1)),
+				world->gaps & bit ? world->unit : 0);
+		world->gaps &= ~bit;
+	}
+}
+
+/* The host has some steps of blocks that go offline, whoever added them. */
+static inline void world_take(struct kunit *test, struct world *world,
+			      unsigned int first, unsigned int end)
+{
+	unsigned int step;
+
+	for (step = first; step < end; step++) {
+		const u64 bit = hvb_bitmap_span(step, step + 1);
+
+		if (world->gaps & bit)
+			continue;
+		set_reserve(test, &world->regions.gaps, 1);
+		set_reserve(test, &world->regions.taken, 1);
+		hvb_regions_take(&world->regions, world_frame(world, step),
+				 world_frame(world, step + 1));
+		world->gaps |= bit;
+		world->taken |= bit;
+	}
+}
+
+/* The host returns what it has taken of some steps: they are gaps like others then. */
+static inline void world_return(struct kunit *test, struct world *world,
+				unsigned int first, unsigned int end)
+{
 	const u64 span = hvb_bitmap_span(first, end);
 
-	set_reserve(test, &world->regions.gaps, 1);
-	KUNIT_ASSERT_EQ(test, hvb_extents_remove(&world->regions.gaps,
+	set_reserve(test, &world->regions.taken, 1);
+	KUNIT_ASSERT_EQ(test, hvb_extents_remove(&world->regions.taken,
 						 world_frame(world, first),
 						 world_frame(world, end)),
-			world->unit * hvb_bitmap_weight(world->gaps & span));
-	world->gaps &= ~span;
+			world->unit * hvb_bitmap_weight(world->taken & span));
+	world->taken &= ~span;
 }
 
 static inline void world_online(struct kunit *test, struct world *world, unsigned int block)
@@ -227,19 +270,23 @@ static inline void world_drop(struct kunit *test, struct world *world, unsigned 
 
 	set_reserve(test, &world->regions.added, 1);
 	set_reserve(test, &world->regions.gaps, 1);
+	set_reserve(test, &world->regions.taken, 1);
 	set_reserve(test, &world->regions.online, 1);
 	hvb_regions_drop_block(&world->regions,
 			       world_frame(world, block * world->block_steps));
 	world->added &= ~span;
 	world->gaps &= ~span;
+	world->taken &= ~span;
 	world->online &= ~span;
 }
 
 static inline enum hvb_backing world_backing(const struct world *world, unsigned int step)
 {
-	if (!hvb_bitmap_has(world->added, step))
-		return HVB_FOREIGN;
-	return hvb_bitmap_has(world->gaps, step) ? HVB_GAP : HVB_BACKED;
+	if (hvb_bitmap_has(world->taken, step))
+		return HVB_TAKEN;
+	if (hvb_bitmap_has(world->gaps, step))
+		return HVB_GAP;
+	return hvb_bitmap_has(world->added, step) ? HVB_BACKED : HVB_FOREIGN;
 }
 
 /* From a step, and from inside it, up to the end of another or inside that. */
@@ -290,11 +337,12 @@ static inline void world_check_block(struct kunit *test, const struct world *wor
 
 static inline void world_check(struct kunit *test, const struct world *world)
 {
-	const u64 backed = world->added & ~world->gaps;
+	const u64 usable = world->added & ~world->gaps;
 	unsigned int i;
 
 	world_check_set(test, world, &world->regions.added, world->added);
 	world_check_set(test, world, &world->regions.gaps, world->gaps);
+	world_check_set(test, world, &world->regions.taken, world->taken);
 	world_check_set(test, world, &world->regions.online, world->online);
 
 	for (i = 0; i < STEPS / world->block_steps; i++)
@@ -306,9 +354,9 @@ static inline void world_check(struct kunit *test, const struct world *world)
 	}
 
 	KUNIT_ASSERT_EQ(test, hvb_regions_backed(&world->regions),
-			world->unit * hvb_bitmap_weight(backed));
-	KUNIT_ASSERT_EQ(test, hvb_regions_backed_online(&world->regions),
-			world->unit * hvb_bitmap_weight(backed & world->online));
+			world->unit * hvb_bitmap_weight(world->added & (usable | world->taken)));
+	KUNIT_ASSERT_EQ(test, hvb_regions_offline(&world->regions),
+			world->unit * hvb_bitmap_weight(usable & ~world->online));
 }
 
 #endif /* _HVB_REGION_MODEL_H */

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The blocks that the balloon is made of: taken from the page allocator, the
+ * largest first, and freed. A block of 2 MiB costs one call to the allocator,
+ * and the host can keep a large page for it. Blocks stay whole until the host
+ * returns a part of one. Each page of a block bears a mark (mark.h), and only
+ * marked pages are ever freed here, whatever the host says.
+ *
+ * hvb->handover is held in all of it. No spinlock is held while pages are
+ * allocated or freed.
+ */
+#include <linux/gfp.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
+#include <linux/sched.h>
+#include <linux/vmstat.h>
+
+#include "compat.h"
+#include "hv_balloon.h"
+#include "mark.h"
+#include "trace.h"
+
+/* The mark of a predecessor may have any order that fits into it. */
+static_assert(HVB_MARK_ORDER < HVB_MARK_ORDERS);
+
+/*
+ * Memory that programs could have had: it may reclaim cache once, but neither
+ * loop, nor use the reserves, nor complain. The pages cannot move.
+ */
+#define HVB_GFP		(GFP_HIGHUSER | __GFP_NORETRY | __GFP_NOMEMALLOC | __GFP_NOWARN)
+
+static void hvb_count_block(struct hvb_dev *hvb, struct page *page,
+			    unsigned int order, bool hidden, bool taken)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+	const long pages = 1L << order;
+	const long change = taken ? pages : -pages;
+
+	WRITE_ONCE(balloon->pages, balloon->pages + change);
+	balloon->blocks[order] += taken ? 1 : -1;
+	hvb_compat_count_balloon(page, change);
+	if (!hidden)
+		return;
+
+	WRITE_ONCE(balloon->hidden, balloon->hidden + change);
+	adjust_managed_page_count(page, -change);
+}
+
+static void hvb_mark_block(struct page *page, unsigned int order, bool hidden)
+{
+	const unsigned long mark = hvb_mark_value(HVB_MARK_BALLOON, hidden, order);
+	unsigned long i;
+
+	/* Whoever reads guest memory through /proc/kcore must not be in it. */
+	page_offline_begin();
+	for (i = 0; i < 1UL << order; i++) {
+		set_page_private(page + i, mark);
+		__SetPageOffline(page + i);
+	}
+	page_offline_end();
+}
+
+/* The allocator checks that no page of a freed block bears anything. */
+static void hvb_release_block(struct hvb_dev *hvb, struct page *page)
+{
+	const unsigned int order = hvb_mark_order(page);
+	const bool hidden = hvb_mark_hidden(page);
+	unsigned long i;
+
+	for (i = 0; i < 1UL << order; i++) {
+		__ClearPageOffline(page + i);
+		set_page_private(page + i, 0);
+	}
+	hvb_count_block(hvb, page, order, hidden, false);
+	__free_pages(page, order);
+}
+
+/* The host returns a part of a block: make it single pages, marked as such. */
+static void hvb_split_block(struct hvb_balloon *balloon, struct page *page)
+{
+	const unsigned int order = hvb_mark_order(page);
+	const unsigned long mark = hvb_mark_value(HVB_MARK_BALLOON,
+						  hvb_mark_hidden(page), 0);
+	unsigned long i;
+
+	split_page(page, order);
+	balloon->blocks[order]--;
+	balloon->blocks[0] += 1UL << order;
+	for (i = 0; i < 1UL << order; i++)
+		set_page_private(page + i, mark);
+}
+
+static u64 hvb_zone_whole_pages(struct zone *zone)
+{
+	unsigned int i;
+	u64 pages = 0;
+
+	for (i = 0; i < NR_LRU_LISTS; i++)
+		pages += zone_page_state(zone, NR_ZONE_LRU_BASE + i);
+	for (i = PAGE_ALLOC_COSTLY_ORDER; i < ARRAY_SIZE(zone->free_area); i++)
+		pages += (u64)READ_ONCE(zone->free_area[i].nr_free) << i;
+	return pages;
+}
+
+/*
+ * Pages of which the kernel has, or can make, blocks of any order that it
+ * insists on: what is free in such blocks, and what could move. A rough figure,
+ * read without a lock. What only programs can use does not count.
+ */
+static u64 hvb_whole_pages(void)
+{
+	u64 pages = 0;
+	int nid, i;
+
+	for_each_online_node(nid)
+		for (i = 0; i < ZONE_MOVABLE; i++)
+			pages += hvb_zone_whole_pages(&NODE_DATA(nid)->node_zones[i]);
+	return pages;
+}
+
+static bool hvb_can_spare(const struct hvb_dev *hvb, unsigned int order)
+{
+	return hvb_may_take(hvb_whole_pages(), hvb_floor(hvb), order);
+}
+
+/* Return: the order to try first, for at most @budget pages. */
+static unsigned int hvb_next_order(struct hvb_dev *hvb, u64 budget)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+
+	if (balloon->highest_order && !hvb_can_spare(hvb, balloon->highest_order))
+		balloon->highest_order = 0;
+	return hvb_first_order(budget, balloon->highest_order);
+}
+
+/* Give the host a new block. Return: its pages. */
+static u32 hvb_give_block(struct hvb_dev *hvb, struct page *page, unsigned int order)
+{
+	hvb_mark_block(page, order, hvb_params.shrink);
+	hvb_count_block(hvb, page, order, hvb_params.shrink, true);
+	hvb_batch_add(hvb->balloon.batch, page_to_pfn(page), 1U << order);
+	hvb->stats.blocks_taken[order]++;
+	return 1U << order;
+}
+
+/*
+ * Take the largest block that is to be had, of at most @budget pages. An order
+ * that failed is not tried again in this step.
+ * Return: its pages, 0 if there is none.
+ */
+static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+	unsigned int order = hvb_next_order(hvb, budget);
+	struct page *page;
+
+	while (!(page = alloc_pages(HVB_GFP, order))) {
+		hvb->stats.block_failures[order]++;
+		trace_balloon_order_down(order, balloon->wanted);
+		if (!order)
+			return 0;
+		balloon->highest_order = --order;
+	}
+	return hvb_give_block(hvb, page, order);
+}
+
+/*
+ * Return: a block of ZONE_MOVABLE, or NULL if the kernel would rather give some
+ * other. Whoever keeps pages there that cannot move must give them up when their
+ * memory block goes offline: we do (offline.c).
+ */
+static struct page *hvb_alloc_movable(unsigned int order)
+{
+	struct page *page = alloc_pages(HVB_GFP | __GFP_MOVABLE, order);
+
+	if (!page || is_zone_movable_page(page))
+		return page;
+
+	__free_pages(page, order);
+	return NULL;
+}
+
+/*
+ * Take a block of what only programs can use. Small ones of these are worth
+ * taking only if the kernel can spare nothing of its own.
+ * Return: its pages, 0 if there is none.
+ */
+static u32 hvb_take_movable(struct hvb_dev *hvb, u64 budget)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+	unsigned int order = hvb_first_order(budget, balloon->movable_order);
+	struct page *page;
+
+	while (!(page = hvb_alloc_movable(order))) {
+		if (!order || hvb_can_spare(hvb, 0))
+			return 0;
+		balloon->movable_order = --order;
+	}
+	return hvb_give_block(hvb, page, order);
+}
+
+static bool hvb_has_movable(void)
+{
+	int nid;
+
+	for_each_online_node(nid)
+		if (populated_zone(&NODE_DATA(nid)->node_zones[ZONE_MOVABLE]))
+			return true;
+	return false;
+}
+
+/**
+ * hvb_blocks_choose() - think anew of which blocks to try for
+ * @hvb: the device
+ *
+ * To be called at the beginning of each step of an operation.
+ *
+ * Context: the pump, hvb->handover held.
+ */
+void hvb_blocks_choose(struct hvb_dev *hvb)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+
+	/* One order up per step: trying all of them again would cost too much. */
+	if (balloon->highest_order < HVB_BLOCK_ORDER)
+		balloon->highest_order++;
+
+	balloon->movable_order = HVB_BLOCK_ORDER;
+	/* It must be possible to give it up. */
+	balloon->movable = hvb->hot_add.usable && hvb_has_movable();
+}
+
+/**
+ * hvb_blocks_can_spare() - whether a page can be spared at all
+ * @hvb: the device
+ *
+ * Context: process.
+ * Return: whether it is worth calling hvb_blocks_take().
+ */
+bool hvb_blocks_can_spare(const struct hvb_dev *hvb)
+{
+	return hvb->balloon.movable || hvb_can_spare(hvb, 0);
+}
+
+/**
+ * hvb_blocks_take() - take the next block for the host
+ * @hvb: the device
+ * @budget: the most pages that it may have, not 0
+ *
+ * What is of use to the kernel itself comes last.
+ *
+ * Context: the pump, hvb->handover held; may sleep.
+ * Return: its pages, which are in the batch then; 0 if there is none.
+ */
+u32 hvb_blocks_take(struct hvb_dev *hvb, u64 budget)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+	u32 taken;
+
+	if (balloon->movable) {
+		taken = hvb_take_movable(hvb, budget);
+		if (taken)
+			return taken;
+		balloon->movable = false;
+		if (!hvb_can_spare(hvb, 0))
+			return 0;
+	}
+	return hvb_take_block(hvb, budget);
+}
+
+/* The host returns what lies in a block that went offline. Return: its end. */
+static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+
+	end = hvb_taken_run(&hvb->hot_add, pfn, end);
+	WRITE_ONCE(balloon->pages, balloon->pages - (end - pfn));
+	WRITE_ONCE(balloon->hidden, balloon->hidden - (end - pfn));
+	if (hvb_books_take_back(hvb, pfn, end))
+		dev_warn(hvb_device(hvb),
+			 "no memory to note that the host returns %llu pages from page frame 0x%llx: some of them stay out of use\n",
+			 end - pfn, pfn);
+	return end;
+}
+
+/**
+ * hvb_blocks_release() - put pages to use again
+ * @hvb: the device
+ * @range: page frames in the host's count, for which hvb_blocks_are_ours() holds
+ *
+ * Context: the pump, hvb->handover held; may sleep.
+ */
+void hvb_blocks_release(struct hvb_dev *hvb, const struct hvb_range *range)
+{
+	const unsigned long end = range->start + range->count;
+	unsigned long pfn = range->start;
+
+	while (pfn < end) {
+		struct page *page = pfn_to_online_page(pfn);
+		unsigned long size, head;
+
+		if (!page || !hvb_mark_is(page, HVB_MARK_BALLOON)) {
+			pfn = hvb_take_back(hvb, pfn, end);
+			continue;
+		}
+
+		size = 1UL << hvb_mark_order(page);
+		head = round_down(pfn, size);
+		if (head < range->start || head + size > end) {
+			hvb_split_block(&hvb->balloon, pfn_to_page(head));
+			continue;
+		}
+		hvb_release_block(hvb, page);
+		pfn += size;
+		cond_resched();
+	}
+}
+
+/* Return: up to where pages from @pfn on are the host's; 0 if that one is not. */
+static u64 hvb_ours_end(struct hvb_dev *hvb, u64 pfn, u64 end)
+{
+	struct page *page = pfn_to_online_page(pfn);
+	u64 size;
+
+	if (!page || !hvb_mark_is(page, HVB_MARK_BALLOON))
+		return hvb_taken_run(&hvb->hot_add, pfn, end);
+
+	size = 1ULL << hvb_mark_order(page);
+	return round_down(pfn, size) + size;
+}
+
+/**
+ * hvb_blocks_are_ours() - whether we gave the host each page of a range
+ * @hvb: the device
+ * @range: page frames, from the host
+ *
+ * Context: the pump, hvb->handover held.
+ * Return: whether all of it can be put to use again.
+ */
+bool hvb_blocks_are_ours(struct hvb_dev *hvb, const struct hvb_range *range)
+{
+	const u64 end = range->start + range->count;
+	u64 pfn = range->start;
+
+	while (pfn && pfn < end)
+		pfn = hvb_ours_end(hvb, pfn, end);
+	return pfn;
+}
+
+/**
+ * hvb_blocks_adopt() - take over a block that an earlier load left ballooned
+ * @hvb: the device; its channel is closed
+ * @page: the first page of the block, marked
+ *
+ * With the parameter reclaim the block is freed, else it counts as ballooned
+ * until the host returns it.
+ *
+ * Context: process, hvb->handover held; may sleep.
+ */
+void hvb_blocks_adopt(struct hvb_dev *hvb, struct page *page)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+	const unsigned long pages = 1UL << hvb_mark_order(page);
+
+	balloon->adopted += pages;
+	balloon->pages += pages;
+	balloon->blocks[hvb_mark_order(page)]++;
+	if (hvb_mark_hidden(page))
+		balloon->hidden += pages;
+	if (hvb_params.reclaim)
+		hvb_release_block(hvb, page);
+}
+
+/**
+ * hvb_blocks_adopt_taken() - take over what the host has of a hot-added block
+ * @hvb: the device; its channel is closed
+ * @start: first page frame, let go of by an earlier load
+ * @end: first page frame behind it
+ *
+ * With the parameter reclaim the kernel gets it, else it counts as ballooned.
+ *
+ * Context: process, hvb->handover held; may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int hvb_blocks_adopt_taken(struct hvb_dev *hvb, u64 start, u64 end)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+	int ret;
+
+	ret = hvb_books_adopt(hvb, start, end, true);
+	if (ret)
+		return ret;
+
+	balloon->adopted += end - start;
+	balloon->pages += end - start;
+	balloon->hidden += end - start;
+	if (hvb_params.reclaim)
+		hvb_take_back(hvb, start, end);
+	return 0;
+}
+
+/**
+ * hvb_blocks_let_go() - a block that the host has is the allocator's no more
+ * @hvb: the device
+ * @page: the first page of the block, marked; its memory block goes offline
+ *
+ * Its pages are marked as taken, which leaves them out of the guest's total.
+ *
+ * Context: process, hvb->handover held.
+ */
+void hvb_blocks_let_go(struct hvb_dev *hvb, struct page *page)
+{
+	const unsigned long mark = hvb_mark_value(HVB_MARK_TAKEN, false, 0);
+	const unsigned int order = hvb_mark_order(page);
+	struct hvb_balloon *balloon = &hvb->balloon;
+	const long pages = 1L << order;
+	long i;
+
+	if (!hvb_mark_hidden(page)) {
+		WRITE_ONCE(balloon->hidden, balloon->hidden + pages);
+		adjust_managed_page_count(page, -pages);
+	}
+	balloon->blocks[order]--;
+	hvb_compat_count_balloon(page, -pages);
+	for (i = 0; i < pages; i++)
+		set_page_private(page + i, mark);
+}

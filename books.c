@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The books of hot-added memory, as the kernel's code uses them: region.c says
+ * what is in them, here they get room and their lock.
+ */
+#include <linux/kernel.h>
+#include <linux/lockdep.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "hv_balloon.h"
+
+/*
+ * Make room for @cap extents. Whoever makes a set grow holds hvb->handover
+ * until it has used the room. Return: 0 or -ENOMEM.
+ */
+static int hvb_books_grow(struct hvb_hot_add *ha, struct hvb_extents *set,
+			  unsigned int cap)
+{
+	struct hvb_extent *list, *old;
+
+	if (cap <= set->cap)
+		return 0;
+
+	cap = max(cap, 2 * set->cap);
+	list = kvmalloc_array(cap, sizeof(*list), GFP_KERNEL | __GFP_NOWARN);
+	if (!list)
+		return -ENOMEM;
+
+	spin_lock(&ha->lock);
+	old = set->list;
+	if (set->nr)
+		memcpy(list, old, set->nr * sizeof(*list));
+	set->list = list;
+	set->cap = cap;
+	spin_unlock(&ha->lock);
+	kvfree(old);
+	return 0;
+}
+
+/**
+ * hvb_books_reserve() - make room for one more block and for gaps
+ * @hvb: the device
+ * @gaps: how many more gaps there may be
+ *
+ * Blocks go online and offline in any order, so that set may need an extent for
+ * each that we added or that has a gap.
+ *
+ * Context: process, hvb->handover held until the room is used; may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int hvb_books_reserve(struct hvb_dev *hvb, unsigned int gaps)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_regions *regions = &ha->regions;
+	const u64 blocks = hvb_extents_pages(&regions->added) / regions->block_pages +
+			   ha->foreign_blocks;
+
+	lockdep_assert_held(&hvb->handover);
+	return hvb_books_grow(ha, &regions->added, regions->added.nr + 2) ?:
+	       hvb_books_grow(ha, &regions->gaps, regions->gaps.nr + gaps) ?:
+	       hvb_books_grow(ha, &regions->taken, regions->taken.nr + gaps) ?:
+	       hvb_books_grow(ha, &regions->online, blocks + 2);
+}
+
+/**
+ * hvb_books_fill() - the host gives pages of blocks that were added before
+ * @hvb: the device
+ * @start: first page frame
+ * @end: first page frame behind it
+ * @filled: increased by the pages that were a gap
+ *
+ * In pieces: see hvb_online_fill().
+ *
+ * Context: the pump, hvb->handover held; may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int hvb_books_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled)
+{
+	while (start < end) {
+		u64 stop = min(end, round_down(start, pageblock_nr_pages) + pageblock_nr_pages);
+		int ret = hvb_books_reserve(hvb, 2);
+
+		if (ret)
+			return ret;
+
+		*filled += hvb_online_fill(&hvb->hot_add, start, &stop);
+		start = stop;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * hvb_books_take_back() - the host returns memory of a block that went offline
+ * @hvb: the device
+ * @start: first page frame; see hvb_taken_run()
+ * @end: first page frame behind it
+ *
+ * Context: the pump, hvb->handover held; may sleep.
+ * Return: 0, or -ENOMEM if a part of it stays out of use.
+ */
+int hvb_books_take_back(struct hvb_dev *hvb, u64 start, u64 end)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	u32 filled = 0;
+	int ret;
+
+	ret = hvb_books_reserve(hvb, 2);
+	if (ret)
+		return ret;
+
+	spin_lock(&ha->lock);
+	hvb_extents_remove(&ha->regions.taken, start, end);
+	spin_unlock(&ha->lock);
+	return hvb_books_fill(hvb, start, end, &filled);
+}
+
+/**
+ * hvb_books_add_block() - note a new block, of which the host gives a part
+ * @hvb: the device
+ * @block: first page frame of the block
+ * @start: first page frame that the host gives
+ * @end: first page frame behind that
+ *
+ * Context: the pump; takes hvb->handover; may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int hvb_books_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	int ret;
+
+	mutex_lock(&hvb->handover);
+	ret = hvb_books_reserve(hvb, 2);
+	if (!ret) {
+		spin_lock(&ha->lock);
+		hvb_regions_add_block(&ha->regions, block, start, end);
+		spin_unlock(&ha->lock);
+	}
+	mutex_unlock(&hvb->handover);
+	return ret;
+}
+
+/**
+ * hvb_books_take() - note what the host has of a block that is online
+ * @hvb: the device; its books have room for a gap
+ * @start: first page frame
+ * @end: first page frame behind it, in the same block
+ *
+ * Context: process, hvb->handover held.
+ */
+void hvb_books_take(struct hvb_dev *hvb, u64 start, u64 end)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	const u64 block = hvb_block_of(ha, start);
+
+	spin_lock(&ha->lock);
+	if (!hvb_regions_has(&ha->regions, block) &&
+	    !hvb_regions_is_partial(&ha->regions, block))
+		ha->foreign_blocks++;
+	hvb_extents_add(&ha->regions.online, block, block + ha->regions.block_pages);
+	hvb_regions_take(&ha->regions, start, end);
+	spin_unlock(&ha->lock);
+}
+
+static void hvb_books_add_gap(struct hvb_hot_add *ha, u64 start, u64 end)
+{
+	const u64 block = hvb_block_of(ha, start);
+	const u64 block_end = block + ha->regions.block_pages;
+
+	spin_lock(&ha->lock);
+	hvb_extents_add(&ha->regions.added, block, block_end);
+	hvb_extents_add(&ha->regions.online, block, block_end);
+	hvb_extents_add(&ha->regions.gaps, start, end);
+	spin_unlock(&ha->lock);
+}
+
+/**
+ * hvb_books_adopt() - take over a gap that an earlier load left
+ * @hvb: the device; its channel is closed
+ * @start: first page frame of the gap; its block is online
+ * @end: first page frame behind it
+ * @taken: the host has its memory
+ *
+ * Context: process, hvb->handover held; may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int hvb_books_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+
+	while (start < end) {
+		const u64 stop = min(end, hvb_block_of(ha, start) + ha->regions.block_pages);
+		int ret = hvb_books_reserve(hvb, 2);
+
+		if (ret)
+			return ret;
+
+		if (taken)
+			hvb_books_take(hvb, start, stop);
+		else
+			hvb_books_add_gap(ha, start, stop);
+		start = stop;
+	}
+	return 0;
+}
+
+/**
+ * hvb_books_free() - free the books
+ * @regions: they
+ *
+ * Context: process; nobody uses them any more.
+ */
+void hvb_books_free(struct hvb_regions *regions)
+{
+	kvfree(regions->added.list);
+	kvfree(regions->gaps.list);
+	kvfree(regions->taken.list);
+	kvfree(regions->online.list);
+}

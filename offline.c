@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory blocks that go offline, hot-added or not.
+ *
+ * The kernel takes a block offline only if nobody holds a page of it. The
+ * driver holds ballooned pages and gaps, but for nothing: nobody may touch
+ * them. So it lets go of them. What the host has of the block becomes a gap of
+ * it, noted as taken: that is known while the block has no struct pages, keeps
+ * the pages out when it comes online again, and they can be returned at any
+ * time.
+ *
+ * From MEM_GOING_OFFLINE until the kernel says how it ended, no page of the
+ * block may change under it. What the host gives or returns meanwhile is noted
+ * in the books only, and onlined if the block stays.
+ *
+ * All functions run under the hotplug lock, in the task that takes the block
+ * offline; one block at a time.
+ */
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+
+#include "compat.h"
+#include "hv_balloon.h"
+#include "mark.h"
+
+/* Return: how many runs of ballooned pages there are. */
+static unsigned int hvb_count_runs(u64 pfn, u64 end)
+{
+	unsigned int runs = 0;
+	bool before = false;
+
+	while (pfn < end) {
+		struct page *page = pfn_to_page(pfn);
+		const bool ballooned = hvb_mark_is(page, HVB_MARK_BALLOON);
+
+		runs += ballooned && !before;
+		before = ballooned;
+		pfn += ballooned ? 1ULL << hvb_mark_order(page) : 1;
+	}
+	return runs;
+}
+
+/* Make gaps of what the host has; the books have room for them. */
+static void hvb_let_go(struct hvb_dev *hvb, u64 pfn, u64 end)
+{
+	while (pfn < end) {
+		struct page *page = pfn_to_page(pfn);
+		u64 behind = pfn + 1;
+
+		if (hvb_mark_is(page, HVB_MARK_BALLOON)) {
+			behind = pfn + (1ULL << hvb_mark_order(page));
+			hvb_blocks_let_go(hvb, page);
+			hvb_books_take(hvb, pfn, behind);
+			cond_resched();
+		}
+		pfn = behind;
+	}
+}
+
+/* A page that is marked as offline is in nobody's way if it has no reference. */
+static void hvb_hold_gaps(const struct hvb_extent *range, bool hold)
+{
+	long gaps = 0;
+	u64 pfn;
+
+	for (pfn = range->start; pfn < range->end; pfn++) {
+		struct page *page = pfn_to_page(pfn);
+
+		if (hvb_mark_is_gap(page)) {
+			set_page_count(page, hold);
+			gaps++;
+		}
+	}
+	hvb_compat_count_leaving(pfn_to_page(range->start), hold ? -gaps : gaps);
+}
+
+static void hvb_set_leaving(struct hvb_hot_add *ha, struct hvb_extent range)
+{
+	spin_lock(&ha->lock);
+	ha->leaving = range;
+	spin_unlock(&ha->lock);
+}
+
+/**
+ * hvb_offline_begin() - the kernel wants to take a block offline
+ * @hvb: the device
+ * @start: first page frame of the block, or behind a memory map at its start
+ * @count: pages from there on
+ *
+ * Context: process, may sleep; takes hvb->handover.
+ * Return: 0 or -ENOMEM.
+ */
+int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count)
+{
+	const struct hvb_extent range = { start, start + count };
+	int ret;
+
+	/* Nobody would keep the pages out when the block comes back. */
+	if (!hvb->hot_add.usable || READ_ONCE(hvb->stopping))
+		return 0;
+
+	mutex_lock(&hvb->handover);
+	ret = hvb_books_reserve(hvb, hvb_count_runs(range.start, range.end));
+	if (!ret) {
+		hvb_let_go(hvb, range.start, range.end);
+		hvb_hold_gaps(&range, false);
+		hvb_set_leaving(&hvb->hot_add, range);
+	}
+	mutex_unlock(&hvb->handover);
+	return ret;
+}
+
+/* Online what came back while the block seemed to go. */
+static void hvb_online_returned(struct hvb_hot_add *ha, const struct hvb_extent *range)
+{
+	u64 pfn = range->start;
+
+	while (pfn < range->end) {
+		u64 end = min(range->end, round_down(pfn, pageblock_nr_pages) +
+					  pageblock_nr_pages);
+		enum hvb_backing backing;
+
+		spin_lock(&ha->lock);
+		backing = hvb_regions_run(&ha->regions, pfn, &end);
+		spin_unlock(&ha->lock);
+		if (hvb_is_usable(backing))
+			hvb_online_filled(ha, pfn, end);
+		pfn = end;
+		cond_resched();
+	}
+}
+
+/**
+ * hvb_offline_cancel() - the block stays online
+ * @hvb: the device
+ *
+ * Also comes if hvb_offline_begin() was not called, or has failed.
+ *
+ * Context: process, may sleep; takes hvb->handover.
+ */
+void hvb_offline_cancel(struct hvb_dev *hvb)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	const struct hvb_extent range = ha->leaving;
+
+	if (range.start == range.end)
+		return;
+
+	mutex_lock(&hvb->handover);
+	hvb_hold_gaps(&range, true);
+	hvb_set_leaving(ha, (struct hvb_extent) {});
+	hvb_online_returned(ha, &range);
+	mutex_unlock(&hvb->handover);
+}
+
+/**
+ * hvb_offline_end() - the block is offline
+ * @hvb: the device
+ *
+ * Context: process.
+ */
+void hvb_offline_end(struct hvb_dev *hvb)
+{
+	hvb_set_leaving(&hvb->hot_add, (struct hvb_extent) {});
+}

@@ -56,6 +56,7 @@ static DEVICE_ATTR_RO(_name)
 HVB_FIGURE(hibernation, hvb->hibernation);
 HVB_FIGURE(hot_add, hvb_hot_add_possible(hvb));
 HVB_FIGURE(ballooned_kb, hvb_pages_to_kib(READ_ONCE(hvb->balloon.pages)));
+HVB_FIGURE(hidden_kb, hvb_pages_to_kib(READ_ONCE(hvb->balloon.hidden)));
 HVB_FIGURE(hot_added_kb, hvb_pages_to_kib(hvb_hot_added(hvb)));
 HVB_FIGURE(hot_added_online_kb, hvb_pages_to_kib(hvb_hot_added_online(hvb)));
 HVB_FIGURE(max_kb, hvb_pages_to_kib(READ_ONCE(hvb->hot_add.max_pages)));
@@ -126,6 +127,7 @@ static struct attribute *hvb_attrs[] = {
 	&dev_attr_hibernation.attr,
 	&dev_attr_hot_add.attr,
 	&dev_attr_ballooned_kb.attr,
+	&dev_attr_hidden_kb.attr,
 	&dev_attr_hot_added_kb.attr,
 	&dev_attr_hot_added_online_kb.attr,
 	&dev_attr_max_kb.attr,

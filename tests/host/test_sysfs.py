@@ -12,8 +12,8 @@ MIB = 256  # pages
 KIB = 4  # of a page
 FILES = "/sys/bus/vmbus/devices/dynamic-memory/dynamic_memory"
 NAMES = {
-    "state", "protocol_version", "hibernation", "hot_add", "ballooned_kb", "hot_added_kb",
-    "hot_added_online_kb", "max_kb", "floor_kb", "reported_available_kb", "reported_committed_kb",
+    "state", "protocol_version", "hibernation", "hot_add", "ballooned_kb", "hidden_kb",
+    "hot_added_kb", "hot_added_online_kb", "max_kb", "floor_kb", "reported_available_kb", "reported_committed_kb",
     "page_reporting", "balloon_requests", "balloon_refused_kb", "returned_kb", "hot_add_requests",
     "hot_add_refused_kb", "rejected_messages", "foreign_ranges", "status_reports", "send_failures",
     "event_step_kb", "events",

@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/vmstat.h>
 
 #include "hv_balloon.h"
 
@@ -18,10 +19,28 @@
 /* Pages to take before the floor is looked at again: 16 MiB. */
 #define HVB_FLOOR_PAGES	(16 * HVB_PAGES_PER_MIB)
 
+/*
+ * No page to be had: try again so often, and give up once it took so long to
+ * find so many: 4 MiB.
+ */
+#define HVB_DRY_INTERVAL	(HZ / 20)
+#define HVB_DRY_LIMIT		HZ
+#define HVB_DRY_PAGES		(4 * HVB_PAGES_PER_MIB)
+
 /* Return: whether the guest ran out of memory a moment ago. */
 static bool hvb_in_trouble(const struct hvb_dev *hvb)
 {
 	return time_before64(get_jiffies_64(), READ_ONCE(hvb->oom_until));
+}
+
+/* Cache that is not on its disk yet counts as available, but cannot go soon. */
+static u64 hvb_available(void)
+{
+	const u64 unwritten = global_node_page_state(NR_FILE_DIRTY) +
+			      global_node_page_state(NR_WRITEBACK);
+	const u64 available = max(si_mem_available(), 0L);
+
+	return available - min(available, unwritten);
 }
 
 static u64 hvb_inflate_budget(const struct hvb_dev *hvb)
@@ -31,8 +50,24 @@ static u64 hvb_inflate_budget(const struct hvb_dev *hvb)
 	if (!hvb_blocks_can_spare(hvb))
 		return 0;
 
-	return hvb_inflate_limit(max(si_mem_available(), 0L), hvb_floor(hvb),
+	return hvb_inflate_limit(hvb_available(), hvb_floor(hvb),
 				 min_t(u64, hvb->balloon.wanted, HVB_FLOOR_PAGES));
+}
+
+static void hvb_inflate_be_patient(struct hvb_balloon *balloon)
+{
+	balloon->hoped_for = balloon->wanted - min_t(u64, balloon->wanted, HVB_DRY_PAGES);
+	balloon->give_up = jiffies + HVB_DRY_LIMIT;
+}
+
+/*
+ * What the guest could spare is in use as cache, and the kernel frees that in the
+ * background, at its own speed. Return: whether it was given time enough.
+ */
+static bool hvb_inflate_is_dry(struct hvb_balloon *balloon)
+{
+	balloon->not_before = jiffies + HVB_DRY_INTERVAL;
+	return time_after(jiffies, balloon->give_up);
 }
 
 /*
@@ -59,9 +94,11 @@ static bool hvb_inflate_gather(struct hvb_dev *hvb)
 
 		taken = hvb_blocks_take(hvb, budget);
 		if (!taken)
-			return true;
+			return hvb_inflate_is_dry(balloon);
 		budget -= taken;
 		balloon->wanted -= taken;
+		if (balloon->wanted <= balloon->hoped_for)
+			hvb_inflate_be_patient(balloon);
 		cond_resched();
 	}
 	return true;
@@ -183,6 +220,8 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 	balloon->asked = num_pages;
 	balloon->wanted = num_pages;
 	balloon->highest_order = HVB_BLOCK_ORDER;
+	balloon->not_before = jiffies;
+	hvb_inflate_be_patient(balloon);
 	balloon->active = true;
 	hvb_op_begin(&hvb->record, HVB_OP_INFLATE, num_pages);
 }
@@ -204,6 +243,8 @@ unsigned long hvb_inflate_run(struct hvb_dev *hvb)
 
 	if (!balloon->active)
 		return HVB_NEVER;
+	if (time_before(jiffies, balloon->not_before) && !hvb_must_end(hvb))
+		return hvb_jiffies_until(balloon->not_before);
 
 	mutex_lock(&hvb->handover);
 	over = hvb_inflate_gather(hvb);
@@ -211,7 +252,7 @@ unsigned long hvb_inflate_run(struct hvb_dev *hvb)
 		over = true;
 	mutex_unlock(&hvb->handover);
 	if (!over)
-		return 0;
+		return hvb_jiffies_until(balloon->not_before);
 
 	hvb_say_shortage(hvb);
 	hvb_inflate_finished(hvb);

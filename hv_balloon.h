@@ -132,6 +132,9 @@ struct hvb_stats {
  * @active: an inflate operation runs
  * @asked: pages that the host wants of this operation
  * @wanted: pages that this operation still has to find
+ * @not_before: jiffies before which no page is looked for
+ * @hoped_for: what @wanted should fall to, at least
+ * @give_up: jiffies at which the operation ends if it has not until then
  * @highest_order: largest block worth trying for; falls when a try fails,
  *	rises by one with each step
  * @movable: memory that only programs can use may still be had in this step
@@ -152,6 +155,9 @@ struct hvb_balloon {
 	bool active;
 	u64 asked;
 	u64 wanted;
+	unsigned long not_before;
+	u64 hoped_for;
+	unsigned long give_up;
 	unsigned int highest_order;
 	bool movable;
 	unsigned int movable_order;

@@ -116,10 +116,10 @@ def test_inflate(running, probability, times):
         assert_books(running, given)
         half = len(ranges) // 2
         running.host.deflate(ranges[:half])
-    # Ten orders are tried for a block; then the operation ends. The failures are not only the
-    # driver's: the debug kernel's records need memory too.
-    assert times not in (1, 9) or given == wanted
-    assert (given < wanted) == (single_page_failures(running) > 0)
+    # Ten orders are tried for a block, and again later. The failures are not only the driver's:
+    # the debug kernel's records need memory too.
+    assert times == -1 or given == wanted
+    assert given == wanted or single_page_failures(running) > 1
     assert (probability, times) != (100, -1) or given == 0
     ranges = ranges[half:]
     ranges += running.host.inflate(wanted - wire.total(ranges))[0]

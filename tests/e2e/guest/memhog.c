@@ -31,6 +31,7 @@ static const char help[] =
 "  -s, --small-pages  ask for 4 KiB pages only\n"
 "  -H, --huge-pages   ask for huge pages\n"
 "  -l, --lock         lock what is touched, so that the kernel cannot take it away\n"
+"  -r, --run=PAGES    give that many back at a time when thinned (default 1)\n"
 "  -S, --seed=N       start of the pattern (default 1)\n"
 "  -h, --help         show this text\n"
 "\n"
@@ -38,7 +39,7 @@ static const char help[] =
 "  grow MIB     touch that much more\n"
 "  leave KIB    touch more until only that much of the machine's memory is free\n"
 "  shrink MIB   give the last MIB back\n"
-"  thin         give every second page back\n"
+"  thin         give every second page, or run of pages, back\n"
 "  verify       check the pattern of all pages (SIGUSR1 does the same)\n"
 "  quit         check the pattern and end\n"
 "At the end of the input the memory is held until SIGTERM.\n"
@@ -48,9 +49,11 @@ static const char help[] =
 struct hog {
 	uint64_t *memory;
 	size_t pages;		/* touched, from the start of memory */
-	size_t thinned;		/* of these, so many have their odd pages given back */
+	size_t thinned;		/* of these, so many have every second run given back */
+	size_t run;		/* pages */
 	size_t words;		/* written per page */
 	uint64_t seed;
+	int drop;		/* the advice that gives pages back */
 	bool corrupt;		/* a check has failed */
 };
 
@@ -78,7 +81,7 @@ static uint64_t *page_at(const struct hog *hog, size_t page)
 
 static bool is_held(const struct hog *hog, size_t page)
 {
-	return page >= hog->thinned || page % 2 == 0;
+	return page >= hog->thinned || page / hog->run % 2 == 0;
 }
 
 static size_t held_mib(const struct hog *hog)
@@ -108,7 +111,7 @@ static bool page_is_right(const struct hog *hog, size_t page)
 
 static void release(const struct hog *hog, size_t page, size_t count)
 {
-	if (madvise(page_at(hog, page), count * PAGE_SIZE, MADV_DONTNEED))
+	if (madvise(page_at(hog, page), count * PAGE_SIZE, hog->drop))
 		die("madvise");
 }
 
@@ -163,8 +166,8 @@ static void shrink(struct hog *hog, size_t pages)
 
 static void thin(struct hog *hog)
 {
-	for (size_t page = hog->thinned | 1; page < hog->pages; page += 2)
-		release(hog, page, 1);
+	for (size_t page = hog->run; page < hog->pages; page += 2 * hog->run)
+		release(hog, page, hog->run);
 	hog->thinned = hog->pages;
 	printf("holding %zu MiB\n", held_mib(hog));
 }
@@ -247,6 +250,7 @@ static void reserve(struct hog *hog, int advice, bool lock)
 	if (hog->memory == MAP_FAILED)
 		die("mmap");
 	advise(hog, 0, advice);
+	hog->drop = lock ? MADV_DONTNEED_LOCKED : MADV_DONTNEED;
 	if (lock && mlockall(MCL_CURRENT | MCL_ONFAULT))
 		die("mlockall");
 }
@@ -258,6 +262,7 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 		{ "small-pages", no_argument, NULL, 's' },
 		{ "huge-pages", no_argument, NULL, 'H' },
 		{ "lock", no_argument, NULL, 'l' },
+		{ "run", required_argument, NULL, 'r' },
 		{ "seed", required_argument, NULL, 'S' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
@@ -267,7 +272,7 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 	size_t mib;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "qsHlS:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "qsHlr:S:h", options, NULL)) != -1) {
 		if (option == 'q')
 			hog->words = 1;
 		else if (option == 's')
@@ -276,6 +281,8 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 			advice = MADV_HUGEPAGE;
 		else if (option == 'l')
 			lock = true;
+		else if (option == 'r' && sscanf(optarg, "%zu", &hog->run) == 1 && hog->run)
+			continue;
 		else if (option == 'S')
 			hog->seed = strtoull(optarg, NULL, 0);
 		else {
@@ -293,7 +300,7 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct hog hog = { .words = WORDS_PER_PAGE, .seed = 1 };
+	struct hog hog = { .words = WORDS_PER_PAGE, .seed = 1, .run = 1 };
 	size_t mib = parse_arguments(&hog, argc, argv);
 
 	setlinebuf(stdout);

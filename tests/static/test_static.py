@@ -97,3 +97,35 @@ def test_shape(path):
     assert not re.search(r"^#\s*if", text, re.MULTILINE), "conditionals belong into compat.h"
     assert not re.search(r"\bBUG(_ON)?\(", text)
     assert not [(name, length) for name, length in _functions(path) if length > 60]
+
+
+def _table(heading):
+    """Return the names in the first column of the first table behind a heading of figures.md."""
+    text = (PROJECT / "docs/figures.md").read_text(encoding="utf-8")
+    section = text.split(f"\n## {heading}\n")[1].split("\n#")[0]
+    return [name for row in re.findall(r"^\|( `[^|]*)\|", section, re.MULTILINE)
+            for name in re.findall(r"`(\w+)`", row)]
+
+
+def _in_sources(expression):
+    """Return all that the expression finds in the driver."""
+    return [found for path in (*SOURCES, *HEADERS)
+            for found in re.findall(expression, path.read_text(encoding="utf-8"))]
+
+
+def test_every_file_of_sysfs_is_described():
+    """In the table and in Documentation/ABI, each once, and no other."""
+    names = sorted(_in_sources(r"&dev_attr_(\w+)\.attr"))
+    abi = PROJECT / "Documentation/ABI/testing/sysfs-bus-vmbus-hv-balloon"
+    described = re.findall(r"^What:.*/(\w+)$", abi.read_text(encoding="utf-8"), re.MULTILINE)
+    assert names and sorted(_table("sysfs")) == names and sorted(described) == names
+
+
+@pytest.mark.parametrize("heading, expression", [
+    ("debugfs", r'debugfs_create_file\("(\w+)"'),
+    ("Trace events", r"(?:TRACE|DEFINE)_EVENT\((?:\w+, )?(balloon_\w+),"),
+], ids=("debugfs", "trace"))
+def test_every_file_for_a_look_inside_is_described(heading, expression):
+    """In the table, each once, and no other."""
+    names = sorted(_in_sources(expression))
+    assert names and sorted(_table(heading)) == names

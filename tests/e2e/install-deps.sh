@@ -3,7 +3,7 @@
 #
 # Install what building the module and running the test lab need on Debian 12.
 # Installs only what is missing, asks no questions; does nothing when all is there.
-# Usage: install-deps.sh [--check] [--packages] [--matrix]
+# Usage: install-deps.sh [--check] [--packages] [--matrix] [--tracers]
 # --check only names what is missing, status 1 if anything is; the others add what these need.
 
 set -eu
@@ -57,12 +57,17 @@ lld             the build with clang
 llvm            the build with clang
 '
 
+needs_of_tracers='
+mmdebstrap      the systems with perf, trace-cmd and bpftrace
+'
+
 check=
 for option; do
 	case $option in
 	--check) check=yes ;;
 	--packages) needs=$needs$needs_of_packages ;;
 	--matrix) needs=$needs$needs_of_matrix ;;
+	--tracers) needs=$needs$needs_of_tracers ;;
 	esac
 done
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The trace events, as an administrator enables and reads them."""
 
+import contextlib
 import re
 
 import pytest
@@ -74,24 +75,25 @@ def test_rejected(running, traced):
         "reason=type type=99 size=8", "reason=short type=6 size=8"]
 
 
-@pytest.fixture
-def nothing_moves(running):
-    """Pages that programs have locked stay where they are, so no large blocks are made of them."""
-    running.run("echo 0 >/proc/sys/vm/compact_unevictable_allowed")
-    yield
-    running.run("echo 1 >/proc/sys/vm/compact_unevictable_allowed")
-
-
-def test_steps_down(running, nothing_moves, traced):  # pylint: disable=unused-argument
-    """Where the guest has no large blocks any more, one sees the step to smaller ones."""
-    hog = Memhog(running, 0, f"--small-pages --quick --lock --run={RUN}")
+@contextlib.contextmanager
+def cut_up(guest):
+    """Locked pages, which do not move, cut memory into runs; few blocks of 2 MiB are left."""
+    guest.run("echo 0 >/proc/sys/vm/compact_unevictable_allowed")
+    hog = Memhog(guest, 0, f"--small-pages --quick --lock --run={RUN}")
     hog.leave(WHOLE_KIB)
     hog.thin()
-    ranges, _ = running.host.inflate(running.total())
-    events = only(traced(), "balloon_order_down")
-    failures = [int(line.split()[2]) for line in
-                running.run("tail -n +2 /sys/kernel/debug/hv_balloon/blocks").splitlines()]
+    yield
     hog.kill()
+    guest.run("echo 1 >/proc/sys/vm/compact_unevictable_allowed")
+
+
+def test_steps_down(running, traced):
+    """Where the guest has no large blocks any more, one sees the step to smaller ones."""
+    with cut_up(running):
+        ranges, _ = running.host.inflate(running.total())
+        events = only(traced(), "balloon_order_down")
+        failures = [int(line.split()[2]) for line in
+                    running.run("tail -n +2 /sys/kernel/debug/hv_balloon/blocks").splitlines()]
     running.host.deflate(ranges)
     seen = [re.fullmatch(r"order=(\d+) wanted=(\d+)", text) for text in events]
     assert all(seen) and sum(failures) == len(seen)

@@ -97,7 +97,8 @@ static u64 hvb_zone_whole_pages(struct zone *zone)
 	unsigned int i;
 	u64 pages = 0;
 
-	for (i = 0; i < NR_LRU_LISTS; i++)
+	/* Behind these are locked pages: an administrator may forbid to move them. */
+	for (i = 0; i < LRU_UNEVICTABLE; i++)
 		pages += zone_page_state(zone, NR_ZONE_LRU_BASE + i);
 	for (i = PAGE_ALLOC_COSTLY_ORDER; i < ARRAY_SIZE(zone->free_area); i++)
 		pages += (u64)READ_ONCE(zone->free_area[i].nr_free) << i;

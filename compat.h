@@ -71,6 +71,13 @@ static inline void hvb_compat_count_leaving(struct page *page, long change)
 #endif
 }
 
+/* The kind of a hint at free memory has another name in newer kernels. */
+#ifdef HVB_HAVE_HEAT_TYPE
+#define HVB_HINT_KIND(_hint)	((_hint)->heat_type)
+#else
+#define HVB_HINT_KIND(_hint)	((_hint)->type)
+#endif
+
 /**
  * hvb_compat_count_balloon() - tell the standard counters of the kernel
  * @page: first page of a block

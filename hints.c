@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 #include <asm/mshyperv.h>
 
+#include "compat.h"
 #include "hv_balloon.h"
 
 /* After so many failures in a row the host is not asked any more. */
@@ -94,7 +95,7 @@ static int hvb_hints_register(struct hvb_hints *hints)
 	if (!hints->hint)
 		return -ENOMEM;
 
-	hints->hint->type = HV_EXT_MEMORY_HEAT_HINT_TYPE_COLD_DISCARD;
+	HVB_HINT_KIND(hints->hint) = HV_EXT_MEMORY_HEAT_HINT_TYPE_COLD_DISCARD;
 	hints->prdev.report = hvb_hints_report;
 	hints->prdev.order = HVB_BLOCK_ORDER;
 	WRITE_ONCE(hints->on, true);

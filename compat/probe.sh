@@ -18,4 +18,5 @@ has linux/mmzone.h '(^|[^_])NR_BALLOON_PAGES' NR_BALLOON_PAGES
 has linux/memory_hotplug.h 'mhp_supports_memmap_on_memory\(void\)' MEMMAP_WISH
 # Hot-added pages start PageOffline, and generic_online_page() clears it.
 has linux/page-flags.h 'PageOffline\(\). generic_online_page\(\) will' OFFLINE_HOTPLUG
+has hyperv/hvgdk_ext.h 'heat_type : 2' HEAT_TYPE
 exit 0

@@ -86,7 +86,7 @@ missing_packages()
 {
 	echo "$needs" | while read -r package reason; do
 		if [ -n "$package" ] && ! is_installed "$package"; then
-			printf '%-20s%s\n' "$package" "$reason"
+			printf '%-20s %s\n' "$package" "$reason"
 		fi
 	done
 }

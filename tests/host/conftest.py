@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import books  # noqa: E402
+import coverage  # noqa: E402
 from simulator import IN_TREE, OURS, NewBlocks, Simulator, kernels  # noqa: E402
 
 LOG_TAIL = 60  # lines
@@ -60,6 +61,14 @@ def pytest_runtest_makereport(item):
             report.sections.append(("end of the guest's log", tail))
 
 
+def pytest_terminal_summary(terminalreporter, config):
+    """Print what the scripts have reached, if that was counted."""
+    folder = config.getoption("--coverage")
+    if folder and folder.is_dir():
+        terminalreporter.section("lines of the driver that were run in the guests that were kept")
+        terminalreporter.write_line(coverage.report(folder))
+
+
 class Keeper:
     """Starts guests; keeps one until a case has failed in it."""
 
@@ -94,7 +103,7 @@ class Keeper:
             with simulator:
                 folder = self._config.getoption("--coverage")
                 if folder and simulator.alive():
-                    simulator.save_coverage(folder)
+                    coverage.save(simulator, simulator.driver_folder(), folder)
 
     def finish(self):
         """Check what is too slow to be checked after each case, and stop the guest."""

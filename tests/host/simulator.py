@@ -6,7 +6,6 @@ virtio-serial port. The machine has more memory than the guest is told (mem=), s
 memory is real.
 """
 
-import base64
 import contextlib
 import errno
 import os
@@ -105,6 +104,11 @@ class NoFigures:
         return Unknown()
 
 
+def build_folder(version):
+    """Return the folder for what is built for a kernel."""
+    return cache.root() / "build" / f"{version}-sim"
+
+
 def build(version):
     """Build the simulated host, the driver against its symbols, the relay, and the example.
 
@@ -113,7 +117,7 @@ def build(version):
     On a kernel that counts how often each line is run (gcov) that is done for the driver.
     """
     headers = kernels.kernel(version).headers
-    base = cache.root() / "build" / f"{version}-sim"
+    base = build_folder(version)
     with cache.lock(f"build-{version}-sim"):
         sim, driver = base / "sim", base / "driver"
         for folder, sources in ((sim, [HERE / "Kbuild", *HERE.glob("*sim*.[ch]")]),
@@ -315,13 +319,9 @@ class Simulator:
         except LabError:
             return False
 
-    def save_coverage(self, folder):
-        """Copy what the kernel has counted of the driver to the folder (.gcda files)."""
-        folder.mkdir(parents=True, exist_ok=True)
-        archive = self.run("cd /sys/kernel/debug/gcov && for file in $(find . -name '*.gcda'); do"
-                           " mkdir -p /tmp/gcov/${file%/*}; cat $file >/tmp/gcov/$file; done;"
-                           " tar -cz -C /tmp/gcov . | base64", limit=120)
-        subprocess.run(["tar", "-xz", "-C", folder], input=base64.b64decode(archive), check=True)
+    def driver_folder(self):
+        """Return the folder in which the driver was built."""
+        return build_folder(self._version) / "driver"
 
     def log(self):
         """Return the guest's console log."""

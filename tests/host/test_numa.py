@@ -11,7 +11,7 @@ from test_balloon import assert_books
 NODES_MIB = (512, 1024, 512)
 ON_NODE_1, ON_NODE_2 = 1024 * MIB_PAGES, 1536 * MIB_PAGES
 # Free memory moves between nodes by itself. What a node gave is counted exactly besides.
-LEAST_GIVEN, TOLERANCE = 32 * MIB_PAGES, 48 * MIB_PAGES
+LEAST_GIVEN, TOLERANCE = 96 * MIB_PAGES, 48 * MIB_PAGES
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,8 @@ def test_all_nodes_give_and_get_back(own, accounting):  # pylint: disable=redefi
     total, free = node_figure(own, "MemTotal"), node_free(own)
     ranges, _ = own.host.inflate(2 ** 32 - 1)
     given = pages_by_node(ranges)
-    assert min(given) > LEAST_GIVEN
+    # The debug kernel has most of the first node for itself.
+    assert min(given) > (0 if own.is_debug() else LEAST_GIVEN)
     missing = [a - b for a, b in zip(total, node_figure(own, "MemTotal"))]
     assert missing == (given if accounting == "shrink" else [0, 0])
     assert_books(own, sum(given))

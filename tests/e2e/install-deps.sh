@@ -3,7 +3,7 @@
 #
 # Install what building the module and running the test lab need on Debian 12.
 # Installs only what is missing, asks no questions; does nothing when all is there.
-# Usage: install-deps.sh [--check] [--packages] [--matrix] [--tracers]
+# Usage: install-deps.sh [--check] [--packages] [--matrix] [--tracers] [--coccinelle]
 # --check only names what is missing, status 1 if anything is; the others add what these need.
 
 set -eu
@@ -57,6 +57,10 @@ lld             the build with clang
 llvm            the build with clang
 '
 
+needs_of_coccinelle='
+coccinelle      semantic patches
+'
+
 needs_of_tracers='
 mmdebstrap      the systems with perf, trace-cmd and bpftrace
 '
@@ -68,6 +72,7 @@ for option; do
 	--packages) needs=$needs$needs_of_packages ;;
 	--matrix) needs=$needs$needs_of_matrix ;;
 	--tracers) needs=$needs$needs_of_tracers ;;
+	--coccinelle) needs=$needs$needs_of_coccinelle ;;
 	esac
 done
 

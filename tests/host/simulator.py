@@ -213,7 +213,8 @@ class Simulator:
         """Start what plays the host in the guest."""
         self.run("insmod /lab/sim/hvb_sim.ko")
         # The second port of the device is the script's; it may appear after the first.
-        self.run("until port=$(grep -lx monitor /sys/class/virtio-ports/*/name); do sleep 0.1; done;"
+        self.run("until port=$(grep -lx monitor /sys/class/virtio-ports/*/name);"
+                 " do sleep 0.1; done;"
                  " /lab/relay/relay /dev/hvb_sim /dev/$(echo $port | cut -d/ -f5)"
                  " >/tmp/relay.log 2>&1 &")
         self.run("sleep 1; pidof relay || { cat /tmp/relay.log; false; }")
@@ -296,7 +297,7 @@ class Simulator:
         return self.status()[name] if present else None
 
     def has_said(self, text, lines=5):
-        """Tell whether the last lines of the log have that; the in-tree driver has its own words."""
+        """Tell whether the end of the log has that; the in-tree driver has its own words."""
         return self._driver == IN_TREE or text in self.run(f"dmesg | tail -{lines}")
 
     def counters(self):

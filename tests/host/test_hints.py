@@ -43,7 +43,8 @@ def test_free_memory_is_hinted(hinting):
     assert figures(guest)["page_reporting"] == 1
     ranges, _ = guest.host.inflate(100 * MIB)
     free_some(guest)
-    wait_until(guest, f"[ $(sed -n 's/^pages_hinted_free: //p' hv_balloon/status) -gt {100 * MIB} ]")
+    wait_until(guest, "[ $(sed -n 's/^pages_hinted_free: //p' hv_balloon/status)"
+                      f" -gt {100 * MIB} ]")
     guest.reload("pressure_report_delay=3600")
     after = guest.counters()
     assert after["wrong_hints"] == 0

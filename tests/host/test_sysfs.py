@@ -13,10 +13,10 @@ KIB = 4  # of a page
 FILES = "/sys/bus/vmbus/devices/dynamic-memory/dynamic_memory"
 NAMES = {
     "state", "protocol_version", "hibernation", "hot_add", "ballooned_kb", "hidden_kb",
-    "hot_added_kb", "hot_added_online_kb", "max_kb", "floor_kb", "reported_available_kb", "reported_committed_kb",
-    "page_reporting", "balloon_requests", "balloon_refused_kb", "returned_kb", "hot_add_requests",
-    "hot_add_refused_kb", "rejected_messages", "foreign_ranges", "status_reports", "send_failures",
-    "event_step_kb", "events",
+    "hot_added_kb", "hot_added_online_kb", "max_kb", "floor_kb", "reported_available_kb",
+    "reported_committed_kb", "page_reporting", "balloon_requests", "balloon_refused_kb",
+    "returned_kb", "hot_add_requests", "hot_add_refused_kb", "rejected_messages", "foreign_ranges",
+    "status_reports", "send_failures", "event_step_kb", "events",
 }
 # A busybox shell that reads each file again and again without a process for each.
 READER = f"""
@@ -67,8 +67,9 @@ def test_a_whole_cycle(running, blocks):
     assert figures_at_start["state"] == "running"
     assert figures_at_start["protocol_version"] == "2.0"
     assert (figures_at_start["hibernation"], figures_at_start["hot_add"]) == (0, 1)
-    assert {figures_at_start[name] for name in ("ballooned_kb", "max_kb", "events", "page_reporting",
-                                                "event_step_kb", "returned_kb")} == {0}
+    assert {figures_at_start[name]
+            for name in ("ballooned_kb", "max_kb", "events", "page_reporting", "event_step_kb",
+                         "returned_kb")} == {0}
 
     ranges, _ = running.host.inflate(100 * MIB)
     seen = changed(running, figures_at_start, balloon_requests=1, ballooned_kb=100 * MIB * KIB)
@@ -154,7 +155,7 @@ def polled(guest, name):
 
 
 def test_ballooned_and_events_wake(running):
-    """A program that polls them wakes when the host takes pages; one that has no reason does not."""
+    """A program that polls them wakes when the host takes pages, and for no other reason."""
     step = 16 * MIB * KIB
     running.run(f"echo {step} >{FILES}/event_step_kb")
     poll(running, "ballooned_kb")

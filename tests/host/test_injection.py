@@ -174,7 +174,7 @@ def test_offer_waits_in_vain(running, blocks):
 
 
 # The kernel's own part of it does need memory: it is tried until that succeeds.
-@pytest.mark.parametrize("probability", [10, 50, 80])
+@pytest.mark.parametrize("probability", [10, 30, 50])
 def test_unload_while_ballooned(running, blocks, probability):
     """Unloading needs no memory of its own; what the host has is found by the next load."""
     ranges, _ = running.host.inflate(20 * MIB)

@@ -14,7 +14,7 @@ from lab.memhog import Memhog
 from simulator import BLOCK, CONTROL, GUEST_MIB
 from test_balloon import assert_books
 from test_hot_add import STEP, folder_of
-from test_memory import give_back, spare
+from test_memory import ALL, available, give_back, spare
 
 MIB = 256  # pages
 DONE = 1
@@ -79,8 +79,8 @@ def block(running, nobody_onlines, blocks):  # pylint: disable=unused-argument
 
 
 def take(guest, block):  # pylint: disable=redefined-outer-name
-    """Let the host take so much that it has a part of the block. Return both kinds of ranges."""
-    ranges, _ = guest.host.inflate((spare(guest) - 64) * MIB)
+    """Let the host take so much that it has a part of the block, and return both parts."""
+    ranges, _ = guest.host.inflate(available(guest) - guest.total() // 3)
     assert inside(ranges, block)
     return inside(ranges, block), list(outside(ranges, block))
 
@@ -164,6 +164,7 @@ def test_memory_for_programs_in_pieces(running, blocks):
     assert running.host.add(first, BLOCK) == (BLOCK, DONE)
     change(running, first, "online_movable")
     kept, others = take(running, first)
+    others += running.host.inflate(ALL)[0]
     single = [(start + page, 1) for start, count in kept for page in range(0, count, 2)]
     running.host.deflate(single)
     assert_books(running, wire.total(kept) + wire.total(others) - len(single))

@@ -79,7 +79,7 @@ def give_back(guest, ranges):
 def test_a_program_may_use_the_floor(running):
     """It grows by nearly that, as fast as it can, while the host asks for more all the time."""
     hog = Memhog(running, spare(running) // 2, "--quick")
-    hog.begin(f"grow {running.status()['pages_floor'] // MIB - 64}")
+    hog.begin(f"grow {floor(running) // MIB - 64}")
     ranges = []
     while not hog.answered():
         for _ in range(5):

@@ -90,14 +90,19 @@ def test_watch_without_a_driver(command, tree):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_watch_ends_at_once(command, number):
     """A signal ends it well, also in the middle of a long wait, and leaves no process."""
+    # A job in the background of a script ignores it, and so would what we start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen([*command.words, "watch", "--interval=600"], text=True,
                           env=command.environment(), stdout=subprocess.PIPE,
                           start_new_session=True) as watch:
-        assert "assigned" in watch.stdout.readline() and watch.stdout.readline()
-        time.sleep(0.5)
-        watch.send_signal(number)
-        assert watch.wait(timeout=5) == 0
-        assert not _left(watch.pid)
+        try:
+            assert "assigned" in watch.stdout.readline() and watch.stdout.readline()
+            time.sleep(0.5)
+            watch.send_signal(number)
+            assert watch.wait(timeout=5) == 0
+            assert not _left(watch.pid)
+        finally:
+            watch.kill()
 
 
 def _left(session):

@@ -29,7 +29,7 @@ WATERMARKS = {"watermark_boost_factor": "0", "min_free_kbytes": "256",
               # What processors keep at hand is free, and not in MemFree.
               "percpu_pagelist_high_fraction": "100000"}
 BULK_REST = 32 * MIB
-SETTLE = 1  # seconds
+FILLINGS, SETTLE = 5, 0.5  # times, seconds
 SIZE_MIB = 512
 
 
@@ -87,9 +87,10 @@ def hog(running, low_watermarks):  # pylint: disable=unused-argument,redefined-o
 def fill(guest, left_kib):
     """Start a program that holds all memory but that."""
     program = Memhog(guest, (meminfo(guest, "MemFree") - BULK_REST) // MIB, "--quick")
-    for _ in range(2):
+    # Programs that have ended give their memory back, processors what they kept at hand.
+    for _ in range(FILLINGS):
         program.leave(left_kib)
-        time.sleep(SETTLE)  # programs that have ended give their memory back
+        time.sleep(SETTLE)
     return program
 
 

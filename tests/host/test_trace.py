@@ -14,8 +14,10 @@ TRACING = "/sys/kernel/tracing"
 EVENTS = {"balloon_status", "balloon_message_in", "balloon_message_out",
           "balloon_message_rejected", "balloon_operation_start", "balloon_operation_end",
           "balloon_order_down"}
-# What a guest has in blocks of 2 MiB, less than it can spare, and of the rest runs of pages.
-WHOLE_KIB, RUN = 80 * 1024, 64
+# What part of a guest is left in blocks of 2 MiB: less than it can spare, more than the kernel
+# keeps for itself. Of the rest every second run of so many pages is left.
+WHOLE, RUN = 1 / 8, 64
+KIB = 4  # of a page
 LINE = re.compile(r"^[^#].*\d: (balloon_\w+): (.*)$", re.MULTILINE)
 
 
@@ -80,7 +82,7 @@ def cut_up(guest):
     """Locked pages, which do not move, cut memory into runs; few blocks of 2 MiB are left."""
     guest.run("echo 0 >/proc/sys/vm/compact_unevictable_allowed")
     hog = Memhog(guest, 0, f"--small-pages --quick --lock --run={RUN}")
-    hog.leave(WHOLE_KIB)
+    hog.leave(int(guest.total() * WHOLE) * KIB)
     hog.thin()
     yield
     hog.kill()

@@ -157,8 +157,7 @@ void hvb_books_take(struct hvb_dev *hvb, u64 start, u64 end)
 	const u64 block = hvb_block_of(ha, start);
 
 	spin_lock(&ha->lock);
-	if (!hvb_regions_has(&ha->regions, block) &&
-	    !hvb_regions_is_partial(&ha->regions, block))
+	if (!hvb_regions_know(&ha->regions, block))
 		ha->foreign_blocks++;
 	hvb_extents_add(&ha->regions.online, block, block + ha->regions.block_pages);
 	hvb_regions_take(&ha->regions, start, end);

@@ -171,8 +171,7 @@ static int hvb_hot_add_step(struct hvb_dev *hvb)
 	const u64 end = min(ha->end, hvb_block_of(ha, start) + ha->regions.block_pages);
 	int ret;
 
-	if (hvb_regions_has(&ha->regions, start) ||
-	    hvb_regions_is_partial(&ha->regions, hvb_block_of(ha, start))) {
+	if (hvb_regions_know(&ha->regions, hvb_block_of(ha, start))) {
 		mutex_lock(&hvb->handover);
 		ret = hvb_books_fill(hvb, start, end, &ha->added);
 		mutex_unlock(&hvb->handover);

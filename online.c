@@ -275,8 +275,7 @@ static void hvb_note_online(struct hvb_hot_add *ha, const struct memory_notify *
 	spin_lock(&ha->lock);
 	if (!online)
 		hvb_extents_remove(&ha->regions.online, start, end);
-	else if (hvb_regions_has(&ha->regions, start) ||
-		 hvb_regions_is_partial(&ha->regions, start))
+	else if (hvb_regions_know(&ha->regions, start))
 		hvb_extents_add(&ha->regions.online, start, end);
 	spin_unlock(&ha->lock);
 }

@@ -87,6 +87,13 @@ void hvb_regions_take(struct hvb_regions *regions, u64 start, u64 end);
 bool hvb_regions_has(const struct hvb_regions *regions, u64 pfn);
 bool hvb_regions_is_partial(const struct hvb_regions *regions, u64 block);
 enum hvb_backing hvb_regions_run(const struct hvb_regions *regions, u64 pos, u64 *end);
+
+/* Whether the books have something on a block: it was added, or it has a gap. */
+static inline bool hvb_regions_know(const struct hvb_regions *regions, u64 block)
+{
+	return hvb_regions_has(regions, block) || hvb_regions_is_partial(regions, block);
+}
+
 u64 hvb_regions_backed(const struct hvb_regions *regions);
 u64 hvb_regions_offline(const struct hvb_regions *regions);
 

@@ -197,9 +197,9 @@ def hibernating(keeper, request):  # pylint: disable=redefined-outer-name
             yield agreed(simulator)
 
 
-def agreed(guest):  # pylint: disable=redefined-outer-name
+def agreed(guest, parameters=""):  # pylint: disable=redefined-outer-name
     """Load the driver, offer the device, agree on protocol 2.0."""
-    guest.load("pressure_report_delay=3600")
+    guest.load(f"pressure_report_delay=3600 {parameters}")
     guest.offer()
     guest.host.negotiate()
     guest.wait_for("state", "running")

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from conftest import agreed
 from simulator import BLOCK, HIGH_MIB, MIB_PAGES
 from test_balloon import assert_books
 
@@ -15,7 +16,6 @@ STEP = 512
 LIMIT = 120
 
 INIT = "Starting systemd-udevd"     # by then the next kernel has its serial ports
-PARAMETERS = "pressure_report_delay=3600"
 DISKS = """
 modprobe virtio_blk
 disk() {
@@ -44,14 +44,6 @@ def own(machine_of_its_own, request):  # pylint: disable=redefined-outer-name
     """The same, for the report of a failure."""
     request.node.simulator = machine_of_its_own
     return machine_of_its_own
-
-
-def agree(guest):
-    """Load the driver and agree with it."""
-    guest.load(PARAMETERS)
-    guest.offer()
-    guest.host.negotiate()
-    guest.wait_for("state", "running")
 
 
 def take_and_add(guest):
@@ -96,12 +88,12 @@ def memory_of(guest):
 
 def test_kexec(own):  # pylint: disable=redefined-outer-name
     """The next kernel has the whole block, not the other one; its driver knows of no balloon."""
-    agree(own)
+    agreed(own)
     ranges = take_and_add(own)
     load_kernel(own, "-l")
     leave(own, "kexec -e")
     own.start_host()
-    agree(own)
+    agreed(own)
     assert any(WHOLE in memory for memory in memory_of(own))
     assert not any(PARTIAL in memory for memory in memory_of(own))
     assert_books(own, 0)
@@ -118,7 +110,7 @@ def test_kexec(own):  # pylint: disable=redefined-outer-name
 
 def test_crash_kernel(own):  # pylint: disable=redefined-outer-name
     """The driver does not load there, and makedumpfile leaves out just the marked pages."""
-    agree(own)
+    agreed(own)
     pages = 200 * MIB_PAGES + 77
     own.host.inflate(pages)
     # An earlier case may have left gaps in a block: they are marked as well.

@@ -3,7 +3,7 @@
 
 import pytest
 
-from conftest import cleaned
+from conftest import agreed, cleaned
 from simulator import BLOCK, MIB_PAGES
 from test_balloon import assert_books
 
@@ -29,14 +29,6 @@ def own(nodes, request):  # pylint: disable=redefined-outer-name
         yield nodes
 
 
-def agree(guest, parameters=""):
-    """Load the driver and agree with it."""
-    guest.load(f"pressure_report_delay=3600 {parameters}")
-    guest.offer()
-    guest.host.negotiate()
-    guest.wait_for("state", "running")
-
-
 def node_figure(guest, name, nodes=(0, 1)):
     """Return a figure of /sys/devices/system/node/nodeN/meminfo of each node, in pages."""
     return [int(guest.run(f"grep '{name}:' /sys/devices/system/node/node{node}/meminfo").split()[3])
@@ -59,7 +51,7 @@ def pages_by_node(ranges):
 @pytest.mark.parametrize("accounting", ["keep", "shrink"])
 def test_all_nodes_give_and_get_back(own, accounting):  # pylint: disable=redefined-outer-name
     """A large request takes from both nodes with memory; each gets back just what it gave."""
-    agree(own, f"accounting={accounting}")
+    agreed(own, f"accounting={accounting}")
     total, free = node_figure(own, "MemTotal"), node_free(own)
     ranges, _ = own.host.inflate(2 ** 32 - 1)
     given = pages_by_node(ranges)
@@ -77,7 +69,7 @@ def test_all_nodes_give_and_get_back(own, accounting):  # pylint: disable=redefi
 
 def test_new_memory_joins_its_node(own):  # pylint: disable=redefined-outer-name
     """Also one that had none; what is taken of it is found again by the next load."""
-    agree(own)
+    agreed(own)
     before = node_figure(own, "MemTotal")
     assert own.host.add(ON_NODE_1, BLOCK) == (BLOCK, 1)
     assert node_figure(own, "MemTotal") == [before[0], before[1] + BLOCK]

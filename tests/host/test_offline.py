@@ -97,9 +97,9 @@ def going_offline(guest, block, end):  # pylint: disable=redefined-outer-name
               f" rm /tmp/went; echo let-offline >{CONTROL}")
 
 
-def offered_again(guest, reclaim):
-    """Load the driver anew."""
-    guest.reload(f"pressure_report_delay=3600 reclaim={reclaim}")
+def loaded_again(guest, parameters=""):
+    """Load the driver anew and agree with it."""
+    guest.reload(f"pressure_report_delay=3600 {parameters}")
     guest.host.negotiate()
     guest.wait_for("state", "running")
 
@@ -130,9 +130,9 @@ def test_block_of_boot_memory(running):
     assert_blocks(running, 0)
     assert running.status()["pages_hot_added"] == 0
 
-    offered_again(running, reclaim=0)
+    loaded_again(running)
     assert running.status()["pages_ballooned"] == 400 * MIB - kept[0][1]
-    offered_again(running, reclaim=1)
+    loaded_again(running, "reclaim=1")
     assert running.status()["pages_ballooned"] == 0
     assert running.total() == whole
     assert running.status()["pages_hot_added"] == 0
@@ -261,9 +261,8 @@ def test_offline_block_goes_at_unload(running, block):
     """Else anybody could online pages that the host has. The rest of the balloon stays."""
     kept, others = take(running, block)
     change(running, block, "offline")
-    running.reload("pressure_report_delay=3600")
-    running.host.negotiate()
-    running.wait_for("pages_ballooned", wire.total(others))
+    loaded_again(running)
+    assert running.status()["pages_ballooned"] == wire.total(others)
     running.run(f"test ! -d {folder_of(block)}")
     running.host.deflate(kept[:1])
     assert running.status()["foreign_ranges"] == 1
@@ -283,33 +282,27 @@ def test_reload_after_it_was_offline(running, block, reclaim):
     kept, others = take(running, block)
     change(running, block, "offline")
     change(running, block, "online")
-    running.reload(f"pressure_report_delay=3600 reclaim={reclaim}")
-    running.host.negotiate()
+    loaded_again(running, f"reclaim={reclaim}")
     out = 0 if reclaim else wire.total(kept) + wire.total(others)
-    running.wait_for("pages_ballooned", out)
+    assert running.status()["pages_ballooned"] == out
     if not reclaim:
         give_back_to_the_next(running, kept + others)
     assert running.total() == with_block
 
 
-def test_mode_that_hides(guest, blocks):
+def test_mode_that_hides(running, block):
     """With accounting=shrink the block's pages are out of the total before and after."""
-    guest.load("pressure_report_delay=3600 accounting=shrink")
-    guest.offer()
-    guest.host.negotiate()
-    guest.wait_for("state", "running")
-    one = next(blocks)
-    assert guest.host.add(one, BLOCK) == (BLOCK, DONE)
-    with_block = guest.total()
-    kept, others = take(guest, one)
+    loaded_again(running, "accounting=shrink")
+    with_block = running.total()
+    kept, others = take(running, block)
     out = wire.total(kept) + wire.total(others)
-    assert guest.total() == with_block - out
-    change(guest, one, "offline")
-    assert guest.total() == with_block - BLOCK - wire.total(others)
-    change(guest, one, "online")
-    assert guest.total() == with_block - out
-    guest.host.deflate(kept + others)
-    assert guest.total() == with_block
+    assert running.total() == with_block - out
+    change(running, block, "offline")
+    assert running.total() == with_block - BLOCK - wire.total(others)
+    change(running, block, "online")
+    assert running.total() == with_block - out
+    running.host.deflate(kept + others)
+    assert running.total() == with_block
 
 
 # Blocks that the host gave in parts

@@ -10,7 +10,7 @@ from matplotlib import pyplot  # noqa: E402  pylint: disable=wrong-import-positi
 
 # What less is better of, and what each driver has.
 FIGURES = ("instructions", "ranges", "messages", "longest stall, ms")
-COLOURS = ("#D55E00", "#999999", "#0072B2", "#009E73")  # told apart in grey, too
+COLOURS = ("#D55E00", "#999999", "#0072B2", "#E69F00", "#009E73")  # told apart in grey, too
 BAR = 0.8
 
 

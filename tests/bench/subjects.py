@@ -53,14 +53,14 @@ def plugin():
 
 
 @functools.cache
-def limit_module(version):
-    """Build the module that does only what nobody can do without; return its path."""
-    folder = cache.root() / "build" / f"{version}-limit"
+def modules(version):
+    """Build the modules of the benchmark; return their folder."""
+    folder = cache.root() / "build" / f"{version}-bench"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("Kbuild", "hvb_limit.c"):
-        (folder / name).write_bytes((HERE / name).read_bytes())
+    for source in (HERE / "Kbuild", *HERE.glob("hvb_*.c")):
+        (folder / source.name).write_bytes(source.read_bytes())
     simulator.make(folder, kernels.kernel(version).headers)
-    return folder / "hvb_limit.ko"
+    return folder
 
 
 class Subject:
@@ -153,26 +153,55 @@ class InTree(DynamicMemory):
     driver = simulator.IN_TREE
 
 
-class Limit(Subject):
-    """A module that allocates and frees, and does nothing else."""
+class BenchModule(Subject):
+    """A module of the benchmark, which is told how many pages to have out."""
 
-    name = "limit"
-    HELD = "/sys/module/hvb_limit/parameters/pages"
+    @property
+    def _module(self):
+        return f"hvb_{self.name}"
 
     def _files(self):
-        return super()._files() | {"limit": limit_module(self.version)}
+        return super()._files() | {self.name: modules(self.version) / f"{self._module}.ko"}
 
     def _begin(self):
-        self.guest.run("insmod /lab/limit/hvb_limit.ko")
+        self.guest.run(f"insmod /lab/{self.name}/{self._module}.ko {self._parameters()}")
+
+    def _parameters(self):
+        """Return the parameters of the module."""
+        return ""
 
     def _reach(self, pages):
-        return int(self.guest.run(f"echo {pages} >{self.HELD}; cat {self.HELD}", LIMIT))
+        held = f"/sys/module/{self._module}/parameters/pages"
+        return int(self.guest.run(f"echo {pages} >{held}; cat {held}", LIMIT))
 
     def take(self, pages):
         return Taken(self._reach(pages))
 
     def give(self, taken):
         self._reach(0)
+
+
+class Limit(BenchModule):
+    """A module that allocates and frees, and does nothing else."""
+
+    name = "limit"
+
+
+class Offline(BenchModule):
+    """Memory blocks that go offline and are added again, in memory for movable pages only."""
+
+    name = "offline"
+    BOOT = 2048         # MiB of the guest's memory that it has from the start
+
+    def __init__(self, version, mib, append="", told=0):
+        super().__init__(version, mib, f"memhp_default_state=online_movable {append}",
+                         told or self.BOOT)
+
+    def can_take(self, mib):
+        return mib <= self.mib - self.BOOT
+
+    def _parameters(self):
+        return f"first={simulator.HIGH_MIB} size={self.mib - self.BOOT}"
 
 
 class Virtio(Subject):
@@ -257,4 +286,5 @@ class VirtioMem(Virtio):
         return self._monitor.execute("qom-get", path=self.PATH, property="size") // MIB_BYTES
 
 
-SUBJECTS = {one.name: one for one in (DynamicMemory, InTree, Limit, VirtioBalloon, VirtioMem)}
+SUBJECTS = {one.name: one for one in (DynamicMemory, InTree, Limit, Offline, VirtioBalloon,
+                                    VirtioMem)}

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The Debian package in guests of two releases, each on a Dynamic Memory host.
 
-Installed in a fresh system, which then boots; removed there, and booted again. The test that comes
+Upgraded from an older one in a fresh system, which then boots; removed there, and booted again. The test that comes
 with the package (autopkgtest) runs besides, and we reboot where it asks for that. Making the
 systems needs the rights of root.
 """
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,8 +20,9 @@ sys.path.insert(0, str(PROJECT / "tests/e2e"))
 from figures import SETTLE_LIMIT, hot_added_mib, reach  # noqa: E402
 from lab import accel, installed  # noqa: E402
 from lab.guest import HOST_DELAY, Config  # noqa: E402
-from test_packages import run  # noqa: E402
+from test_packages import VERSIONED, run  # noqa: E402
 
+OLDER = "0.0.9"
 STARTUP, MAXIMUM = 1024, 2048
 AUTOLOADED = 120    # seconds for udev, in a guest that boots in an emulated machine
 REMOVED = 1800      # seconds: apt, DKMS and depmod take long there
@@ -30,13 +32,22 @@ AUTOMATIC = "/sys/devices/system/memory/auto_online_blocks"
 APPEND = f"hv_balloon.pressure_report_delay={HOST_DELAY + 10} memhp_default_state=offline"
 
 
-@pytest.fixture(name="package", scope="module")
-def fixture_package(tmp_path_factory):
-    """The binary package of the last commit."""
-    clone = tmp_path_factory.mktemp("package") / "clone"
-    run("git", "clone", "-q", "--no-hardlinks", PROJECT, clone)
+def _package(clone):
     run("make", "-C", clone, "deb")
     return next((clone / "build/deb").glob("*.deb"))
+
+
+@pytest.fixture(name="packages", scope="module")
+def fixture_packages(tmp_path_factory):
+    """The binary package of the last commit, after one that has an older version."""
+    new = tmp_path_factory.mktemp("package") / "new"
+    run("git", "clone", "-q", "--no-hardlinks", PROJECT, new)
+    old = shutil.copytree(new, new.with_name("old"))
+    version = run("sh", old / "packaging/version.sh").strip()
+    for name in ("hv_balloon.c", *VERSIONED):
+        text = (old / name).read_text(encoding="utf-8")
+        (old / name).write_text(text.replace(version, OLDER), encoding="utf-8")
+    return _package(old), _package(new)
 
 
 @pytest.fixture(name="host", scope="module")
@@ -62,6 +73,14 @@ def _assert_loaded(guest, folder, ours):
 def _assert_next(guest, folder):
     file = guest.run("modinfo -n hv_balloon").strip()
     assert f"/{folder}/hv_balloon.ko" in file, file
+
+
+def _assert_upgraded(guest):
+    """Nothing of the older version is left."""
+    status = guest.run("dkms status hv_balloon").splitlines()
+    assert len(status) == 1 and ": installed" in status[0] and OLDER not in status[0], status
+    assert guest.run("modinfo -F version hv_balloon").strip() != OLDER
+    assert guest.run(f"ls -d /usr/src/hv_balloon-*{OLDER}* 2>/dev/null || true") == ""
 
 
 def _assert_serves(guest):
@@ -94,11 +113,12 @@ def _remove(guest):
 
 
 @pytest.mark.parametrize("release", ("bookworm", "trixie"))
-def test_boots_with_the_package_and_without_it(package, host, release):
+def test_boots_with_the_package_and_without_it(packages, host, release):
     """Ours at the first boot of a fresh system, the kernel's at the next after the removal."""
-    system = installed.make(release, package, host.folder)
+    system = installed.make(release, packages, host.folder)
     with _boot(host, system) as guest:
         _assert_loaded(guest, "updates/dkms", True)
+        _assert_upgraded(guest)
         _assert_serves(guest)
         _remove(guest)
         assert not guest.warnings(), "\n".join(guest.warnings())

@@ -16,6 +16,11 @@ sys.path.insert(0, str(PROJECT / "tests/e2e"))
 from lab import kernels  # noqa: E402  pylint: disable=wrong-import-position
 
 
+# Files that name the version, beside hv_balloon.c.
+VERSIONED = ("CHANGES", "dkms.conf", "debian/changelog", "packaging/rpm/hv_balloon-dkms.spec",
+             "packaging/arch/PKGBUILD", "tools/hvballoon")
+
+
 def run(*command, **options):
     """Run a command that must succeed; return all that it printed."""
     result = subprocess.run([str(word) for word in command], text=True, check=False,
@@ -39,9 +44,7 @@ def test_every_file_says_its_licence():
 def test_files_agree_on_the_version(clone):
     """One that names another version is told, with what it says."""
     version = run("sh", clone / "packaging/version.sh").strip()
-    for name in ("CHANGES", "dkms.conf", "debian/changelog",
-                 "packaging/rpm/hv_balloon-dkms.spec", "packaging/arch/PKGBUILD",
-                 "tools/hvballoon"):
+    for name in VERSIONED:
         path = clone / name
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace(version, "9.8.7"), encoding="utf-8")

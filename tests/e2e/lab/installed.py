@@ -48,8 +48,8 @@ class InstalledGuest(Guest):
                 "-drive", f"if=virtio,format=raw,file.locking=off,file={system.disk}"]
 
 
-def make(release, package, folder):
-    """Install a package in a fresh system of that release; return the System, in `folder`."""
+def make(release, packages, folder):
+    """Install packages, in turn, in a fresh system; return the System, in `folder`."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
         root = Path(place) / "root"
         fresh = roots.root(f"{release}-system", release, PACKAGES)
@@ -60,8 +60,9 @@ def make(release, package, folder):
         (root / "lab").mkdir()
         for path in FILES:
             shutil.copy(path, root / "lab")
-        archive = shutil.copy(package, root / "tmp")
-        _run(roots.enter(root, "dpkg", "-i", f"/tmp/{Path(archive).name}"))
+        for package in packages:
+            shutil.copy(package, root / "tmp")
+            _run(roots.enter(root, "dpkg", "-i", f"/tmp/{package.name}"))
         return _take(root, folder)
 
 

@@ -77,7 +77,8 @@ static atomic_t sim_offline_waits;
 static int sim_ring_init(struct hv_ring_buffer_info *ring, u32 size)
 {
 	memset(ring, 0, sizeof(*ring));
-	ring->ring_buffer = vzalloc(size);
+	/* Scripts let it fail; vmalloc() would say so with a stack trace. */
+	ring->ring_buffer = __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
 	if (!ring->ring_buffer)
 		return -ENOMEM;
 

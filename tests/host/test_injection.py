@@ -3,6 +3,7 @@
 
 import contextlib
 import queue
+import time
 
 import pytest
 
@@ -17,6 +18,7 @@ SLAB, PAGES = "failslab", "fail_page_alloc"
 DRIVER = "/sys/bus/vmbus/drivers/hv_balloon"
 BLOCKS = "/sys/devices/system/memory"
 TOO_MANY = 500  # more than the allocations of one probe
+PROBE_LIMIT = 60   # seconds
 
 SETTINGS = """
 cd /sys/kernel/debug/{kind}
@@ -35,13 +37,14 @@ MARK_WORKERS = "for comm in $(grep -l -e ^kworker -e ^kthreadd /proc/[0-9]*/comm
                " echo 1 >${comm%comm}make-it-fail; done"
 MARK_ME = "echo 1 >/proc/self/make-it-fail"
 
-# Runs in the task that binds; writes what is left of the count, 0 if an allocation has failed.
+# Runs in the task that binds; writes what is left of the count, 0 if an allocation has failed,
+# which may be one of the task's own.
 BIND = """
 rm -f /tmp/left
 (
     echo {nth} >/proc/self/fail-nth
     echo dynamic-memory >{driver}/bind
-    read left </proc/self/fail-nth
+    read left </proc/self/fail-nth || left=0
     echo 0 >/proc/self/fail-nth
     echo $left >/tmp/left
 ) 2>/dev/null &
@@ -68,9 +71,10 @@ def faults(guest, kind, probability=100, times=-1, least_order=0):
 
 def answered_probe(guest):
     """Play the host until the task that binds is done; return what is left of its count."""
-    while True:
+    deadline = time.monotonic() + PROBE_LIMIT * guest.patience
+    while time.monotonic() < deadline:
         with contextlib.suppress(queue.Empty):
-            kind = guest.host.receive(0.5).type
+            kind = guest.host.receive(0.1).type
             if kind == wire.VERSION_REQUEST:
                 guest.host.send(wire.version_response(True))
             elif kind == wire.CAPABILITIES_REPORT:
@@ -79,6 +83,7 @@ def answered_probe(guest):
         left = guest.call("cat /tmp/left 2>/dev/null").output.strip()
         if left:
             return int(left)
+    raise AssertionError("the task that binds does not end")
 
 
 @pytest.mark.slow

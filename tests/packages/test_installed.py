@@ -25,7 +25,7 @@ from test_packages import VERSIONED, run  # noqa: E402
 OLDER = "0.0.9"
 STARTUP, MAXIMUM = 1024, 2048
 AUTOLOADED = 120    # seconds for udev, in a guest that boots in an emulated machine
-REMOVED = 1800      # seconds: apt, DKMS and depmod take long there
+DKMS, REMOVED = 300, 1800   # seconds: apt, DKMS and depmod take long there
 RULE = "/usr/lib/udev/rules.d/60-hv-balloon.rules"
 AUTOMATIC = "/sys/devices/system/memory/auto_online_blocks"
 # udev loads the driver here: for the delay see Guest.load(). Nothing but udev onlines memory.
@@ -77,7 +77,7 @@ def _assert_next(guest, folder):
 
 def _assert_upgraded(guest):
     """Nothing of the older version is left."""
-    status = guest.run("dkms status hv_balloon").splitlines()
+    status = guest.run("dkms status hv_balloon", DKMS).splitlines()
     assert len(status) == 1 and ": installed" in status[0] and OLDER not in status[0], status
     assert guest.run("modinfo -F version hv_balloon").strip() != OLDER
     assert guest.run(f"ls -d /usr/src/hv_balloon-*{OLDER}* 2>/dev/null || true") == ""

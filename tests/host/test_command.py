@@ -43,7 +43,7 @@ class Watch:
 
     def wait(self, limit=30, **figures):
         """Wait for a line with just these figures; return it."""
-        deadline = time.monotonic() + limit
+        deadline = time.monotonic() + limit * self._guest.patience
         while True:
             last = self._guest.run("tail -n 1 /tmp/watch").strip()
             seen = json.loads(last) if last.endswith("}") else {}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The Debian package in guests of two releases, each on a Dynamic Memory host.
 
-Upgraded from an older one in a fresh system, which then boots; removed there, and booted again. The test that comes
-with the package (autopkgtest) runs besides, and we reboot where it asks for that. Making the
-systems needs the rights of root.
+Upgraded from an older one in a fresh system, which then boots; removed there, and booted again.
+The test that comes with the package (autopkgtest) runs besides, and we reboot where it asks for
+that. Making the systems needs the rights of root.
 """
 
 import json

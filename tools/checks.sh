@@ -277,7 +277,7 @@ check_blocks()
 	problem blocks-offline \
 		"$what offline: the host has given this memory, and the guest cannot use it." \
 		"Online it now: \"for state in /sys/devices/system/memory/memory*/state; do grep
-		-q offline \$state && echo online >\$state; done\". For the next time see that
+		-q online \$state || echo online >\$state; done\". For the next time see that
 		the udev rule is installed."
 }
 

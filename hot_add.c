@@ -116,6 +116,57 @@ static int hvb_pay_for_block(struct hvb_dev *hvb, u64 block, bool whole)
 	return ret;
 }
 
+/* A block begins to cost memory; until it is online, see hvb_hot_add_await(). */
+static void hvb_block_comes(struct hvb_hot_add *ha, u64 block)
+{
+	spin_lock(&ha->lock);
+	ha->coming = READ_ONCE(ha->nobody_onlines) ? HVB_NO_BLOCK : block;
+	spin_unlock(&ha->lock);
+}
+
+/**
+ * hvb_block_came() - a block is online, or waited for no longer
+ * @ha: the hot-added memory
+ * @block: its first page frame
+ *
+ * Context: process.
+ */
+void hvb_block_came(struct hvb_hot_add *ha, u64 block)
+{
+	spin_lock(&ha->lock);
+	if (ha->coming == block)
+		ha->coming = HVB_NO_BLOCK;
+	spin_unlock(&ha->lock);
+	wake_up_all(&ha->came);
+}
+
+/**
+ * hvb_hot_add_await() - the guest is out of memory: wait for a block that comes
+ * @ha: the hot-added memory
+ *
+ * The memory map of a block may come from the reserves, and the block pays it
+ * back many times once it is online. Who needs memory in between finds less than
+ * before: the kernel would kill a program for what is about to be there.
+ *
+ * One second for each block and no more: the kernel's out-of-memory handling is
+ * held up meanwhile, and the caller may be the task that onlines the block.
+ *
+ * Context: the task that finds no memory; may sleep, locks of the kernel's held.
+ * Return: pages that came.
+ */
+unsigned long hvb_hot_add_await(struct hvb_hot_add *ha)
+{
+	const u64 block = READ_ONCE(ha->coming);
+
+	if (block == HVB_NO_BLOCK)
+		return 0;
+
+	if (!wait_event_timeout(ha->came, READ_ONCE(ha->coming) != block,
+				HVB_ONLINE_WAIT))
+		hvb_block_came(ha, block);
+	return hvb_block_online(ha, block) ? ha->regions.block_pages : 0;
+}
+
 /* The books first: the block may be onlined before add_memory() returns. */
 static int hvb_add_block(struct hvb_dev *hvb, u64 start, u64 end)
 {
@@ -128,11 +179,13 @@ static int hvb_add_block(struct hvb_dev *hvb, u64 start, u64 end)
 	if (ret)
 		return ret;
 
+	hvb_block_comes(ha, block);
 	ret = hvb_pay_for_block(hvb, block, whole);
 	if (ret) {
 		spin_lock(&ha->lock);
 		hvb_regions_drop_block(&ha->regions, block);
 		spin_unlock(&ha->lock);
+		hvb_block_came(ha, block);
 		return ret;
 	}
 
@@ -446,6 +499,8 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
 	spin_lock_init(&ha->lock);
 	ha->regions.block_pages = PHYS_PFN(memory_block_size_bytes());
 	ha->waiting_for = HVB_NO_BLOCK;
+	ha->coming = HVB_NO_BLOCK;
+	init_waitqueue_head(&ha->came);
 	ret = hvb_groups_init(ha);
 	if (ret)
 		return ret;

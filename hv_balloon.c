@@ -171,12 +171,18 @@ static int hvb_pm_event(struct notifier_block *nb, unsigned long event, void *un
 	return NOTIFY_OK;
 }
 
-/* Frees nothing, as the memory is the host's; but gives it no more for now. */
+/*
+ * Frees nothing of the balloon, as that memory is the host's; but gives it no
+ * more for now. And where hot-added memory is about to come, nobody has to be
+ * killed: the kernel kills nobody if it hears of freed pages.
+ */
 static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *freed)
 {
 	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, oom_nb);
+	unsigned long *pages = freed;
 
 	WRITE_ONCE(hvb->oom_until, get_jiffies_64() + HVB_OOM_PAUSE);
+	*pages += hvb_hot_add_await(&hvb->hot_add);
 	return NOTIFY_OK;
 }
 

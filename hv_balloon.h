@@ -185,6 +185,9 @@ struct hvb_balloon {
  * @offered: pages of the request
  * @added: pages added so far
  * @not_before: jiffies before which nothing is tried
+ * @coming: block that was or is being added and is not online yet, HVB_NO_BLOCK
+ *	if there is none to wait for; protected by @lock
+ * @came: woken when @coming has changed
  * @give_up: jiffies at which the operation is answered as it stands
  * @short_of_memory: @give_up holds: a block could not be added for lack of
  *	memory
@@ -198,7 +201,7 @@ struct hvb_balloon {
  * @memory_nb: the memory notifier
  */
 struct hvb_hot_add {
-	spinlock_t lock; /* protects regions, foreign_blocks and leaving */
+	spinlock_t lock; /* protects all down to coming */
 	struct hvb_regions regions;
 	unsigned int foreign_blocks;
 	struct hvb_extent leaving;
@@ -211,6 +214,8 @@ struct hvb_hot_add {
 	u32 added;
 	unsigned long not_before;
 	unsigned long give_up;
+	u64 coming;
+	wait_queue_head_t came;
 	bool short_of_memory;
 	u64 waiting_for;
 	bool nobody_onlines;
@@ -448,6 +453,8 @@ void hvb_books_free(struct hvb_regions *regions);
 
 /* online.c */
 int hvb_online_init(struct hvb_dev *hvb);
+void hvb_block_came(struct hvb_hot_add *ha, u64 block);
+unsigned long hvb_hot_add_await(struct hvb_hot_add *ha);
 void hvb_online_exit(struct hvb_dev *hvb);
 u32 hvb_online_fill(struct hvb_hot_add *ha, u64 start, u64 *end);
 void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end);

@@ -297,6 +297,7 @@ static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void
 		break;
 	case MEM_ONLINE:
 		WRITE_ONCE(ha->nobody_onlines, false);
+		hvb_block_came(ha, hvb_block_of(ha, memory->start_pfn));
 		break;
 	case MEM_GOING_OFFLINE:
 		ret = hvb_offline_begin(hvb, memory->start_pfn, memory->nr_pages);

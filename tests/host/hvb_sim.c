@@ -15,11 +15,12 @@
  *			"hints", "fail-hints", "no-hints": the host takes hints at
  *			free memory, says that it does and fails, takes none;
  *			"hold-offline": a memory block that is on its way offline
- *			waits, until "let-offline" or "refuse-offline".
+ *			waits, until "let-offline" or "refuse-offline";
+ *			"hold-online", "let-online", "refuse-online": likewise.
  *	/sys/kernel/debug/hvb_sim/status
  *			opens, closes, interrupts, suspends and resumes so far;
  *			pages in hints, and hints that were wrong; blocks that wait
- *			on their way offline.
+ *			on their way offline and online.
  *
  * The rings are real: a host program that does not read fills them, and the
  * driver meets -EAGAIN. The callback of the driver runs in a tasklet, as on
@@ -69,9 +70,19 @@ static bool sim_fail_open;		/* protected by sim_lock */
 static enum { SIM_NO_HINTS, SIM_TAKES_HINTS, SIM_FAILS_HINTS } sim_hints;
 static atomic_long_t sim_hinted;
 static atomic_t sim_wrong_hints;
-static enum { SIM_LET_OFFLINE, SIM_REFUSE_OFFLINE, SIM_HOLD_OFFLINE } sim_offline;
-static DECLARE_WAIT_QUEUE_HEAD(sim_offline_change);
-static atomic_t sim_offline_waits;
+
+/**
+ * struct sim_gate - where memory blocks are held up
+ * @what: happens to a block: it passes, is turned away, or waits
+ * @waits: blocks that do
+ */
+struct sim_gate {
+	enum { SIM_LET, SIM_REFUSE, SIM_HOLD } what;
+	atomic_t waits;
+};
+
+static struct sim_gate sim_offline, sim_online;
+static DECLARE_WAIT_QUEUE_HEAD(sim_gate_change);
 
 /* A ring is vmalloc()ed: the header that both sides share, then the data. */
 static int sim_ring_init(struct hv_ring_buffer_info *ring, u32 size)
@@ -390,7 +401,7 @@ static void sim_release(struct device *dev)
 	kfree(container_of(dev, struct sim_device, hdev.device));
 }
 
-static int sim_offer(void)
+static int sim_offer(int unused)
 {
 	struct sim_device *sim;
 	int ret;
@@ -422,7 +433,7 @@ static int sim_offer(void)
 	return ret;
 }
 
-static int sim_rescind(void)
+static int sim_rescind(int unused)
 {
 	struct sim_device *sim = sim_offered;
 
@@ -442,7 +453,7 @@ static int sim_rescind(void)
 	return 0;
 }
 
-static int sim_let_open_fail(void)
+static int sim_let_open_fail(int unused)
 {
 	mutex_lock(&sim_lock);
 	sim_fail_open = true;
@@ -547,20 +558,36 @@ static const struct file_operations sim_fops = {
 
 static int sim_set_offline(int what)
 {
-	WRITE_ONCE(sim_offline, what);
-	wake_up_all(&sim_offline_change);
+	WRITE_ONCE(sim_offline.what, what);
+	wake_up_all(&sim_gate_change);
 	return 0;
+}
+
+static int sim_set_online(int what)
+{
+	WRITE_ONCE(sim_online.what, what);
+	wake_up_all(&sim_gate_change);
+	return 0;
+}
+
+static int sim_pass(struct sim_gate *gate)
+{
+	atomic_inc(&gate->waits);
+	wait_event(sim_gate_change, READ_ONCE(gate->what) != SIM_HOLD);
+	atomic_dec(&gate->waits);
+	return READ_ONCE(gate->what) == SIM_REFUSE ? NOTIFY_BAD : NOTIFY_OK;
 }
 
 static int sim_memory_event(struct notifier_block *nb, unsigned long event, void *arg)
 {
-	if (event != MEM_GOING_OFFLINE)
+	switch (event) {
+	case MEM_GOING_OFFLINE:
+		return sim_pass(&sim_offline);
+	case MEM_GOING_ONLINE:
+		return sim_pass(&sim_online);
+	default:
 		return NOTIFY_OK;
-
-	atomic_inc(&sim_offline_waits);
-	wait_event(sim_offline_change, READ_ONCE(sim_offline) != SIM_HOLD_OFFLINE);
-	atomic_dec(&sim_offline_waits);
-	return READ_ONCE(sim_offline) == SIM_REFUSE_OFFLINE ? NOTIFY_BAD : NOTIFY_OK;
+	}
 }
 
 /* After the driver, which is on the list with priority 0. */
@@ -569,30 +596,34 @@ static struct notifier_block sim_memory_nb = {
 	.priority = -1,
 };
 
+static const struct {
+	const char *word;
+	int (*act)(int argument);
+	int argument;
+} sim_controls[] = {
+	{ "offer", sim_offer },
+	{ "rescind", sim_rescind },
+	{ "fail-open", sim_let_open_fail },
+	{ "hints", sim_set_hints, SIM_TAKES_HINTS },
+	{ "fail-hints", sim_set_hints, SIM_FAILS_HINTS },
+	{ "no-hints", sim_set_hints, SIM_NO_HINTS },
+	{ "hold-offline", sim_set_offline, SIM_HOLD },
+	{ "let-offline", sim_set_offline, SIM_LET },
+	{ "refuse-offline", sim_set_offline, SIM_REFUSE },
+	{ "hold-online", sim_set_online, SIM_HOLD },
+	{ "let-online", sim_set_online, SIM_LET },
+	{ "refuse-online", sim_set_online, SIM_REFUSE },
+};
+
 static ssize_t control_store(struct device *dev, struct device_attribute *attribute,
 			     const char *word, size_t size)
 {
-	int ret = -EINVAL;
+	unsigned int i;
 
-	if (sysfs_streq(word, "offer"))
-		ret = sim_offer();
-	else if (sysfs_streq(word, "rescind"))
-		ret = sim_rescind();
-	else if (sysfs_streq(word, "fail-open"))
-		ret = sim_let_open_fail();
-	else if (sysfs_streq(word, "hints"))
-		ret = sim_set_hints(SIM_TAKES_HINTS);
-	else if (sysfs_streq(word, "fail-hints"))
-		ret = sim_set_hints(SIM_FAILS_HINTS);
-	else if (sysfs_streq(word, "no-hints"))
-		ret = sim_set_hints(SIM_NO_HINTS);
-	else if (sysfs_streq(word, "hold-offline"))
-		ret = sim_set_offline(SIM_HOLD_OFFLINE);
-	else if (sysfs_streq(word, "let-offline"))
-		ret = sim_set_offline(SIM_LET_OFFLINE);
-	else if (sysfs_streq(word, "refuse-offline"))
-		ret = sim_set_offline(SIM_REFUSE_OFFLINE);
-	return ret ?: size;
+	for (i = 0; i < ARRAY_SIZE(sim_controls); i++)
+		if (sysfs_streq(word, sim_controls[i].word))
+			return sim_controls[i].act(sim_controls[i].argument) ?: size;
+	return -EINVAL;
 }
 
 /* Not in debugfs, where a kernel in lockdown lets nobody write. */
@@ -619,7 +650,8 @@ static int sim_status_show(struct seq_file *file, void *unused)
 		   atomic_read(&sim_resumes));
 	seq_printf(file, "hinted: %ld\nwrong_hints: %d\n", atomic_long_read(&sim_hinted),
 		   atomic_read(&sim_wrong_hints));
-	seq_printf(file, "offline_waits: %d\n", atomic_read(&sim_offline_waits));
+	seq_printf(file, "offline_waits: %d\nonline_waits: %d\n",
+		   atomic_read(&sim_offline.waits), atomic_read(&sim_online.waits));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(sim_status);
@@ -668,7 +700,7 @@ static void __exit sim_exit(void)
 	misc_deregister(&sim_misc);
 	unregister_memory_notifier(&sim_memory_nb);
 	if (sim_offered)
-		sim_rescind();
+		sim_rescind(0);
 	root_device_unregister(sim_root);
 	bus_unregister(&sim_bus);
 }

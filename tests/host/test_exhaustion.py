@@ -12,10 +12,10 @@ import pytest
 import simulator  # noqa: F401  (makes the lab known)
 import wire
 from lab.memhog import Memhog
-from simulator import BLOCK, NewBlocks
+from simulator import BLOCK, CONTROL, NewBlocks
 from test_balloon import assert_books
 from test_hot_add import folder_of
-from test_memory import meminfo
+from test_memory import meminfo, oom_kills
 
 MIB = 256  # pages
 DONE, TRANSIENT = 1, 0
@@ -200,3 +200,44 @@ def test_blocks_that_nobody_onlines_leave_the_reserve_alone(running, blocks):
     assert answer(running, 3 * RETRY) == (count * BLOCK, DONE)
     for block in range(first, first + count * BLOCK, BLOCK):
         running.run(f"echo online >{folder_of(block)}/state")
+
+
+GROWTH_MIB = 16  # of a program while a block is on its way: more than is left
+
+
+@pytest.fixture
+def gate(running):
+    """Blocks may come online, unless a case holds them up."""
+    yield lambda what: running.run(f"echo {what}-online >{CONTROL}")
+    running.run(f"echo let-online >{CONTROL}")
+
+
+@pytest.fixture
+def quiet_console(running):
+    """The kernel tells of a killed program with a stack trace, which is no fault here."""
+    running.run("dmesg -n 1")
+    yield
+    running.run("dmesg -n 7")
+
+
+def killed_while_a_block_comes(guest, block, seconds):
+    """A block is that long on its way online, and a program grows; return how many are killed."""
+    before = oom_kills(guest)
+    guest.host.send(wire.hot_add(block, BLOCK))
+    guest.run("until grep -qx 'online_waits: 1' /sys/kernel/debug/hvb_sim/status;"
+              " do sleep 0.1; done")
+    guest.run(f"(sleep {seconds}; echo let-online >{CONTROL}) &"
+              f" memhog --quick {GROWTH_MIB} </dev/null >/dev/null 2>&1 &"
+              f" sleep {seconds + 2}; killall memhog")
+    return oom_kills(guest) - before
+
+
+@pytest.mark.usefixtures("low_watermarks", "quiet_console")
+@pytest.mark.parametrize("seconds, killed", [(0.5, 0), (4, 1)])
+def test_program_waits_for_a_block_that_comes(running, blocks, gate, seconds, killed):
+    """The map of the block has taken what it needs, but the block is nearly there: the kernel
+    kills nobody. The driver promises that for a second and no longer."""
+    fill(running, 4 * LEFT_KIB)
+    gate("hold")
+    assert killed_while_a_block_comes(running, next(blocks), seconds) == killed
+    assert answer(running, 10) == (BLOCK, DONE)

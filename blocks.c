@@ -14,6 +14,7 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
+#include <linux/page_ref.h>
 #include <linux/sched.h>
 #include <linux/vmstat.h>
 
@@ -26,20 +27,34 @@
 static_assert(HVB_MARK_ORDER < HVB_MARK_ORDERS);
 
 /*
- * Memory that programs could have had: it may reclaim cache once, but neither
- * loop, nor use the reserves, nor complain. The pages cannot move.
+ * Memory that programs could have had: without the reserves, and without a
+ * complaint if there is none. The pages cannot move.
+ *
+ * For a block of 2 MiB the kernel moves others out of the way, but looks for
+ * them everywhere only if it may retry: its first attempt keeps to memory that
+ * is full of what cannot move. Its threads are not woken for that: they would
+ * move pages beside us, for blocks that nobody has asked for.
+ *
+ * For less it tries once. More is not worth the effort, and an effort in vain
+ * would keep it from trying for others, who need small blocks more than we do.
  */
-#define HVB_GFP		(GFP_HIGHUSER | __GFP_NORETRY | __GFP_NOMEMALLOC | __GFP_NOWARN)
+static gfp_t hvb_gfp(unsigned int order)
+{
+	const gfp_t gfp = GFP_HIGHUSER | __GFP_NOMEMALLOC | __GFP_NOWARN;
 
-static void hvb_count_block(struct hvb_dev *hvb, struct page *page,
-			    unsigned int order, bool hidden, bool taken)
+	if (order < HVB_BLOCK_ORDER)
+		return gfp | __GFP_NORETRY;
+	return (gfp & ~__GFP_KSWAPD_RECLAIM) | __GFP_RETRY_MAYFAIL;
+}
+
+/* @change pages, in blocks of @order, become the host's, or the guest's if negative. */
+static void hvb_count_blocks(struct hvb_dev *hvb, struct page *page,
+			     unsigned int order, bool hidden, long change)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
-	const long pages = 1L << order;
-	const long change = taken ? pages : -pages;
 
 	WRITE_ONCE(balloon->pages, balloon->pages + change);
-	balloon->blocks[order] += taken ? 1 : -1;
+	balloon->blocks[order] += change / (1L << order);
 	hvb_compat_count_balloon(page, change);
 	if (!hidden)
 		return;
@@ -48,14 +63,15 @@ static void hvb_count_block(struct hvb_dev *hvb, struct page *page,
 	adjust_managed_page_count(page, -change);
 }
 
-static void hvb_mark_block(struct page *page, unsigned int order, bool hidden)
+static void hvb_mark_blocks(struct page *page, unsigned long pages,
+			    unsigned int order, bool hidden)
 {
 	const unsigned long mark = hvb_mark_value(HVB_MARK_BALLOON, hidden, order);
 	unsigned long i;
 
 	/* Whoever reads guest memory through /proc/kcore must not be in it. */
 	page_offline_begin();
-	for (i = 0; i < 1UL << order; i++) {
+	for (i = 0; i < pages; i++) {
 		set_page_private(page + i, mark);
 		__SetPageOffline(page + i);
 	}
@@ -73,7 +89,7 @@ static void hvb_release_block(struct hvb_dev *hvb, struct page *page)
 		__ClearPageOffline(page + i);
 		set_page_private(page + i, 0);
 	}
-	hvb_count_block(hvb, page, order, hidden, false);
+	hvb_count_blocks(hvb, page, order, hidden, -(1L << order));
 	__free_pages(page, order);
 }
 
@@ -136,14 +152,87 @@ static unsigned int hvb_next_order(struct hvb_dev *hvb, u64 budget)
 	return hvb_first_order(budget, balloon->highest_order);
 }
 
+/* Give the host new pages, in blocks of @order. Return: how many. */
+static u32 hvb_give_blocks(struct hvb_dev *hvb, struct page *page, u32 pages,
+			   unsigned int order)
+{
+	hvb_mark_blocks(page, pages, order, hvb_params.shrink);
+	hvb_count_blocks(hvb, page, order, hvb_params.shrink, pages);
+	hvb_batch_add(hvb->balloon.batch, page_to_pfn(page), pages);
+	return pages;
+}
+
 /* Give the host a new block. Return: its pages. */
 static u32 hvb_give_block(struct hvb_dev *hvb, struct page *page, unsigned int order)
 {
-	hvb_mark_block(page, order, hvb_params.shrink);
-	hvb_count_block(hvb, page, order, hvb_params.shrink, true);
-	hvb_batch_add(hvb->balloon.batch, page_to_pfn(page), 1U << order);
 	hvb->stats.blocks_taken[order]++;
-	return 1U << order;
+	return hvb_give_blocks(hvb, page, 1U << order, order);
+}
+
+static struct page *hvb_alloc_block(struct hvb_dev *hvb, unsigned int order)
+{
+	struct page *page = alloc_pages(hvb_gfp(order), order);
+
+	if (!page)
+		hvb->stats.block_failures[order]++;
+	return page;
+}
+
+/*
+ * Pages with a reference each become a block as the allocator gives it, where
+ * only the first one has any. Who looks at a page just now may hold one more.
+ * Return: the order of the blocks that they are: @order, or 0.
+ */
+static unsigned int hvb_join_pages(struct page *page, unsigned int order)
+{
+	unsigned long i;
+
+	for (i = 1; i < 1UL << order; i++)
+		if (!page_ref_freeze(page + i, 1))
+			break;
+	if (i == 1UL << order)
+		return order;
+
+	while (--i)
+		page_ref_unfreeze(page + i, 1);
+	return 0;
+}
+
+/*
+ * Take a block of 2 MiB: of the allocator, until it has none in this step. Then
+ * empty one. Return: its pages, 0 if there is none.
+ */
+static u32 hvb_take_large_block(struct hvb_dev *hvb)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+	struct page *page;
+
+	if (!balloon->clearing) {
+		page = hvb_alloc_block(hvb, HVB_BLOCK_ORDER);
+		if (page)
+			return hvb_give_block(hvb, page, HVB_BLOCK_ORDER);
+		balloon->clearing = true;
+	}
+
+	page = hvb_clear_block(hvb);
+	if (!page)
+		return 0;
+
+	hvb->stats.blocks_cleared++;
+	return hvb_give_blocks(hvb, page, 1U << HVB_BLOCK_ORDER,
+			       hvb_join_pages(page, HVB_BLOCK_ORDER));
+}
+
+/* Return: the pages of a block of that order, 0 if there is none. */
+static u32 hvb_take_order(struct hvb_dev *hvb, unsigned int order)
+{
+	struct page *page;
+
+	if (order == HVB_BLOCK_ORDER)
+		return hvb_take_large_block(hvb);
+
+	page = hvb_alloc_block(hvb, order);
+	return page ? hvb_give_block(hvb, page, order) : 0;
 }
 
 /*
@@ -155,16 +244,15 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 	unsigned int order = hvb_next_order(hvb, budget);
-	struct page *page;
+	u32 taken;
 
-	while (!(page = alloc_pages(HVB_GFP, order))) {
-		hvb->stats.block_failures[order]++;
+	while (!(taken = hvb_take_order(hvb, order))) {
 		trace_balloon_order_down(order, balloon->wanted);
 		if (!order)
 			return 0;
 		balloon->highest_order = --order;
 	}
-	return hvb_give_block(hvb, page, order);
+	return taken;
 }
 
 /*
@@ -174,7 +262,7 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
  */
 static struct page *hvb_alloc_movable(unsigned int order)
 {
-	struct page *page = alloc_pages(HVB_GFP | __GFP_MOVABLE, order);
+	struct page *page = alloc_pages(hvb_gfp(order) | __GFP_MOVABLE, order);
 
 	if (!page || is_zone_movable_page(page))
 		return page;
@@ -228,6 +316,7 @@ void hvb_blocks_choose(struct hvb_dev *hvb)
 	if (balloon->highest_order < HVB_BLOCK_ORDER)
 		balloon->highest_order++;
 
+	balloon->clearing = false;
 	balloon->movable_order = HVB_BLOCK_ORDER;
 	/* It must be possible to give it up. */
 	balloon->movable = hvb->hot_add.usable && hvb_has_movable();

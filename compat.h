@@ -6,6 +6,7 @@
 #ifndef _HVB_COMPAT_H
 #define _HVB_COMPAT_H
 
+#include <linux/gfp.h>
 #include <linux/hyperv.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -68,6 +69,31 @@ static inline void hvb_compat_count_leaving(struct page *page, long change)
 {
 #ifndef HVB_HAVE_OFFLINE_HOTPLUG
 	adjust_managed_page_count(page, change);
+#endif
+}
+
+/**
+ * hvb_compat_take_range() - take pages from the allocator, and move what is in them
+ * @pfn: first page frame, aligned to a pageblock
+ * @end: first page frame behind them, likewise; all of one zone, and online
+ *
+ * From 6.12 on the function of the kernel accepts few flags.
+ *
+ * Context: process, may sleep.
+ * Return: 0, and each page has a reference; or a negative error number.
+ */
+static inline int hvb_compat_take_range(unsigned long pfn, unsigned long end)
+{
+#ifdef CONFIG_CONTIG_ALLOC
+#ifdef HVB_HAVE_ACR_FLAGS
+	const acr_flags_t how = ACR_FLAGS_NONE;
+#else
+	const unsigned int how = MIGRATE_MOVABLE;
+#endif
+
+	return alloc_contig_range(pfn, end, how, GFP_KERNEL | __GFP_NOWARN);
+#else
+	return -EOPNOTSUPP;
 #endif
 }
 

@@ -93,6 +93,7 @@ extern struct hvb_params hvb_params;
  * @foreign_ranges: ranges that it wanted to give back and were not ours
  * @blocks_taken: blocks that were taken for the host, by order
  * @block_failures: how often the allocator had none of that order
+ * @blocks_cleared: blocks of HVB_BLOCK_ORDER that were emptied then
  * @hot_add_requests: requests to add memory
  * @hot_add_requested: pages that the host offered
  * @hot_add_added: pages of these that were added
@@ -114,6 +115,7 @@ struct hvb_stats {
 	u64 foreign_ranges;
 	u64 blocks_taken[HVB_BLOCK_ORDER + 1];
 	u64 block_failures[HVB_BLOCK_ORDER + 1];
+	u64 blocks_cleared;
 	u64 hot_add_requests;
 	u64 hot_add_requested;
 	u64 hot_add_added;
@@ -137,6 +139,10 @@ struct hvb_stats {
  * @give_up: jiffies at which the operation ends if it has not until then
  * @highest_order: largest block worth trying for; falls when a try fails,
  *	rises by one with each step
+ * @clearing: the allocator has no block of 2 MiB in this step: empty some
+ * @clear_next: page frame from which on to look for one to be emptied, 0 for a
+ *	new round
+ * @clear_not_before: jiffies before which no round begins
  * @movable: memory that only programs can use may still be had in this step
  * @movable_order: the largest block of it worth trying for
  * @shortage_told: the last operation ended short of pages, and the log says so
@@ -159,6 +165,9 @@ struct hvb_balloon {
 	u64 hoped_for;
 	unsigned long give_up;
 	unsigned int highest_order;
+	bool clearing;
+	u64 clear_next;
+	unsigned long clear_not_before;
 	bool movable;
 	unsigned int movable_order;
 	bool shortage_told;
@@ -176,6 +185,9 @@ struct hvb_balloon {
  * @foreign_blocks: how many blocks of others were found to have a gap
  * @leaving: page frames that are about to go offline, empty if none are;
  *	protected by @lock, written by the task that takes them offline
+ * @coming: block that was or is being added and is not online yet, HVB_NO_BLOCK
+ *	if there is none to wait for; protected by @lock
+ * @came: woken when @coming has changed
  * @usable: the kernel lets us online memory in parts (the online-page callback
  *	is ours) and the guest can hot-add
  * @groups: memory group of each node, negative if it has none yet
@@ -185,9 +197,6 @@ struct hvb_balloon {
  * @offered: pages of the request
  * @added: pages added so far
  * @not_before: jiffies before which nothing is tried
- * @coming: block that was or is being added and is not online yet, HVB_NO_BLOCK
- *	if there is none to wait for; protected by @lock
- * @came: woken when @coming has changed
  * @give_up: jiffies at which the operation is answered as it stands
  * @short_of_memory: @give_up holds: a block could not be added for lack of
  *	memory
@@ -205,6 +214,8 @@ struct hvb_hot_add {
 	struct hvb_regions regions;
 	unsigned int foreign_blocks;
 	struct hvb_extent leaving;
+	u64 coming;
+	wait_queue_head_t came;
 	bool usable;
 	int *groups;
 	bool active;
@@ -214,8 +225,6 @@ struct hvb_hot_add {
 	u32 added;
 	unsigned long not_before;
 	unsigned long give_up;
-	u64 coming;
-	wait_queue_head_t came;
 	bool short_of_memory;
 	u64 waiting_for;
 	bool nobody_onlines;
@@ -429,6 +438,9 @@ void hvb_blocks_adopt(struct hvb_dev *hvb, struct page *page);
 int hvb_blocks_adopt_taken(struct hvb_dev *hvb, u64 start, u64 end);
 void hvb_blocks_let_go(struct hvb_dev *hvb, struct page *page);
 
+/* clear.c */
+struct page *hvb_clear_block(struct hvb_dev *hvb);
+
 /* adopt.c */
 int hvb_adopt(struct hvb_dev *hvb);
 
@@ -441,6 +453,8 @@ void hvb_hot_add_end(struct hvb_dev *hvb);
 void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 pages, u32 result);
 bool hvb_hot_add_possible(const struct hvb_dev *hvb);
 void hvb_hot_add_retry(struct hvb_dev *hvb);
+void hvb_block_came(struct hvb_hot_add *ha, u64 block);
+unsigned long hvb_hot_add_await(struct hvb_hot_add *ha);
 
 /* books.c */
 int hvb_books_reserve(struct hvb_dev *hvb, unsigned int gaps);
@@ -453,8 +467,6 @@ void hvb_books_free(struct hvb_regions *regions);
 
 /* online.c */
 int hvb_online_init(struct hvb_dev *hvb);
-void hvb_block_came(struct hvb_hot_add *ha, u64 block);
-unsigned long hvb_hot_add_await(struct hvb_hot_add *ha);
 void hvb_online_exit(struct hvb_dev *hvb);
 u32 hvb_online_fill(struct hvb_hot_add *ha, u64 start, u64 *end);
 void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end);

@@ -18,5 +18,7 @@ has linux/mmzone.h '(^|[^_])NR_BALLOON_PAGES' NR_BALLOON_PAGES
 has linux/memory_hotplug.h 'mhp_supports_memmap_on_memory\(void\)' MEMMAP_WISH
 # Hot-added pages start PageOffline, and generic_online_page() clears it.
 has linux/page-flags.h 'PageOffline\(\). generic_online_page\(\) will' OFFLINE_HOTPLUG
+# alloc_contig_range() takes flags of its own in place of a migrate type.
+has linux/gfp.h 'acr_flags_t' ACR_FLAGS
 has hyperv/hvgdk_ext.h 'heat_type : 2' HEAT_TYPE
 exit 0

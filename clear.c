@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Blocks of 2 MiB that are emptied: what lies in them is moved away.
+ *
+ * The page allocator makes such blocks too, when it is asked for one (it
+ * compacts memory), and does so with less work. But it guesses where to look,
+ * and keeps off for a while once it was wrong: where its guesses are bad it has
+ * none, and most of the memory could still be moved. Only then is this worth
+ * its price. It goes through all memory once and tries each block that looks as
+ * if it could be emptied.
+ */
+#include <linux/bits.h>
+#include <linux/jiffies.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
+#include <linux/page-flags.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/vmstat.h>
+
+#include "compat.h"
+#include "hv_balloon.h"
+
+#define HVB_BLOCK_PAGES		BIT(HVB_BLOCK_ORDER)
+
+/* With more pages in use than that, others are filled rather than one emptied. */
+#define HVB_CLEAR_MOVES		(HVB_BLOCK_PAGES * 3 / 4)
+
+/* How long to leave it at that once all memory was gone through. */
+#define HVB_CLEAR_PAUSE		(10 * HZ)
+
+/* How many free pages begin here, at least; read without a lock, so a guess. */
+static unsigned long hvb_free_run(const struct page *page)
+{
+	const unsigned long order = READ_ONCE(page->private);
+
+	return order <= HVB_BLOCK_ORDER ? 1UL << order : HVB_BLOCK_PAGES;
+}
+
+/* A program may have locked a page so that it never waits for it. */
+static bool hvb_may_move(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	return folio_test_lru(folio) && !folio_test_unevictable(folio);
+}
+
+/*
+ * Only pages of programs and caches can be moved. A page without a reference is
+ * free, or about to be, unless it is a part of a huge page that waits in its
+ * pool.
+ */
+static bool hvb_looks_movable(struct page *page)
+{
+	unsigned long used = 0, i = 0;
+
+	while (i < HVB_BLOCK_PAGES) {
+		if (PageBuddy(page + i)) {
+			i += hvb_free_run(page + i);
+			continue;
+		}
+		if (hvb_may_move(page + i))
+			used++;
+		else if (page_count(page + i) || PageCompound(page + i))
+			return false;
+		i++;
+	}
+	return used <= HVB_CLEAR_MOVES;
+}
+
+/* What the allocator keeps in a zone, also for others than us. */
+static bool hvb_zone_can_spare(struct zone *zone)
+{
+	const u64 kept = high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
+
+	return zone_page_state(zone, NR_FREE_PAGES) > kept + 2 * HVB_BLOCK_PAGES;
+}
+
+static bool hvb_block_leaves(struct hvb_hot_add *ha, u64 pfn)
+{
+	bool leaves;
+
+	spin_lock(&ha->lock);
+	leaves = hvb_is_leaving(ha, pfn);
+	spin_unlock(&ha->lock);
+	return leaves;
+}
+
+static bool hvb_worth_clearing(struct hvb_dev *hvb, u64 pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+	struct zone *zone;
+
+	if (!page || hvb_block_leaves(&hvb->hot_add, pfn))
+		return false;
+
+	zone = page_zone(page);
+	return zone == page_zone(page + HVB_BLOCK_PAGES - 1) &&
+	       hvb_zone_can_spare(zone) && hvb_looks_movable(page);
+}
+
+static u64 hvb_end_of_memory(void)
+{
+	u64 end = 0;
+	int nid;
+
+	for_each_online_node(nid)
+		end = max_t(u64, end, node_end_pfn(nid));
+	return round_down(end, HVB_BLOCK_PAGES);
+}
+
+/* Return: whether blocks can be emptied here, and it is time for it. */
+static bool hvb_may_clear(const struct hvb_balloon *balloon, const struct hvb_hot_add *ha)
+{
+	/* Memory must not go offline under us, which only the notifier can prevent. */
+	if (!ha->usable)
+		return false;
+	/* The kernel clears whole pageblocks: here these are far larger. */
+	if (pageblock_order > HVB_BLOCK_ORDER)
+		return false;
+	return balloon->clear_next || !time_before(jiffies, balloon->clear_not_before);
+}
+
+/**
+ * hvb_clear_block() - empty the next block that can be emptied
+ * @hvb: the device
+ *
+ * Goes on behind the last one, so that no block is tried again before all
+ * others were.
+ *
+ * Context: the pump, hvb->handover held; may sleep.
+ * Return: the first page of a block of HVB_BLOCK_ORDER, in which each page has a
+ * reference of its own; NULL if there is no more to be emptied for now.
+ */
+struct page *hvb_clear_block(struct hvb_dev *hvb)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+	const u64 end = hvb_end_of_memory();
+
+	if (!hvb_may_clear(balloon, &hvb->hot_add))
+		return NULL;
+
+	while (balloon->clear_next < end && !hvb_must_end(hvb)) {
+		const u64 pfn = balloon->clear_next;
+
+		balloon->clear_next += HVB_BLOCK_PAGES;
+		if (hvb_worth_clearing(hvb, pfn) &&
+		    !hvb_compat_take_range(pfn, pfn + HVB_BLOCK_PAGES))
+			return pfn_to_page(pfn);
+		cond_resched();
+	}
+
+	balloon->clear_next = 0;
+	balloon->clear_not_before = jiffies + HVB_CLEAR_PAUSE;
+	return NULL;
+}

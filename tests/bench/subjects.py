@@ -29,13 +29,24 @@ SETTLED = 0.05      # seconds until the plugin has published what was executed
 
 @dataclass(frozen=True)
 class Taken:
-    """What was taken from a guest. Ranges are (page frame, pages), None if they are not known."""
+    """What was taken from a guest; None is what is not known."""
 
     pages: int
-    ranges: list = None
+    ranges: list = None     # of (page frame, pages)
     messages: int = None
+    count: int = None       # of ranges, if they are not known themselves
 
-    def large(self):
+    def figures(self):
+        """Return what there is to say of it."""
+        found = {"MiB": self.pages // MIB}
+        if self.messages is not None:
+            found |= {"ranges": len(self.ranges) if self.ranges else self.count,
+                      "messages": self.messages}
+        if self.ranges is not None:
+            found["% in 2 MiB blocks"] = self._large()
+        return found
+
+    def _large(self):
         """Return the percentage that lies in whole blocks of 2 MiB."""
         whole = sum(max(0, (start + count) // LARGE - -(-start // LARGE)) * LARGE
                     for start, count in self.ranges)

@@ -4,6 +4,7 @@
 import contextlib
 import dataclasses
 import random
+import statistics
 import time
 
 from subjects import LIMIT, MIB, simulator
@@ -15,6 +16,8 @@ HALVES_MIB = 3700       # what a program touches before it gives every second pa
 FRAGMENT_MIB = 3000
 SHELL_KIB = 3072        # what the commands of the benchmark need
 ROOM_MIB = 128          # what the guest keeps when it makes large pages
+ROUNDS = 4              # of 1 GiB beside programs
+PROCESSORS = 2
 SPINNERS = """
 for cpu in 0 1; do
     taskset $((cpu + 1)) /lab/spinner/spinner >/tmp/spinner.$cpu & echo $! >>/tmp/spinners
@@ -37,33 +40,32 @@ class Measured:
 
     def __exit__(self, *_):
         seconds = time.monotonic() - self._start
-        executed = self._subject.executed() - self._executed
-        self.figures = {"instructions": executed, "seconds": seconds,
-                        "pages moved": self._pages_moved() - self._moved}
+        executed = self._subject.executed()
+        if executed is not None:
+            self.figures["instructions"] = executed - self._executed
+        self.figures |= {"seconds": seconds, "pages moved": self._pages_moved() - self._moved}
 
     def _pages_moved(self):
         return memory.vmstat(self._subject.guest)["pgmigrate_success"]
 
 
 def huge_pages(guest):
-    """Return how many pages of 2 MiB the guest can make now; it does not keep them."""
+    """Return how many pages of 2 MiB the guest can make now, and how many once it was told to
+    compact its memory; it does not keep them."""
     pool = "/proc/sys/vm/nr_hugepages"
     wanted = (memory.meminfo(guest)["MemFree"] // 1024 - ROOM_MIB) // 2
-    got = int(guest.run(f"echo {wanted} >{pool}; cat {pool}", LIMIT))
+    more = f"echo {wanted} >{pool}; cat {pool}"
+    got = int(guest.run(more, LIMIT))
+    compacted = int(guest.run(f"echo 1 >/proc/sys/vm/compact_memory; {more}", LIMIT))
     guest.run(f"echo 0 >{pool}", LIMIT)
-    return got
+    return {"2 MiB pages left": got, "the same, memory compacted": compacted}
 
 
 def out(subject, mib):
     """Take memory; return what was taken and the figures."""
     with Measured(subject) as measured:
         taken = subject.take(mib * MIB)
-    figures = measured.figures
-    figures["MiB"] = taken.pages // MIB
-    if taken.ranges is not None:
-        figures |= {"ranges": len(taken.ranges), "messages": taken.messages,
-                    "% in 2 MiB blocks": taken.large()}
-    return taken, figures
+    return taken, measured.figures | taken.figures()
 
 
 def back(subject, taken):
@@ -89,7 +91,7 @@ def both(subject, mib, prefix="", large=False):
     """Take memory and give it back; `large`: count the large pages that can be had meanwhile."""
     taken, figures = out(subject, mib)
     if large:
-        figures["2 MiB pages left"] = huge_pages(subject.guest)
+        figures |= huge_pages(subject.guest)
     return {f"{prefix}out": figures, f"{prefix}back": back(subject, taken)}
 
 
@@ -157,16 +159,26 @@ def busy_programs(subject):
 
 
 def streaming(subject):
-    """A program streams through memory while 1 GiB goes out and back, again and again."""
+    """Programs stream through memory while 1 GiB goes out and back, again and again: how much of
+    the processors' time do they lose by that?"""
+    subject.give(subject.take(1024 * MIB))  # the first time is slower than all others
+    found = [slowed_down(subject) for _ in range(3)]
+    return {"programs": {figure: statistics.median(one[figure] for one in found)
+                         for figure in found[0]}}
+
+
+def slowed_down(subject):
+    """Return how much slower programs were while 1 GiB went out and back some times."""
     with spinning(subject.guest) as alone:
-        time.sleep(5)
-    rounds, end = 0, time.monotonic() + 10
+        time.sleep(6)
+    start = time.monotonic()
     with spinning(subject.guest) as beside:
-        while time.monotonic() < end:
+        for _ in range(ROUNDS):
             subject.give(subject.take(1024 * MIB))
-            rounds += 1
-    return {"program": {"speed, %": 100 * beside[1] / alone[1], "GiB moved": 2 * rounds,
-                        "loss for 1 GiB, %": (100 - 100 * beside[1] / alone[1]) / rounds}}
+        seconds = time.monotonic() - start
+    speed = beside[1] / alone[1]
+    return {"speed, %": 100 * speed,
+            "lost for 1 GiB out and back, s": (1 - speed) * seconds * PROCESSORS / ROUNDS}
 
 
 def cycles(subject):
@@ -175,8 +187,7 @@ def cycles(subject):
     with Measured(subject) as measured:
         for _ in range(100):
             subject.give(subject.take(1024 * MIB))
-    return {"cycles": measured.figures | {"2 MiB pages before": before,
-                                          "2 MiB pages after": huge_pages(subject.guest)}}
+    return {"before": before, "cycles": measured.figures | huge_pages(subject.guest)}
 
 
 def sizes(subject):
@@ -212,7 +223,9 @@ def hot_add_exhausted(subject):
     guest.run("echo 0 0 0 0 0 >/proc/sys/vm/lowmem_reserve_ratio")
     hog = Memhog(guest, 256, "--quick --lock")
     hog.leave(reserve + SHELL_KIB)
+    alive = memory.vmstat(guest)["oom_kill"]
     result = added(subject)
+    result["programs killed"] = memory.vmstat(guest)["oom_kill"] - alive
     hog.kill()
     failures = guest.run("dmesg | grep -c -e 'page allocation failure' -e 'alloc failure' || true")
     return {"hot-add": result | {"allocation failures in the log": int(failures)}}
@@ -226,17 +239,21 @@ class Guest:
     mib: int = 4096
     told: int = 0       # what it knows of that at boot, 0 for all: the rest can be added
     append: str = ""    # more arguments of its kernel
+    real: bool = False  # its host is QEMU's own
 
 
 NOT_ZEROED = "init_on_alloc=0"
 GUESTS = {
     "4 GiB": Guest({"mostly free": mostly_free, "pieces": pieces, "full cache": full_cache}),
     "4 GiB, every second page in use": Guest({"every second page": every_second_page}),
-    "4 GiB, memory not zeroed": Guest({"not zeroed": mostly_free, "cycles": cycles},
-                                      append=NOT_ZEROED),
+    "4 GiB, memory not zeroed": Guest({"not zeroed": mostly_free, "cycles": cycles,
+                                       "streaming, not zeroed": streaming}, append=NOT_ZEROED),
     "4 GiB, fragmented": Guest({"fragmented": fragmented}),
     "4 GiB, busy": Guest({"busy programs": busy_programs, "streaming": streaming}),
     "10 GiB": Guest({"sizes": sizes}, mib=10240, append=NOT_ZEROED),
+    "4 GiB, every second page in use, real host": Guest(
+        {"every second page, real host": every_second_page}, real=True),
+    "4 GiB, busy, real host": Guest({"busy programs, real host": busy_programs}, real=True),
     "1 GiB": Guest({"hot-add": hot_add}, told=1024),
     "1 GiB, full": Guest({"hot-add, memory exhausted": hot_add_exhausted}, told=1024),
 }

@@ -40,6 +40,7 @@ class Config:
     module: Path = None  # file to load as hv_balloon; None: the project's own, built on demand
     append: str = ""
     rule: Path = field(default_factory=build.udev_rule)
+    files: dict = field(default_factory=dict)  # more of them, by name
 
 
 class Guest:
@@ -169,7 +170,7 @@ class Guest:
         modules = {"intree": build.intree_module(self._config.kernel)}
         if self._config.module != modules["intree"]:
             modules["module"] = self._config.module or build.module(self._config.kernel)
-        initramfs.guest(image, kernel, modules, self._config.rule)
+        initramfs.guest(image, kernel, modules | self._config.files, self._config.rule)
         return self._kernel(kernel.image, image)
 
     def _kernel(self, image, initrd, more=""):

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A Dynamic Memory driver in a guest of a real host: QEMU's own."""
+
+import contextlib
+import re
+
+from subjects import LIMIT, MIB, HERE, DynamicMemory, InTree, Taken
+
+from lab import accel, build  # pylint: disable=wrong-import-order
+from lab.guest import HOST_DELAY, Config, Guest  # pylint: disable=wrong-import-order
+
+STEP = 2            # MiB: the least that the host asks for
+BACK = 32           # MiB that may be in use meanwhile when all is back
+POLL = 0.05         # seconds
+RESPONSE = re.compile(r"incoming balloon response \d+, ranges (\d+)")
+
+
+class RealHost:
+    """Like the subjects with a simulated host; nothing counts instructions here."""
+
+    name = DynamicMemory.name
+    in_tree = False
+
+    def __init__(self, version, mib, append="", told=0):
+        """Start a guest of that size and bring the host to its first request."""
+        assert not told, "this guest knows all of its memory"
+        self._stack = contextlib.ExitStack()
+        self.mib = mib
+        self._free = 0
+        with contextlib.ExitStack() as started:
+            started.enter_context(self._stack)
+            host = self._stack.enter_context(accel.open_host(mib))
+            config = Config(version, mib, mib, append=append,
+                            files={"spinner": build.program("spinner", HERE)})
+            self.guest = self._stack.enter_context(Guest(host, config))
+            self.guest.load(intree=self.in_tree)
+            self._reach(mib - STEP, HOST_DELAY + LIMIT)
+            self._reach(mib)
+            started.pop_all()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    def _reach(self, mib, limit=LIMIT):
+        """Let the host count that much for the guest."""
+        self.guest.set_target(mib)
+        self.guest.wait(lambda: self.guest.actual() == mib, limit,
+                        lambda: f"the host counts {self.guest.actual()} MiB, not {mib}", POLL)
+
+    def _free_mib(self):
+        return self.guest.meminfo()["MemFree"] // 1024
+
+    def _responses(self):
+        return [int(count) for count in RESPONSE.findall(self.guest.trace())]
+
+    def take(self, pages):
+        """Take pages and return Taken, without the ranges themselves."""
+        before = len(self._responses())
+        self._free = self._free_mib()
+        self._reach(self.mib - pages // MIB)
+        found = self._responses()[before:]
+        return Taken(pages, count=sum(found), messages=len(found))
+
+    def give(self, taken):  # pylint: disable=unused-argument
+        """Give all back; returns when the guest can use it."""
+        self._reach(self.mib)
+        self.guest.wait(lambda: self._free_mib() > self._free - BACK, LIMIT,
+                        lambda: f"{self._free_mib()} MiB are free, not {self._free}", POLL)
+
+    def executed(self):
+        """Nothing counts instructions."""
+
+
+class InTreeOnRealHost(RealHost):
+    """The kernel's own driver."""
+
+    name = InTree.name
+    in_tree = True
+
+
+REAL = {one.name: one for one in (RealHost, InTreeOnRealHost)}

@@ -161,10 +161,12 @@ unsigned long hvb_hot_add_await(struct hvb_hot_add *ha)
 	if (block == HVB_NO_BLOCK)
 		return 0;
 
-	if (!wait_event_timeout(ha->came, READ_ONCE(ha->coming) != block,
-				HVB_ONLINE_WAIT))
-		hvb_block_came(ha, block);
-	return hvb_block_online(ha, block) ? ha->regions.block_pages : 0;
+	if (wait_event_timeout(ha->came, READ_ONCE(ha->coming) != block,
+			       HVB_ONLINE_WAIT))
+		return hvb_block_online(ha, block) ? ha->regions.block_pages : 0;
+
+	hvb_block_came(ha, block);
+	return 0;
 }
 
 /* The books first: the block may be onlined before add_memory() returns. */

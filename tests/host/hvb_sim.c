@@ -16,7 +16,8 @@
  *			free memory, says that it does and fails, takes none;
  *			"hold-offline": a memory block that is on its way offline
  *			waits, until "let-offline" or "refuse-offline";
- *			"hold-online", "let-online", "refuse-online": likewise.
+ *			"hold-online", "let-online", "refuse-online": likewise;
+ *			"slow-online": it takes half a second.
  *	/sys/kernel/debug/hvb_sim/status
  *			opens, closes, interrupts, suspends and resumes so far;
  *			pages in hints, and hints that were wrong; blocks that wait
@@ -28,6 +29,7 @@
  * when it suspends to idle.
  */
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/hyperv.h>
 #include <linux/interrupt.h>
 #include <linux/memory.h>
@@ -50,6 +52,7 @@
 
 #define SIM_TRAILER	sizeof(u64)
 #define SIM_MESSAGE_MAX	(64 * 1024)
+#define SIM_SLOW_MS	500
 
 /**
  * struct sim_device - what is offered to the driver
@@ -73,11 +76,11 @@ static atomic_t sim_wrong_hints;
 
 /**
  * struct sim_gate - where memory blocks are held up
- * @what: happens to a block: it passes, is turned away, or waits
+ * @what: happens to a block: it passes, is turned away, waits, or takes its time
  * @waits: blocks that do
  */
 struct sim_gate {
-	enum { SIM_LET, SIM_REFUSE, SIM_HOLD } what;
+	enum { SIM_LET, SIM_REFUSE, SIM_HOLD, SIM_SLOW } what;
 	atomic_t waits;
 };
 
@@ -574,6 +577,8 @@ static int sim_pass(struct sim_gate *gate)
 {
 	atomic_inc(&gate->waits);
 	wait_event(sim_gate_change, READ_ONCE(gate->what) != SIM_HOLD);
+	if (READ_ONCE(gate->what) == SIM_SLOW)
+		msleep(SIM_SLOW_MS);
 	atomic_dec(&gate->waits);
 	return READ_ONCE(gate->what) == SIM_REFUSE ? NOTIFY_BAD : NOTIFY_OK;
 }
@@ -612,6 +617,7 @@ static const struct {
 	{ "refuse-offline", sim_set_offline, SIM_REFUSE },
 	{ "hold-online", sim_set_online, SIM_HOLD },
 	{ "let-online", sim_set_online, SIM_LET },
+	{ "slow-online", sim_set_online, SIM_SLOW },
 	{ "refuse-online", sim_set_online, SIM_REFUSE },
 };
 

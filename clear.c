@@ -137,11 +137,12 @@ static bool hvb_may_clear(const struct hvb_balloon *balloon, const struct hvb_ho
 struct page *hvb_clear_block(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
-	const u64 end = hvb_end_of_memory();
+	u64 end;
 
 	if (!hvb_may_clear(balloon, &hvb->hot_add))
 		return NULL;
 
+	end = hvb_end_of_memory();
 	while (balloon->clear_next < end && !hvb_must_end(hvb)) {
 		const u64 pfn = balloon->clear_next;
 

@@ -47,8 +47,7 @@ class RealHost:
     def _reach(self, mib, limit=LIMIT):
         """Let the host count that much for the guest."""
         self.guest.set_target(mib)
-        self.guest.wait(lambda: self.guest.actual() == mib, limit,
-                        lambda: f"the host counts {self.guest.actual()} MiB, not {mib}", POLL)
+        self.guest.wait_actual(mib, limit, POLL)
 
     def _free_mib(self):
         return self.guest.meminfo()["MemFree"] // 1024

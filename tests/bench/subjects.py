@@ -21,7 +21,6 @@ from lab.qmp import Monitor  # noqa: E402
 from lab.shell import connected  # noqa: E402
 
 MIB = 256           # pages
-LARGE = 512         # pages of a block of 2 MiB
 MIB_BYTES = 1 << 20
 LIMIT = 600         # seconds for one operation
 SETTLED = 0.05      # seconds until the plugin has published what was executed
@@ -40,17 +39,12 @@ class Taken:
         """Return what there is to say of it."""
         found = {"MiB": self.pages // MIB}
         if self.messages is not None:
-            found |= {"ranges": len(self.ranges) if self.ranges else self.count,
+            found |= {"ranges": self.count if self.ranges is None else len(self.ranges),
                       "messages": self.messages}
         if self.ranges is not None:
-            found["% in 2 MiB blocks"] = self._large()
+            whole = wire.in_large_blocks(self.ranges)
+            found["% in 2 MiB blocks"] = 100 * whole / max(1, self.pages)
         return found
-
-    def _large(self):
-        """Return the percentage that lies in whole blocks of 2 MiB."""
-        whole = sum(max(0, (start + count) // LARGE - -(-start // LARGE)) * LARGE
-                    for start, count in self.ranges)
-        return 100 * whole / max(1, self.pages)
 
 
 @functools.cache

@@ -16,7 +16,7 @@
  *			free memory, says that it does and fails, takes none;
  *			"hold-offline": a memory block that is on its way offline
  *			waits, until "let-offline" or "refuse-offline";
- *			"hold-online", "let-online", "refuse-online": likewise;
+ *			"hold-online", "let-online": likewise;
  *			"slow-online": it takes half a second.
  *	/sys/kernel/debug/hvb_sim/status
  *			opens, closes, interrupts, suspends and resumes so far;
@@ -559,18 +559,21 @@ static const struct file_operations sim_fops = {
 	.poll = sim_poll,
 };
 
-static int sim_set_offline(int what)
+static int sim_set_gate(struct sim_gate *gate, int what)
 {
-	WRITE_ONCE(sim_offline.what, what);
+	WRITE_ONCE(gate->what, what);
 	wake_up_all(&sim_gate_change);
 	return 0;
 }
 
+static int sim_set_offline(int what)
+{
+	return sim_set_gate(&sim_offline, what);
+}
+
 static int sim_set_online(int what)
 {
-	WRITE_ONCE(sim_online.what, what);
-	wake_up_all(&sim_gate_change);
-	return 0;
+	return sim_set_gate(&sim_online, what);
 }
 
 static int sim_pass(struct sim_gate *gate)
@@ -618,7 +621,6 @@ static const struct {
 	{ "hold-online", sim_set_online, SIM_HOLD },
 	{ "let-online", sim_set_online, SIM_LET },
 	{ "slow-online", sim_set_online, SIM_SLOW },
-	{ "refuse-online", sim_set_online, SIM_REFUSE },
 };
 
 static ssize_t control_store(struct device *dev, struct device_attribute *attribute,

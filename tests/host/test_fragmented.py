@@ -13,14 +13,7 @@ from test_balloon import assert_books
 from test_memory import available, no_program_is_killed, spare  # noqa: F401  (a fixture)
 
 MIB = 256       # pages
-LARGE = 512     # pages of a block of 2 MiB
 LEFT_MIB = 80   # what the program leaves before it gives every second page back
-
-
-def whole(ranges):
-    """Return how many of the pages lie in whole blocks of 2 MiB."""
-    return sum(max(0, (start + count) // LARGE - -(-start // LARGE)) * LARGE
-               for start, count in ranges)
 
 
 @pytest.fixture
@@ -39,8 +32,8 @@ def test_every_second_page_in_use(running, attempt):  # pylint: disable=unused-a
     wanted = spare(running) * 2 // 3 * MIB
     ranges, messages = running.host.inflate(wanted)
     assert (wire.total(ranges), messages) == (wanted, 1)
-    assert whole(ranges) > 0.9 * wanted
-    assert len(ranges) < wanted // LARGE
+    assert wire.in_large_blocks(ranges) > 0.9 * wanted
+    assert len(ranges) < wanted // wire.LARGE
     assert_books(running, wanted)
     running.host.deflate(ranges)
     assert_books(running, 0)

@@ -14,7 +14,7 @@ from test_balloon import assert_books
 from test_memory import spare
 
 MIB = 256  # pages
-STEP = LARGE = 512
+STEP = 512
 DONE, TRANSIENT = 1, 0
 SLAB, PAGES = "failslab", "fail_page_alloc"
 DRIVER = "/sys/bus/vmbus/drivers/hv_balloon"
@@ -128,7 +128,8 @@ def test_inflate(running, probability, times):
     assert times == -1 or given == wanted
     assert given == wanted or single_page_failures(running) > 1
     # What is free in whole blocks needs no allocation.
-    assert (probability, times) != (100, -1) or given == running.status()["blocks_cleared"] * LARGE
+    cleared = running.status()["blocks_cleared"] * wire.LARGE
+    assert (probability, times) != (100, -1) or given == cleared
     ranges = ranges[half:]
     ranges += running.host.inflate(wanted - wire.total(ranges))[0]
     assert_books(running, wanted)
@@ -144,8 +145,8 @@ def test_blocks_are_cleared(running):
     with faults(running, PAGES, least_order=9):
         ranges, messages = running.host.inflate(wanted)
     assert (wire.total(ranges), messages) == (wanted, 1)
-    assert running.status()["blocks_cleared"] == wanted // LARGE
-    assert all(start % LARGE == count % LARGE == 0 for start, count in ranges)
+    assert running.status()["blocks_cleared"] == wanted // wire.LARGE
+    assert all(start % wire.LARGE == count % wire.LARGE == 0 for start, count in ranges)
     assert_books(running, wanted)
     first = ranges[0][0]
     running.host.deflate([(first + 1, 1), (first, 1)])

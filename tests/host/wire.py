@@ -16,6 +16,7 @@ HOT_ADD_REQUEST, HOT_ADD_RESPONSE = 10, 11
 INFO = 12
 
 PFN_BITS = 40
+LARGE = 512     # pages of a block of 2 MiB
 HEADER = struct.Struct("<HHI")
 
 
@@ -93,3 +94,9 @@ def ranges_of(response):
 def total(ranges):
     """Return the number of pages of ranges."""
     return sum(count for _, count in ranges)
+
+
+def in_large_blocks(ranges):
+    """Return how many of the pages lie in whole blocks of 2 MiB."""
+    return sum(max(0, (start + count) // LARGE - -(-start // LARGE)) * LARGE
+               for start, count in ranges)

@@ -132,10 +132,10 @@ class Guest:
         with self._report_lock:
             return len(self._reports)
 
-    def wait_actual(self, mib, limit):
+    def wait_actual(self, mib, limit, pause=0.5):
         """Wait until the host counts that size; return the seconds it took."""
         return self.wait(lambda: self.actual() == mib, limit,
-                         lambda: f"the host counts {self.actual()} MiB, not {mib}")
+                         lambda: f"the host counts {self.actual()} MiB, not {mib}", pause)
 
     def wait(self, condition, limit, explain, pause=0.5):
         """Wait until condition() holds; return the seconds it took or raise LabError."""

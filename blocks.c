@@ -14,7 +14,6 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
-#include <linux/page_ref.h>
 #include <linux/sched.h>
 #include <linux/vmstat.h>
 
@@ -179,32 +178,13 @@ static struct page *hvb_alloc_block(struct hvb_dev *hvb, unsigned int order)
 }
 
 /*
- * Pages with a reference each become a block as the allocator gives it, where
- * only the first one has any. Who looks at a page just now may hold one more.
- * Return: the order of the blocks that they are: @order, or 0.
- */
-static unsigned int hvb_join_pages(struct page *page, unsigned int order)
-{
-	unsigned long i;
-
-	for (i = 1; i < 1UL << order; i++)
-		if (!page_ref_freeze(page + i, 1))
-			break;
-	if (i == 1UL << order)
-		return order;
-
-	while (--i)
-		page_ref_unfreeze(page + i, 1);
-	return 0;
-}
-
-/*
  * Take a block of 2 MiB: of the allocator, until it has none in this step. Then
  * empty one. Return: its pages, 0 if there is none.
  */
 static u32 hvb_take_large_block(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
+	unsigned int order;
 	struct page *page;
 
 	if (!balloon->clearing) {
@@ -214,13 +194,12 @@ static u32 hvb_take_large_block(struct hvb_dev *hvb)
 		balloon->clearing = true;
 	}
 
-	page = hvb_clear_block(hvb);
+	page = hvb_clear_block(hvb, &order);
 	if (!page)
 		return 0;
 
 	hvb->stats.blocks_cleared++;
-	return hvb_give_blocks(hvb, page, 1U << HVB_BLOCK_ORDER,
-			       hvb_join_pages(page, HVB_BLOCK_ORDER));
+	return hvb_give_blocks(hvb, page, 1U << HVB_BLOCK_ORDER, order);
 }
 
 /* Return: the pages of a block of that order, 0 if there is none. */

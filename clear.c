@@ -10,12 +10,15 @@
  * if it could be emptied.
  */
 #include <linux/bits.h>
+#include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/page-flags.h>
+#include <linux/page_ref.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/vmstat.h>
@@ -30,6 +33,10 @@
 
 /* How long to leave it at that once all memory was gone through. */
 #define HVB_CLEAR_PAUSE		(10 * HZ)
+
+/* The guest keeps one free block for so many that the host has, up to 128 MiB. */
+#define HVB_KEEP_SHARE		8
+#define HVB_KEEP_MAX		64
 
 /* How many free pages begin here, at least; read without a lock, so a guess. */
 static unsigned long hvb_free_run(const struct page *page)
@@ -50,7 +57,8 @@ static bool hvb_may_move(struct page *page)
 /*
  * Only pages of programs and caches can be moved. A page without a reference is
  * free, or about to be, unless it is a part of a huge page that waits in its
- * pool.
+ * pool. A block of which nothing is in use is the allocator's, which may keep it
+ * for others.
  */
 static bool hvb_looks_movable(struct page *page)
 {
@@ -67,7 +75,7 @@ static bool hvb_looks_movable(struct page *page)
 			return false;
 		i++;
 	}
-	return used <= HVB_CLEAR_MOVES;
+	return used && used <= HVB_CLEAR_MOVES;
 }
 
 /* What the allocator keeps in a zone, also for others than us. */
@@ -123,18 +131,39 @@ static bool hvb_may_clear(const struct hvb_balloon *balloon, const struct hvb_ho
 	return balloon->clear_next || !time_before(jiffies, balloon->clear_not_before);
 }
 
+/*
+ * Pages with a reference each become a block as the allocator gives it, where
+ * only the first one has any. Who looks at a page just now may hold one more.
+ * Return: the order of the blocks that they are: HVB_BLOCK_ORDER, or 0.
+ */
+static unsigned int hvb_join_pages(struct page *page)
+{
+	unsigned long i;
+
+	for (i = 1; i < HVB_BLOCK_PAGES; i++)
+		if (!page_ref_freeze(page + i, 1))
+			break;
+	if (i == HVB_BLOCK_PAGES)
+		return HVB_BLOCK_ORDER;
+
+	while (--i)
+		page_ref_unfreeze(page + i, 1);
+	return 0;
+}
+
 /**
  * hvb_clear_block() - empty the next block that can be emptied
  * @hvb: the device
+ * @order: the order of the blocks of which it consists then: HVB_BLOCK_ORDER, or
+ *	0 if somebody holds on to one of its pages
  *
  * Goes on behind the last one, so that no block is tried again before all
  * others were.
  *
  * Context: the pump, hvb->handover held; may sleep.
- * Return: the first page of a block of HVB_BLOCK_ORDER, in which each page has a
- * reference of its own; NULL if there is no more to be emptied for now.
+ * Return: its first page; NULL if there is no more to be emptied for now.
  */
-struct page *hvb_clear_block(struct hvb_dev *hvb)
+struct page *hvb_clear_block(struct hvb_dev *hvb, unsigned int *order)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 	u64 end;
@@ -148,12 +177,100 @@ struct page *hvb_clear_block(struct hvb_dev *hvb)
 
 		balloon->clear_next += HVB_BLOCK_PAGES;
 		if (hvb_worth_clearing(hvb, pfn) &&
-		    !hvb_compat_take_range(pfn, pfn + HVB_BLOCK_PAGES))
+		    !hvb_compat_take_range(pfn, pfn + HVB_BLOCK_PAGES)) {
+			*order = hvb_join_pages(pfn_to_page(pfn));
 			return pfn_to_page(pfn);
+		}
 		cond_resched();
 	}
 
 	balloon->clear_next = 0;
 	balloon->clear_not_before = jiffies + HVB_CLEAR_PAUSE;
 	return NULL;
+}
+
+static unsigned long hvb_zone_free_blocks(struct zone *zone)
+{
+	unsigned long blocks = 0;
+	unsigned int i;
+
+	for (i = HVB_BLOCK_ORDER; i < ARRAY_SIZE(zone->free_area); i++)
+		blocks += READ_ONCE(zone->free_area[i].nr_free) << (i - HVB_BLOCK_ORDER);
+	return blocks;
+}
+
+/* Return: free blocks that everybody can have. A rough figure, read without a lock. */
+static unsigned long hvb_free_blocks(void)
+{
+	unsigned long blocks = 0;
+	int nid, i;
+
+	for_each_online_node(nid) {
+		for (i = 0; i < MAX_NR_ZONES; i++) {
+			struct zone *zone = &NODE_DATA(nid)->node_zones[i];
+
+			if (populated_zone(zone) && hvb_zone_can_spare(zone))
+				blocks += hvb_zone_free_blocks(zone);
+		}
+	}
+	return blocks;
+}
+
+static unsigned long hvb_blocks_to_keep(const struct hvb_balloon *balloon)
+{
+	return min_t(u64, balloon->pages / HVB_BLOCK_PAGES / HVB_KEEP_SHARE, HVB_KEEP_MAX);
+}
+
+static bool hvb_keep_block(struct hvb_dev *hvb)
+{
+	struct page *page;
+	unsigned int order;
+	unsigned long i;
+
+	page = hvb_clear_block(hvb, &order);
+	if (!page)
+		return false;
+
+	hvb->stats.blocks_kept++;
+	for (i = 0; i < HVB_BLOCK_PAGES; i += 1UL << order)
+		__free_pages(page + i, order);
+	return true;
+}
+
+/**
+ * hvb_keep_begin() - the guest should have some free blocks left
+ * @balloon: the balloon, which has grown
+ *
+ * Context: the pump.
+ */
+void hvb_keep_begin(struct hvb_balloon *balloon)
+{
+	balloon->to_keep = hvb_blocks_to_keep(balloon);
+}
+
+/**
+ * hvb_keep_run() - empty a block for the guest if it has too few that are free
+ * @hvb: the device
+ *
+ * The balloon takes blocks of 2 MiB first, and leaves free memory in single
+ * pages. Where the kernel cannot make larger ones of these (see above), it kills
+ * programs for want of two pages in a row.
+ *
+ * Context: the pump; may sleep.
+ * Return: jiffies until it wants to run again.
+ */
+unsigned long hvb_keep_run(struct hvb_dev *hvb)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+
+	if (!balloon->to_keep)
+		return HVB_NEVER;
+
+	mutex_lock(&hvb->handover);
+	if (hvb_free_blocks() < hvb_blocks_to_keep(balloon) && hvb_keep_block(hvb))
+		balloon->to_keep--;
+	else
+		balloon->to_keep = 0;
+	mutex_unlock(&hvb->handover);
+	return balloon->to_keep ? 0 : HVB_NEVER;
 }

@@ -46,6 +46,7 @@ static void hvb_show_stats(struct seq_file *file, const struct hvb_stats *stats)
 	hvb_show(file, "balloon_pages_refused", stats->balloon_refused);
 	hvb_show(file, "balloon_pages_returned", stats->returned);
 	hvb_show(file, "blocks_cleared", stats->blocks_cleared);
+	hvb_show(file, "blocks_kept", stats->blocks_kept);
 	hvb_show(file, "foreign_ranges", stats->foreign_ranges);
 	hvb_show(file, "hot_add_requests", stats->hot_add_requests);
 	hvb_show(file, "hot_add_pages_requested", stats->hot_add_requested);

@@ -94,6 +94,7 @@ extern struct hvb_params hvb_params;
  * @blocks_taken: blocks that were taken for the host, by order
  * @block_failures: how often the allocator had none of that order
  * @blocks_cleared: blocks of HVB_BLOCK_ORDER that were emptied then
+ * @blocks_kept: blocks of HVB_BLOCK_ORDER that were emptied for the guest
  * @hot_add_requests: requests to add memory
  * @hot_add_requested: pages that the host offered
  * @hot_add_added: pages of these that were added
@@ -116,6 +117,7 @@ struct hvb_stats {
 	u64 blocks_taken[HVB_BLOCK_ORDER + 1];
 	u64 block_failures[HVB_BLOCK_ORDER + 1];
 	u64 blocks_cleared;
+	u64 blocks_kept;
 	u64 hot_add_requests;
 	u64 hot_add_requested;
 	u64 hot_add_added;
@@ -143,6 +145,7 @@ struct hvb_stats {
  * @clear_next: page frame from which on to look for one to be emptied, 0 for a
  *	new round
  * @clear_not_before: jiffies before which no round begins
+ * @to_keep: blocks of 2 MiB that may still be emptied for the guest
  * @movable: memory that only programs can use may still be had in this step
  * @movable_order: the largest block of it worth trying for
  * @shortage_told: the last operation ended short of pages, and the log says so
@@ -168,6 +171,7 @@ struct hvb_balloon {
 	bool clearing;
 	u64 clear_next;
 	unsigned long clear_not_before;
+	unsigned long to_keep;
 	bool movable;
 	unsigned int movable_order;
 	bool shortage_told;
@@ -439,7 +443,9 @@ int hvb_blocks_adopt_taken(struct hvb_dev *hvb, u64 start, u64 end);
 void hvb_blocks_let_go(struct hvb_dev *hvb, struct page *page);
 
 /* clear.c */
-struct page *hvb_clear_block(struct hvb_dev *hvb);
+struct page *hvb_clear_block(struct hvb_dev *hvb, unsigned int *order);
+void hvb_keep_begin(struct hvb_balloon *balloon);
+unsigned long hvb_keep_run(struct hvb_dev *hvb);
 
 /* adopt.c */
 int hvb_adopt(struct hvb_dev *hvb);

@@ -240,11 +240,11 @@ def test_full_of_single_pages(running):
     give_back(running, ranges)
 
 
-def pages_in_blocks(guest):
-    """Return the free pages that are in blocks of order 3 or more."""
-    return sum(int(count) << order
-               for line in guest.run("cat /proc/buddyinfo").splitlines()
-               for order, count in enumerate(line.split()[4:]) if order >= 3)
+def pages_in_blocks(guest, least=3, besides=()):
+    """Return the free pages in blocks of that order or more; `besides`: zones that do not count."""
+    lines = [line.split() for line in guest.run("cat /proc/buddyinfo").splitlines()]
+    return sum(int(count) << order for line in lines if line[3] not in besides
+               for order, count in enumerate(line[4:]) if order >= least)
 
 
 def test_floor_is_not_left_in_single_pages(running, blocks):

@@ -23,7 +23,8 @@ from lab.shell import connected  # noqa: E402
 MIB = 256           # pages
 MIB_BYTES = 1 << 20
 LIMIT = 600         # seconds for one operation
-SETTLED = 0.05      # seconds until the plugin has published what was executed
+SETTLED = 0.1       # seconds in which a quiet guest executes less than
+QUIET = 1_000_000   # instructions
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,17 @@ class Subject:
         """Give all back."""
         raise NotImplementedError
 
-    def executed(self):
-        """Return the number of instructions that the guest has executed."""
-        time.sleep(SETTLED)
+    def _counted(self):
         return struct.unpack("<Q", self._count.read_bytes())[0]
+
+    def executed(self):
+        """Return the number of instructions that the guest has executed, once it is quiet: what a
+        driver does after its answer counts too."""
+        last = -QUIET
+        while (now := self._counted()) - last >= QUIET:
+            last = now
+            time.sleep(SETTLED)
+        return now
 
 
 class DynamicMemory(Subject):

@@ -61,6 +61,11 @@ def huge_pages(guest):
     return {"2 MiB pages left": got, "the same, memory compacted": compacted}
 
 
+def killed(guest):
+    """Return how many programs the guest's kernel has killed for want of memory."""
+    return memory.vmstat(guest)["oom_kill"]
+
+
 def out(subject, mib):
     """Take memory; return what was taken and the figures."""
     with Measured(subject) as measured:
@@ -89,9 +94,13 @@ def spinning(guest):
 
 def both(subject, mib, prefix="", large=False):
     """Take memory and give it back; `large`: count the large pages that can be had meanwhile."""
+    alive = killed(subject.guest)
     taken, figures = out(subject, mib)
     if large:
-        figures |= huge_pages(subject.guest)
+        pages = huge_pages(subject.guest)
+        figures["programs killed"] = killed(subject.guest) - alive
+        # What the dead had would count, too.
+        figures |= {} if figures["programs killed"] else pages
     return {f"{prefix}out": figures, f"{prefix}back": back(subject, taken)}
 
 
@@ -105,7 +114,7 @@ def every_second_page(subject):
     hog = Memhog(subject.guest, HALVES_MIB, "--small-pages --quick")
     hog.thin()
     result = both(subject, 1024, large=True)
-    hog.stop()
+    hog.kill()
     return result
 
 
@@ -223,9 +232,9 @@ def hot_add_exhausted(subject):
     guest.run("echo 0 0 0 0 0 >/proc/sys/vm/lowmem_reserve_ratio")
     hog = Memhog(guest, 256, "--quick --lock")
     hog.leave(reserve + SHELL_KIB)
-    alive = memory.vmstat(guest)["oom_kill"]
+    alive = killed(guest)
     result = added(subject)
-    result["programs killed"] = memory.vmstat(guest)["oom_kill"] - alive
+    result["programs killed"] = killed(guest) - alive
     hog.kill()
     failures = guest.run("dmesg | grep -c -e 'page allocation failure' -e 'alloc failure' || true")
     return {"hot-add": result | {"allocation failures in the log": int(failures)}}

@@ -25,6 +25,7 @@ MIB_BYTES = 1 << 20
 LIMIT = 600         # seconds for one operation
 SETTLED = 0.1       # seconds in which a quiet guest executes less than
 QUIET = 1_000_000   # instructions
+BUSY = 5            # seconds after which a guest is taken for busy with its programs
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,8 @@ class Subject:
     def executed(self):
         """Return the number of instructions that the guest has executed, once it is quiet: what a
         driver does after its answer counts too."""
-        last = -QUIET
-        while (now := self._counted()) - last >= QUIET:
+        last, begun = -QUIET, time.monotonic()
+        while (now := self._counted()) - last >= QUIET and time.monotonic() - begun < BUSY:
             last = now
             time.sleep(SETTLED)
         return now

@@ -159,7 +159,7 @@ def busy_programs(subject):
     with spinning(subject.guest) as idle:
         time.sleep(3)
     with spinning(subject.guest) as during_out:
-        taken, _ = out(subject, 2048)
+        taken = subject.take(2048 * MIB)
     with spinning(subject.guest) as during_back:
         subject.give(taken)
     return {"idle": {"longest stall, ms": idle[0]},

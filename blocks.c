@@ -28,23 +28,26 @@ static_assert(HVB_MARK_ORDER < HVB_MARK_ORDERS);
 /*
  * Memory that programs could have had: without the reserves, and without a
  * complaint if there is none. The pages cannot move.
- *
+ */
+#define HVB_GFP		(GFP_HIGHUSER | __GFP_NOMEMALLOC | __GFP_NOWARN)
+
+/*
+ * For less than 2 MiB the kernel tries once. More is not worth the effort, and an
+ * effort in vain would keep it from trying for others, who need small blocks more
+ * than we do.
+ */
+#define HVB_GFP_ONCE	(HVB_GFP | __GFP_NORETRY)
+
+/* No effort at all: only what is free. */
+#define HVB_GFP_FREE	(HVB_GFP & ~__GFP_RECLAIM)
+
+/*
  * For a block of 2 MiB the kernel moves others out of the way, but looks for
  * them everywhere only if it may retry: its first attempt keeps to memory that
  * is full of what cannot move. Its threads are not woken for that: they would
  * move pages beside us, for blocks that nobody has asked for.
- *
- * For less it tries once. More is not worth the effort, and an effort in vain
- * would keep it from trying for others, who need small blocks more than we do.
  */
-static gfp_t hvb_gfp(unsigned int order)
-{
-	const gfp_t gfp = GFP_HIGHUSER | __GFP_NOMEMALLOC | __GFP_NOWARN;
-
-	if (order < HVB_BLOCK_ORDER)
-		return gfp | __GFP_NORETRY;
-	return (gfp & ~__GFP_KSWAPD_RECLAIM) | __GFP_RETRY_MAYFAIL;
-}
+#define HVB_GFP_COMPACT	((HVB_GFP & ~__GFP_KSWAPD_RECLAIM) | __GFP_RETRY_MAYFAIL)
 
 /* @change pages, in blocks of @order, become the host's, or the guest's if negative. */
 static void hvb_count_blocks(struct hvb_dev *hvb, struct page *page,
@@ -155,51 +158,46 @@ static unsigned int hvb_next_order(struct hvb_dev *hvb, u64 budget)
 static u32 hvb_give_blocks(struct hvb_dev *hvb, struct page *page, u32 pages,
 			   unsigned int order)
 {
+	hvb->stats.blocks_taken[order] += pages >> order;
 	hvb_mark_blocks(page, pages, order, hvb_params.shrink);
 	hvb_count_blocks(hvb, page, order, hvb_params.shrink, pages);
 	hvb_batch_add(hvb->balloon.batch, page_to_pfn(page), pages);
 	return pages;
 }
 
-/* Give the host a new block. Return: its pages. */
-static u32 hvb_give_block(struct hvb_dev *hvb, struct page *page, unsigned int order)
+static struct page *hvb_alloc_free(struct hvb_dev *hvb, unsigned int *order)
 {
-	hvb->stats.blocks_taken[order]++;
-	return hvb_give_blocks(hvb, page, 1U << order, order);
+	*order = HVB_BLOCK_ORDER;
+	return alloc_pages(HVB_GFP_FREE, HVB_BLOCK_ORDER);
 }
 
-static struct page *hvb_alloc_block(struct hvb_dev *hvb, unsigned int order)
+static struct page *hvb_alloc_compacted(struct hvb_dev *hvb, unsigned int *order)
 {
-	struct page *page = alloc_pages(hvb_gfp(order), order);
-
-	if (!page)
-		hvb->stats.block_failures[order]++;
-	return page;
+	*order = HVB_BLOCK_ORDER;
+	return alloc_pages(HVB_GFP_COMPACT, HVB_BLOCK_ORDER);
 }
 
 /*
- * Take a block of 2 MiB: of the allocator, until it has none in this step. Then
- * empty one. Return: its pages, 0 if there is none.
+ * The ways to get a block of 2 MiB, the cheapest first. Each gives its first page
+ * and the order of the blocks that it consists of, or NULL.
  */
+static struct page *(*const hvb_ways[])(struct hvb_dev *hvb, unsigned int *order) = {
+	hvb_alloc_free, hvb_clear_for_host, hvb_alloc_compacted
+};
+
+/* Take a block of 2 MiB. Return: its pages, 0 if there is none in this step. */
 static u32 hvb_take_large_block(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 	unsigned int order;
 	struct page *page;
 
-	if (!balloon->clearing) {
-		page = hvb_alloc_block(hvb, HVB_BLOCK_ORDER);
+	for (; balloon->way < ARRAY_SIZE(hvb_ways); balloon->way++) {
+		page = hvb_ways[balloon->way](hvb, &order);
 		if (page)
-			return hvb_give_block(hvb, page, HVB_BLOCK_ORDER);
-		balloon->clearing = true;
+			return hvb_give_blocks(hvb, page, 1U << HVB_BLOCK_ORDER, order);
 	}
-
-	page = hvb_clear_block(hvb, &order);
-	if (!page)
-		return 0;
-
-	hvb->stats.blocks_cleared++;
-	return hvb_give_blocks(hvb, page, 1U << HVB_BLOCK_ORDER, order);
+	return 0;
 }
 
 /* Return: the pages of a block of that order, 0 if there is none. */
@@ -210,8 +208,8 @@ static u32 hvb_take_order(struct hvb_dev *hvb, unsigned int order)
 	if (order == HVB_BLOCK_ORDER)
 		return hvb_take_large_block(hvb);
 
-	page = hvb_alloc_block(hvb, order);
-	return page ? hvb_give_block(hvb, page, order) : 0;
+	page = alloc_pages(HVB_GFP_ONCE, order);
+	return page ? hvb_give_blocks(hvb, page, 1U << order, order) : 0;
 }
 
 /*
@@ -226,6 +224,7 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
 	u32 taken;
 
 	while (!(taken = hvb_take_order(hvb, order))) {
+		hvb->stats.block_failures[order]++;
 		trace_balloon_order_down(order, balloon->wanted);
 		if (!order)
 			return 0;
@@ -241,7 +240,8 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
  */
 static struct page *hvb_alloc_movable(unsigned int order)
 {
-	struct page *page = alloc_pages(hvb_gfp(order) | __GFP_MOVABLE, order);
+	const gfp_t gfp = order == HVB_BLOCK_ORDER ? HVB_GFP_COMPACT : HVB_GFP_ONCE;
+	struct page *page = alloc_pages(gfp | __GFP_MOVABLE, order);
 
 	if (!page || is_zone_movable_page(page))
 		return page;
@@ -266,7 +266,7 @@ static u32 hvb_take_movable(struct hvb_dev *hvb, u64 budget)
 			return 0;
 		balloon->movable_order = --order;
 	}
-	return hvb_give_block(hvb, page, order);
+	return hvb_give_blocks(hvb, page, 1U << order, order);
 }
 
 static bool hvb_has_movable(void)
@@ -295,7 +295,7 @@ void hvb_blocks_choose(struct hvb_dev *hvb)
 	if (balloon->highest_order < HVB_BLOCK_ORDER)
 		balloon->highest_order++;
 
-	balloon->clearing = false;
+	balloon->way = 0;
 	balloon->movable_order = HVB_BLOCK_ORDER;
 	/* It must be possible to give it up. */
 	balloon->movable = hvb->hot_add.usable && hvb_has_movable();

@@ -3,15 +3,16 @@
  * Blocks of 2 MiB that are emptied: what lies in them is moved away.
  *
  * The page allocator makes such blocks too, when it is asked for one (it
- * compacts memory), and does so with less work. But it guesses where to look,
- * and keeps off for a while once it was wrong: where its guesses are bad it has
- * none, and most of the memory could still be moved. Only then is this worth
- * its price. It goes through all memory once and tries each block that looks as
- * if it could be emptied.
+ * compacts memory). But it guesses where to look, moves whatever comes first, and
+ * keeps off for a while once it was wrong: where its guesses are bad it has none,
+ * and most of the memory could still be moved. So it is asked last, as it can do
+ * one thing more: drop caches. Here all memory is gone through, and each block
+ * tried that looks as if it could be emptied.
  */
 #include <linux/bits.h>
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
+#include <linux/kernel.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
@@ -28,10 +29,25 @@
 
 #define HVB_BLOCK_PAGES		BIT(HVB_BLOCK_ORDER)
 
-/* With more pages in use than that, others are filled rather than one emptied. */
-#define HVB_CLEAR_MOVES		(HVB_BLOCK_PAGES * 3 / 4)
+/*
+ * Pages of a block that are in use, at most; first what none is tried for: the
+ * allocator may keep blocks of which nothing is in use for others. Each pass
+ * through all memory is for the blocks between two of these, so that what takes
+ * the least work comes first, and none is tried twice. With more pages in use,
+ * others would be filled rather than one emptied. The guest, which may never need
+ * them, gets none of the last pass.
+ */
+static const unsigned int hvb_most_used[] = {
+	0,
+	HVB_BLOCK_PAGES * 4 / 16,
+	HVB_BLOCK_PAGES * 9 / 16,
+	HVB_BLOCK_PAGES * 12 / 16,
+};
 
-/* How long to leave it at that once all memory was gone through. */
+#define HVB_PASSES		(ARRAY_SIZE(hvb_most_used) - 1)
+#define HVB_PASSES_FOR_GUEST	(HVB_PASSES - 1)
+
+/* How long after the last success to begin with the first pass again. */
 #define HVB_CLEAR_PAUSE		(10 * HZ)
 
 /* The guest keeps one free block for so many that the host has, up to 128 MiB. */
@@ -57,10 +73,9 @@ static bool hvb_may_move(struct page *page)
 /*
  * Only pages of programs and caches can be moved. A page without a reference is
  * free, or about to be, unless it is a part of a huge page that waits in its
- * pool. A block of which nothing is in use is the allocator's, which may keep it
- * for others.
+ * pool.
  */
-static bool hvb_looks_movable(struct page *page)
+static bool hvb_looks_movable(struct page *page, unsigned int pass)
 {
 	unsigned long used = 0, i = 0;
 
@@ -73,9 +88,11 @@ static bool hvb_looks_movable(struct page *page)
 			used++;
 		else if (page_count(page + i) || PageCompound(page + i))
 			return false;
+		if (used > hvb_most_used[pass + 1])
+			return false;
 		i++;
 	}
-	return used && used <= HVB_CLEAR_MOVES;
+	return used > hvb_most_used[pass];
 }
 
 /* What the allocator keeps in a zone, also for others than us. */
@@ -96,7 +113,7 @@ static bool hvb_block_leaves(struct hvb_hot_add *ha, u64 pfn)
 	return leaves;
 }
 
-static bool hvb_worth_clearing(struct hvb_dev *hvb, u64 pfn)
+static bool hvb_worth_clearing(struct hvb_dev *hvb, u64 pfn, unsigned int pass)
 {
 	struct page *page = pfn_to_online_page(pfn);
 	struct zone *zone;
@@ -106,7 +123,7 @@ static bool hvb_worth_clearing(struct hvb_dev *hvb, u64 pfn)
 
 	zone = page_zone(page);
 	return zone == page_zone(page + HVB_BLOCK_PAGES - 1) &&
-	       hvb_zone_can_spare(zone) && hvb_looks_movable(page);
+	       hvb_zone_can_spare(zone) && hvb_looks_movable(page, pass);
 }
 
 static u64 hvb_end_of_memory(void)
@@ -119,16 +136,13 @@ static u64 hvb_end_of_memory(void)
 	return round_down(end, HVB_BLOCK_PAGES);
 }
 
-/* Return: whether blocks can be emptied here, and it is time for it. */
-static bool hvb_may_clear(const struct hvb_balloon *balloon, const struct hvb_hot_add *ha)
+/*
+ * Memory must not go offline under us, which only the notifier can prevent. And
+ * the kernel clears whole pageblocks, which can be far larger elsewhere.
+ */
+static bool hvb_may_clear(const struct hvb_hot_add *ha)
 {
-	/* Memory must not go offline under us, which only the notifier can prevent. */
-	if (!ha->usable)
-		return false;
-	/* The kernel clears whole pageblocks: here these are far larger. */
-	if (pageblock_order > HVB_BLOCK_ORDER)
-		return false;
-	return balloon->clear_next || !time_before(jiffies, balloon->clear_not_before);
+	return ha->usable && pageblock_order <= HVB_BLOCK_ORDER;
 }
 
 /*
@@ -151,42 +165,74 @@ static unsigned int hvb_join_pages(struct page *page)
 	return 0;
 }
 
-/**
- * hvb_clear_block() - empty the next block that can be emptied
- * @hvb: the device
- * @order: the order of the blocks of which it consists then: HVB_BLOCK_ORDER, or
- *	0 if somebody holds on to one of its pages
- *
- * Goes on behind the last one, so that no block is tried again before all
- * others were.
- *
- * Context: the pump, hvb->handover held; may sleep.
- * Return: its first page; NULL if there is no more to be emptied for now.
- */
-struct page *hvb_clear_block(struct hvb_dev *hvb, unsigned int *order)
+static void hvb_clear_begin_pass(struct hvb_balloon *balloon, unsigned int pass)
+{
+	balloon->clear_pass = pass;
+	balloon->clear_next = 0;
+}
+
+/* Return: the next block that could be emptied in this pass, NULL if there is none. */
+static struct page *hvb_clear_go_on(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
-	u64 end;
+	const u64 end = hvb_end_of_memory();
 
-	if (!hvb_may_clear(balloon, &hvb->hot_add))
-		return NULL;
-
-	end = hvb_end_of_memory();
 	while (balloon->clear_next < end && !hvb_must_end(hvb)) {
 		const u64 pfn = balloon->clear_next;
 
 		balloon->clear_next += HVB_BLOCK_PAGES;
-		if (hvb_worth_clearing(hvb, pfn) &&
-		    !hvb_compat_take_range(pfn, pfn + HVB_BLOCK_PAGES)) {
-			*order = hvb_join_pages(pfn_to_page(pfn));
+		if (hvb_worth_clearing(hvb, pfn, balloon->clear_pass) &&
+		    !hvb_compat_take_range(pfn, pfn + HVB_BLOCK_PAGES))
 			return pfn_to_page(pfn);
-		}
 		cond_resched();
 	}
-
-	balloon->clear_next = 0;
-	balloon->clear_not_before = jiffies + HVB_CLEAR_PAUSE;
 	return NULL;
+}
+
+/*
+ * Empty the next block that can be emptied, in one of the first @passes passes.
+ * Return: its first page, and in @order what it consists of then; NULL if there
+ * is no more to be emptied for now.
+ */
+static struct page *hvb_clear_block(struct hvb_dev *hvb, unsigned int passes,
+				    unsigned int *order)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+	struct page *page;
+
+	if (!hvb_may_clear(&hvb->hot_add))
+		return NULL;
+	if (!time_before(jiffies, balloon->clear_restart))
+		hvb_clear_begin_pass(balloon, 0);
+
+	while (balloon->clear_pass < passes) {
+		balloon->clear_restart = jiffies + HVB_CLEAR_PAUSE;
+		page = hvb_clear_go_on(hvb);
+		if (page) {
+			*order = hvb_join_pages(page);
+			return page;
+		}
+		hvb_clear_begin_pass(balloon, balloon->clear_pass + 1);
+	}
+	return NULL;
+}
+
+/**
+ * hvb_clear_for_host() - empty a block that the host can have
+ * @hvb: the device
+ * @order: the order of the blocks of which it consists then: HVB_BLOCK_ORDER, or
+ *	0 if somebody holds on to one of its pages
+ *
+ * Context: the pump, hvb->handover held; may sleep.
+ * Return: its first page; NULL if there is no more to be emptied for now.
+ */
+struct page *hvb_clear_for_host(struct hvb_dev *hvb, unsigned int *order)
+{
+	struct page *page = hvb_clear_block(hvb, HVB_PASSES, order);
+
+	if (page)
+		hvb->stats.blocks_cleared++;
+	return page;
 }
 
 static unsigned long hvb_zone_free_blocks(struct zone *zone)
@@ -227,7 +273,7 @@ static bool hvb_keep_block(struct hvb_dev *hvb)
 	unsigned int order;
 	unsigned long i;
 
-	page = hvb_clear_block(hvb, &order);
+	page = hvb_clear_block(hvb, HVB_PASSES_FOR_GUEST, &order);
 	if (!page)
 		return false;
 

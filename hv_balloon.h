@@ -92,8 +92,8 @@ extern struct hvb_params hvb_params;
  * @returned: pages that the host gave back
  * @foreign_ranges: ranges that it wanted to give back and were not ours
  * @blocks_taken: blocks that were taken for the host, by order
- * @block_failures: how often the allocator had none of that order
- * @blocks_cleared: blocks of HVB_BLOCK_ORDER that were emptied then
+ * @block_failures: how often none of that order was to be had
+ * @blocks_cleared: blocks of HVB_BLOCK_ORDER that were emptied for that
  * @blocks_kept: blocks of HVB_BLOCK_ORDER that were emptied for the guest
  * @hot_add_requests: requests to add memory
  * @hot_add_requested: pages that the host offered
@@ -141,10 +141,10 @@ struct hvb_stats {
  * @give_up: jiffies at which the operation ends if it has not until then
  * @highest_order: largest block worth trying for; falls when a try fails,
  *	rises by one with each step
- * @clearing: the allocator has no block of 2 MiB in this step: empty some
- * @clear_next: page frame from which on to look for one to be emptied, 0 for a
- *	new round
- * @clear_not_before: jiffies before which no round begins
+ * @way: how to get a block of 2 MiB: the ways before that have none in this step
+ * @clear_pass: how often all memory was gone through for these
+ * @clear_next: page frame from which on to go on with that
+ * @clear_restart: jiffies from which on to begin with the first pass again
  * @to_keep: blocks of 2 MiB that may still be emptied for the guest
  * @movable: memory that only programs can use may still be had in this step
  * @movable_order: the largest block of it worth trying for
@@ -168,9 +168,10 @@ struct hvb_balloon {
 	u64 hoped_for;
 	unsigned long give_up;
 	unsigned int highest_order;
-	bool clearing;
+	unsigned int way;
+	unsigned int clear_pass;
 	u64 clear_next;
-	unsigned long clear_not_before;
+	unsigned long clear_restart;
 	unsigned long to_keep;
 	bool movable;
 	unsigned int movable_order;
@@ -443,7 +444,7 @@ int hvb_blocks_adopt_taken(struct hvb_dev *hvb, u64 start, u64 end);
 void hvb_blocks_let_go(struct hvb_dev *hvb, struct page *page);
 
 /* clear.c */
-struct page *hvb_clear_block(struct hvb_dev *hvb, unsigned int *order);
+struct page *hvb_clear_for_host(struct hvb_dev *hvb, unsigned int *order);
 void hvb_keep_begin(struct hvb_balloon *balloon);
 unsigned long hvb_keep_run(struct hvb_dev *hvb);
 

@@ -60,7 +60,7 @@ def test_every_second_page_in_use(running, attempt):  # pylint: disable=unused-a
 def larger(keeper, request):
     """A guest of its own whose zone for DMA is kept for that, and whose kernel makes no large
     blocks in the background."""
-    with keeper.new(nodes=(GUEST_MIB,)) as simulator:
+    with keeper.new(nodes=(GUEST_MIB,), told=0) as simulator:
         request.node.simulator = simulator
         simulator.run("echo 0 >/proc/sys/vm/compaction_proactiveness")
         with cleaned(simulator, request.node):

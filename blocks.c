@@ -110,16 +110,33 @@ static void hvb_split_block(struct hvb_balloon *balloon, struct page *page)
 		set_page_private(page + i, mark);
 }
 
+/**
+ * hvb_free_in_blocks() - free pages of a zone that are in large blocks
+ * @zone: the zone
+ * @order: the smallest blocks that count
+ *
+ * A rough figure, read without a lock.
+ *
+ * Context: any.
+ * Return: pages.
+ */
+u64 hvb_free_in_blocks(const struct zone *zone, unsigned int order)
+{
+	u64 pages = 0;
+
+	for (; order < ARRAY_SIZE(zone->free_area); order++)
+		pages += (u64)READ_ONCE(zone->free_area[order].nr_free) << order;
+	return pages;
+}
+
 static u64 hvb_zone_whole_pages(struct zone *zone)
 {
+	u64 pages = hvb_free_in_blocks(zone, PAGE_ALLOC_COSTLY_ORDER);
 	unsigned int i;
-	u64 pages = 0;
 
 	/* Behind these are locked pages: an administrator may forbid to move them. */
 	for (i = 0; i < LRU_UNEVICTABLE; i++)
 		pages += zone_page_state(zone, NR_ZONE_LRU_BASE + i);
-	for (i = PAGE_ALLOC_COSTLY_ORDER; i < ARRAY_SIZE(zone->free_area); i++)
-		pages += (u64)READ_ONCE(zone->free_area[i].nr_free) << i;
 	return pages;
 }
 

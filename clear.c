@@ -235,20 +235,10 @@ struct page *hvb_clear_for_host(struct hvb_dev *hvb, unsigned int *order)
 	return page;
 }
 
-static unsigned long hvb_zone_free_blocks(struct zone *zone)
-{
-	unsigned long blocks = 0;
-	unsigned int i;
-
-	for (i = HVB_BLOCK_ORDER; i < ARRAY_SIZE(zone->free_area); i++)
-		blocks += READ_ONCE(zone->free_area[i].nr_free) << (i - HVB_BLOCK_ORDER);
-	return blocks;
-}
-
-/* Return: free blocks that everybody can have. A rough figure, read without a lock. */
+/* Return: free blocks that everybody can have. */
 static unsigned long hvb_free_blocks(void)
 {
-	unsigned long blocks = 0;
+	u64 pages = 0;
 	int nid, i;
 
 	for_each_online_node(nid) {
@@ -256,10 +246,10 @@ static unsigned long hvb_free_blocks(void)
 			struct zone *zone = &NODE_DATA(nid)->node_zones[i];
 
 			if (populated_zone(zone) && hvb_zone_can_spare(zone))
-				blocks += hvb_zone_free_blocks(zone);
+				pages += hvb_free_in_blocks(zone, HVB_BLOCK_ORDER);
 		}
 	}
-	return blocks;
+	return pages / HVB_BLOCK_PAGES;
 }
 
 static unsigned long hvb_blocks_to_keep(const struct hvb_balloon *balloon)

@@ -25,6 +25,7 @@
 struct dentry;
 struct page;
 struct seq_file;
+struct zone;
 
 /* The protocol counts in pages of 4 KiB, and names no NUMA node to add to. */
 #define HVB_CAN_BALLOON	(PAGE_SIZE == HV_HYP_PAGE_SIZE)
@@ -434,6 +435,7 @@ void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg);
 void hvb_deflate_confirm(struct hvb_dev *hvb);
 
 /* blocks.c */
+u64 hvb_free_in_blocks(const struct zone *zone, unsigned int order);
 void hvb_blocks_choose(struct hvb_dev *hvb);
 bool hvb_blocks_can_spare(const struct hvb_dev *hvb);
 u32 hvb_blocks_take(struct hvb_dev *hvb, u64 budget);

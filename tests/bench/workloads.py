@@ -61,11 +61,6 @@ def huge_pages(guest):
     return {"2 MiB pages left": got, "the same, memory compacted": compacted}
 
 
-def killed(guest):
-    """Return how many programs the guest's kernel has killed for want of memory."""
-    return memory.vmstat(guest)["oom_kill"]
-
-
 def out(subject, mib):
     """Take memory; return what was taken and the figures."""
     with Measured(subject) as measured:
@@ -94,11 +89,11 @@ def spinning(guest):
 
 def both(subject, mib, prefix="", large=False):
     """Take memory and give it back; `large`: count the large pages that can be had meanwhile."""
-    alive = killed(subject.guest)
+    alive = memory.oom_kills(subject.guest)
     taken, figures = out(subject, mib)
     if large:
         pages = huge_pages(subject.guest)
-        figures["programs killed"] = killed(subject.guest) - alive
+        figures["programs killed"] = memory.oom_kills(subject.guest) - alive
         # What the dead had would count, too.
         figures |= {} if figures["programs killed"] else pages
     return {f"{prefix}out": figures, f"{prefix}back": back(subject, taken)}
@@ -232,9 +227,9 @@ def hot_add_exhausted(subject):
     guest.run("echo 0 0 0 0 0 >/proc/sys/vm/lowmem_reserve_ratio")
     hog = Memhog(guest, 256, "--quick --lock")
     hog.leave(reserve + SHELL_KIB)
-    alive = killed(guest)
+    alive = memory.oom_kills(guest)
     result = added(subject)
-    result["programs killed"] = killed(guest) - alive
+    result["programs killed"] = memory.oom_kills(guest) - alive
     hog.kill()
     failures = guest.run("dmesg | grep -c -e 'page allocation failure' -e 'alloc failure' || true")
     return {"hot-add": result | {"allocation failures in the log": int(failures)}}

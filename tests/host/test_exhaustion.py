@@ -11,11 +11,12 @@ import pytest
 
 import simulator  # noqa: F401  (makes the lab known)
 import wire
+from lab import memory
 from lab.memhog import Memhog
 from simulator import BLOCK, CONTROL, NewBlocks
 from test_balloon import assert_books
 from test_hot_add import folder_of
-from test_memory import meminfo, oom_kills
+from test_memory import meminfo
 
 MIB = 256  # pages
 DONE, TRANSIENT = 1, 0
@@ -225,13 +226,13 @@ def killed_while_a_block_comes(guest, block):
 
     The program is started by what waits for that: a command that comes later finds no memory.
     """
-    before = oom_kills(guest)
+    before = memory.oom_kills(guest)
     guest.run("(for i in $(seq 200); do"
               " grep -qx 'online_waits: 1' /sys/kernel/debug/hvb_sim/status &&"
               f" exec memhog --quick {GROWTH_MIB}; done) </dev/null >/dev/null 2>&1 &")
     guest.host.send(wire.hot_add(block, BLOCK))
     guest.run("sleep 5; killall memhog")
-    return oom_kills(guest) - before
+    return memory.oom_kills(guest) - before
 
 
 @pytest.mark.usefixtures("low_watermarks", "quiet_console")

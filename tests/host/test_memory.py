@@ -44,17 +44,12 @@ def spare(guest):
     return (available(guest) - floor(guest)) // MIB
 
 
-def oom_kills(guest):
-    """Return how many programs the kernel has killed for lack of memory."""
-    return memory.vmstat(guest)["oom_kill"]
-
-
 @pytest.fixture(autouse=True)
 def no_program_is_killed(machine):
     """A balloon that makes the kernel kill programs has taken too much."""
-    before = oom_kills(machine)
+    before = memory.oom_kills(machine)
     yield
-    assert oom_kills(machine) == before, "the kernel has killed a program"
+    assert memory.oom_kills(machine) == before, "the kernel has killed a program"
 
 
 def take_all(guest, seconds=60):

@@ -14,6 +14,11 @@ def vmstat(machine):
     return {name: int(value) for name, value in (line.split() for line in lines)}
 
 
+def oom_kills(machine):
+    """Return how many programs the kernel has killed for want of memory."""
+    return vmstat(machine)["oom_kill"]
+
+
 def free_pages(machine):
     """Return the free memory without what caches hold, in pages.
 

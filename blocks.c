@@ -182,39 +182,35 @@ static u32 hvb_give_blocks(struct hvb_dev *hvb, struct page *page, u32 pages,
 	return pages;
 }
 
-static struct page *hvb_alloc_free(struct hvb_dev *hvb, unsigned int *order)
-{
-	*order = HVB_BLOCK_ORDER;
-	return alloc_pages(HVB_GFP_FREE, HVB_BLOCK_ORDER);
-}
-
-static struct page *hvb_alloc_compacted(struct hvb_dev *hvb, unsigned int *order)
-{
-	*order = HVB_BLOCK_ORDER;
-	return alloc_pages(HVB_GFP_COMPACT, HVB_BLOCK_ORDER);
-}
-
 /*
- * The ways to get a block of 2 MiB, the cheapest first. Each gives its first page
- * and the order of the blocks that it consists of, or NULL.
+ * The cheapest way comes first, for each block anew: while one is emptied here,
+ * others free theirs, and kcompactd may be making some on another processor.
+ * Return: the first page of a block of 2 MiB, and in @order what it consists of;
+ * NULL if there is none in this step.
  */
-static struct page *(*const hvb_ways[])(struct hvb_dev *hvb, unsigned int *order) = {
-	hvb_alloc_free, hvb_clear_for_host, hvb_alloc_compacted
-};
+static struct page *hvb_find_large_block(struct hvb_dev *hvb, unsigned int *order)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+	struct page *page;
+
+	*order = HVB_BLOCK_ORDER;
+	page = alloc_pages(HVB_GFP_FREE, HVB_BLOCK_ORDER);
+	if (!page)
+		page = hvb_clear_for_host(hvb, order);
+	if (!page && balloon->may_compact) {
+		page = alloc_pages(HVB_GFP_COMPACT, HVB_BLOCK_ORDER);
+		balloon->may_compact = !!page;
+	}
+	return page;
+}
 
 /* Take a block of 2 MiB. Return: its pages, 0 if there is none in this step. */
 static u32 hvb_take_large_block(struct hvb_dev *hvb)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
 	unsigned int order;
-	struct page *page;
+	struct page *page = hvb_find_large_block(hvb, &order);
 
-	for (; balloon->way < ARRAY_SIZE(hvb_ways); balloon->way++) {
-		page = hvb_ways[balloon->way](hvb, &order);
-		if (page)
-			return hvb_give_blocks(hvb, page, 1U << HVB_BLOCK_ORDER, order);
-	}
-	return 0;
+	return page ? hvb_give_blocks(hvb, page, 1U << HVB_BLOCK_ORDER, order) : 0;
 }
 
 /* Return: the pages of a block of that order, 0 if there is none. */
@@ -312,7 +308,7 @@ void hvb_blocks_choose(struct hvb_dev *hvb)
 	if (balloon->highest_order < HVB_BLOCK_ORDER)
 		balloon->highest_order++;
 
-	balloon->way = 0;
+	balloon->may_compact = true;
 	balloon->movable_order = HVB_BLOCK_ORDER;
 	/* It must be possible to give it up. */
 	balloon->movable = hvb->hot_add.usable && hvb_has_movable();

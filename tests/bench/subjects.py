@@ -23,9 +23,9 @@ from lab.shell import connected  # noqa: E402
 MIB = 256           # pages
 MIB_BYTES = 1 << 20
 LIMIT = 600         # seconds for one operation
-SETTLED = 0.1       # seconds in which a quiet guest executes less than
-QUIET = 1_000_000   # instructions
-BUSY = 5            # seconds after which a guest is taken for busy with its programs
+SETTLED = 1         # seconds in which a quiet guest executes less than
+QUIET = 1_000_000   # instructions; kcompactd looks at memory twice a second
+BUSY = 15           # seconds after which a guest is taken for busy with its programs
 
 
 @dataclass(frozen=True)
@@ -127,14 +127,15 @@ class Subject:
         """Give all back."""
         raise NotImplementedError
 
-    def _counted(self):
+    def counted(self):
+        """Return the number of instructions that the guest has executed so far."""
         return struct.unpack("<Q", self._count.read_bytes())[0]
 
     def executed(self):
-        """Return the number of instructions that the guest has executed, once it is quiet: what a
-        driver does after its answer counts too."""
+        """Return the number of instructions that the guest has executed once it is quiet: what a
+        driver, or the kernel, does after the answer counts too."""
         last, begun = -QUIET, time.monotonic()
-        while (now := self._counted()) - last >= QUIET and time.monotonic() - begun < BUSY:
+        while (now := self.counted()) - last >= QUIET and time.monotonic() - begun < BUSY:
             last = now
             time.sleep(SETTLED)
         return now

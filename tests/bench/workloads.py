@@ -40,9 +40,10 @@ class Measured:
 
     def __exit__(self, *_):
         seconds = time.monotonic() - self._start
-        executed = self._subject.executed()
-        if executed is not None:
-            self.figures["instructions"] = executed - self._executed
+        answered, quiet = self._subject.counted(), self._subject.executed()
+        if answered is not None:
+            self.figures |= {"instructions": answered - self._executed,
+                             "instructions until the guest is quiet": quiet - self._executed}
         self.figures |= {"seconds": seconds, "pages moved": self._pages_moved() - self._moved}
 
     def _pages_moved(self):

@@ -9,7 +9,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402  pylint: disable=wrong-import-position
 
 # What less is better of, and what each driver has.
-FIGURES = ("instructions", "ranges", "messages", "longest stall, ms")
+FIGURES = ("instructions", "ranges", "messages", "longest stall, ms",
+           "lost for 1 GiB out and back, s")
 COLOURS = ("#D55E00", "#999999", "#0072B2", "#E69F00", "#009E73")  # told apart in grey, too
 BAR = 0.8
 
@@ -27,10 +28,11 @@ def draw(found, ours, others, path):
                   color=colour, label=other)
     axes.set_yticks([place + BAR / 2 - height / 2 for place in range(len(rows))],
                     [name for name, _ in rows])
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.axvline(1, color="black")
-    axes.set_xlabel("times what this driver needs (to the right: it needs more)")
+    axes.set_xlabel("times what this driver needs (right of 1: the other driver needs more)")
     axes.legend(frameon=False, loc="upper right")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)

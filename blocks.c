@@ -44,8 +44,9 @@ static_assert(HVB_MARK_ORDER < HVB_MARK_ORDERS);
 /*
  * For a block of 2 MiB the kernel moves others out of the way, but looks for
  * them everywhere only if it may retry: its first attempt keeps to memory that
- * is full of what cannot move. Its threads are not woken for that: they would
- * move pages beside us, for blocks that nobody has asked for.
+ * is full of what cannot move. Its threads are not woken for that, although
+ * caches would go sooner: once kcompactd has failed for us, it keeps off for
+ * others, too.
  */
 #define HVB_GFP_COMPACT	((HVB_GFP & ~__GFP_KSWAPD_RECLAIM) | __GFP_RETRY_MAYFAIL)
 

@@ -191,17 +191,14 @@ static u32 hvb_give_blocks(struct hvb_dev *hvb, struct page *page, u32 pages,
  */
 static struct page *hvb_find_large_block(struct hvb_dev *hvb, unsigned int *order)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
 	struct page *page;
 
 	*order = HVB_BLOCK_ORDER;
 	page = alloc_pages(HVB_GFP_FREE, HVB_BLOCK_ORDER);
 	if (!page)
 		page = hvb_clear_for_host(hvb, order);
-	if (!page && balloon->may_compact) {
+	if (!page)
 		page = alloc_pages(HVB_GFP_COMPACT, HVB_BLOCK_ORDER);
-		balloon->may_compact = !!page;
-	}
 	return page;
 }
 
@@ -309,7 +306,6 @@ void hvb_blocks_choose(struct hvb_dev *hvb)
 	if (balloon->highest_order < HVB_BLOCK_ORDER)
 		balloon->highest_order++;
 
-	balloon->may_compact = true;
 	balloon->movable_order = HVB_BLOCK_ORDER;
 	/* It must be possible to give it up. */
 	balloon->movable = hvb->hot_add.usable && hvb_has_movable();

@@ -142,7 +142,6 @@ struct hvb_stats {
  * @give_up: jiffies at which the operation ends if it has not until then
  * @highest_order: largest block worth trying for; falls when a try fails,
  *	rises by one with each step
- * @may_compact: whether the kernel may find blocks of 2 MiB by compaction in this step
  * @clear_pass: how often all memory was gone through for these
  * @clear_next: page frame from which on to go on with that
  * @clear_restart: jiffies from which on to begin with the first pass again
@@ -169,7 +168,6 @@ struct hvb_balloon {
 	u64 hoped_for;
 	unsigned long give_up;
 	unsigned int highest_order;
-	bool may_compact;
 	unsigned int clear_pass;
 	u64 clear_next;
 	unsigned long clear_restart;

@@ -44,11 +44,9 @@ static_assert(HVB_MARK_ORDER < HVB_MARK_ORDERS);
 /*
  * For a block of 2 MiB the kernel moves others out of the way, but looks for
  * them everywhere only if it may retry: its first attempt keeps to memory that
- * is full of what cannot move. Its threads are not woken for that, although
- * caches would go sooner: once kcompactd has failed for us, it keeps off for
- * others, too.
+ * is full of what cannot move.
  */
-#define HVB_GFP_COMPACT	((HVB_GFP & ~__GFP_KSWAPD_RECLAIM) | __GFP_RETRY_MAYFAIL)
+#define HVB_GFP_COMPACT	(HVB_GFP | __GFP_RETRY_MAYFAIL)
 
 /* @change pages, in blocks of @order, become the host's, or the guest's if negative. */
 static void hvb_count_blocks(struct hvb_dev *hvb, struct page *page,

@@ -165,22 +165,25 @@ static unsigned int hvb_join_pages(struct page *page)
 	return 0;
 }
 
+/*
+ * From the end of memory on, as kcompactd begins at the start: where both empty
+ * the same block neither gets it.
+ */
 static void hvb_clear_begin_pass(struct hvb_balloon *balloon, unsigned int pass)
 {
 	balloon->clear_pass = pass;
-	balloon->clear_next = 0;
+	balloon->clear_next = hvb_end_of_memory();
 }
 
 /* Return: the next block that could be emptied in this pass, NULL if there is none. */
 static struct page *hvb_clear_go_on(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
-	const u64 end = hvb_end_of_memory();
 
-	while (balloon->clear_next < end && !hvb_must_end(hvb)) {
-		const u64 pfn = balloon->clear_next;
+	while (balloon->clear_next && !hvb_must_end(hvb)) {
+		const u64 pfn = balloon->clear_next - HVB_BLOCK_PAGES;
 
-		balloon->clear_next += HVB_BLOCK_PAGES;
+		balloon->clear_next = pfn;
 		if (hvb_worth_clearing(hvb, pfn, balloon->clear_pass) &&
 		    !hvb_compat_take_range(pfn, pfn + HVB_BLOCK_PAGES))
 			return pfn_to_page(pfn);

@@ -143,7 +143,7 @@ struct hvb_stats {
  * @highest_order: largest block worth trying for; falls when a try fails,
  *	rises by one with each step
  * @clear_pass: how often all memory was gone through for these
- * @clear_next: page frame from which on to go on with that
+ * @clear_next: page frame up to which that is still to be done
  * @clear_restart: jiffies from which on to begin with the first pass again
  * @to_keep: blocks of 2 MiB that may still be emptied for the guest
  * @movable: memory that only programs can use may still be had in this step

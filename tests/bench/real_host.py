@@ -10,9 +10,9 @@ from lab import accel, build  # pylint: disable=wrong-import-order
 from lab.guest import HOST_DELAY, Config, Guest  # pylint: disable=wrong-import-order
 
 STEP = 2            # MiB: the least that the host asks for
-BACK = 32           # MiB that may be in use meanwhile when all is back
 POLL = 0.05         # seconds
 RESPONSE = re.compile(r"incoming balloon response \d+, ranges (\d+)")
+MESSAGE = re.compile(r"@(\d+\.\d+):hv_balloon_(?:incoming|outgoing)_")
 
 
 class RealHost:
@@ -26,7 +26,7 @@ class RealHost:
         assert not told, "this guest knows all of its memory"
         self._stack = contextlib.ExitStack()
         self.mib = mib
-        self._free = 0
+        self._seen = 0
         with contextlib.ExitStack() as started:
             started.enter_context(self._stack)
             host = self._stack.enter_context(accel.open_host(mib))
@@ -49,25 +49,35 @@ class RealHost:
         self.guest.set_target(mib)
         self.guest.wait_actual(mib, limit, POLL)
 
-    def _free_mib(self):
-        return self.guest.meminfo()["MemFree"] // 1024
+    def _begin(self):
+        """Note where the host's trace of the next operation begins."""
+        self._seen = len(self.guest.trace())
 
-    def _responses(self):
-        return [int(count) for count in RESPONSE.findall(self.guest.trace())]
+    def _operation(self):
+        """Return the host's trace of the last operation."""
+        return self.guest.trace()[self._seen:]
 
     def take(self, pages):
         """Take pages and return Taken, without the ranges themselves."""
-        before = len(self._responses())
-        self._free = self._free_mib()
+        self._begin()
         self._reach(self.mib - pages // MIB)
-        found = self._responses()[before:]
+        found = [int(count) for count in RESPONSE.findall(self._operation())]
         return Taken(pages, count=sum(found), messages=len(found))
 
+    def _answered(self):
+        trace = self._operation()
+        return trace.rfind("incoming unballoon") > trace.rfind("posting unballoon")
+
     def give(self, taken):  # pylint: disable=unused-argument
-        """Give all back; returns when the guest can use it."""
+        """Give all back; returns when the guest has answered the last message."""
+        self._begin()
         self._reach(self.mib)
-        self.guest.wait(lambda: self._free_mib() > self._free - BACK, LIMIT,
-                        lambda: f"{self._free_mib()} MiB are free, not {self._free}", POLL)
+        self.guest.wait(self._answered, LIMIT, lambda: "the last message is not answered", POLL)
+
+    def took(self):
+        """Return the seconds between the host's first message and the guest's last one."""
+        times = [float(when) for when in MESSAGE.findall(self._operation())]
+        return times[-1] - times[0]
 
     def counted(self):
         """Nothing counts instructions."""

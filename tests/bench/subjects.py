@@ -127,6 +127,9 @@ class Subject:
         """Give all back."""
         raise NotImplementedError
 
+    def took(self):
+        """Return the seconds of the last operation if the host noted them itself."""
+
     def counted(self):
         """Return the number of instructions that the guest has executed so far."""
         return struct.unpack("<Q", self._count.read_bytes())[0]

@@ -39,7 +39,7 @@ class Measured:
         return self
 
     def __exit__(self, *_):
-        seconds = time.monotonic() - self._start
+        seconds = self._subject.took() or time.monotonic() - self._start
         answered, quiet = self._subject.counted(), self._subject.executed()
         if answered is not None:
             self.figures |= {"instructions": answered - self._executed,

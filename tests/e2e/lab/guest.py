@@ -153,7 +153,8 @@ class Guest:
         return self._host.read(CONSOLE)
 
     def trace(self):
-        """Return QEMU's trace of the balloon device, one line per state change or message."""
+        """Return QEMU's trace of the balloon device: a line with its time for each state change or
+        message."""
         return self._host.read(TRACE)
 
     def warnings(self):
@@ -212,7 +213,8 @@ class Guest:
         command += [*system,
                     "-chardev", f"file,id=console,path={self._host.output(CONSOLE)}",
                     "-serial", "chardev:console",
-                    "-trace", "hv_balloon*", "-D", str(self._host.output(TRACE))]
+                    "-trace", "hv_balloon*", "-D", str(self._host.output(TRACE)),
+                    "-msg", "timestamp=on"]
         command += self._host.channel("monitor") + ["-mon", "chardev=monitor,mode=control"]
         command += ["-device", "virtio-serial-pci"] + self._host.channel("shell")
         return command + port("shell", "shell", 1)

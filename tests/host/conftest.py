@@ -170,6 +170,17 @@ def running(guest):  # pylint: disable=redefined-outer-name
     return agreed(guest)
 
 
+@contextlib.contextmanager
+def udev_stopped(guest):
+    """There is no udev meanwhile. One that is told to read its rules anew may do so too late."""
+    guest.run("killall systemd-udevd; until ! pidof systemd-udevd; do sleep 0.1; done;"
+              " rm -f /run/udev/control")
+    try:
+        yield
+    finally:
+        guest.run("/usr/lib/systemd/systemd-udevd --daemon")
+
+
 @pytest.fixture
 def udev_onlines(running):  # pylint: disable=redefined-outer-name
     """The kernel does not online what is added: that is left to udev and its rules."""
@@ -182,10 +193,8 @@ def udev_onlines(running):  # pylint: disable=redefined-outer-name
 @pytest.fixture
 def nobody_onlines(running, udev_onlines):  # pylint: disable=redefined-outer-name,unused-argument
     """Neither the kernel nor udev onlines what is added."""
-    running.run("killall systemd-udevd; until ! pidof systemd-udevd; do sleep 0.1; done;"
-                " rm -f /run/udev/control")
-    yield
-    running.run("/usr/lib/systemd/systemd-udevd --daemon")
+    with udev_stopped(running):
+        yield
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 
 import pytest
 
+from conftest import udev_stopped
 from simulator import BLOCK
 
 DONE, TRANSIENT = 1, 0
@@ -73,14 +74,16 @@ def test_udev_onlines(running, blocks):
     assert running.host.add(next(blocks), BLOCK) == (BLOCK, DONE)
     wait_added(running, before, BLOCK)
 
-    running.run(f"mv {rule} /tmp; udevadm control --reload; udevadm settle")
+    with udev_stopped(running):
+        running.run(f"mv {rule} /tmp")
     block = next(blocks)
     assert running.host.add(block, BLOCK) == (BLOCK, DONE)
     running.run("udevadm settle; sleep 1")
     assert_added(running, before, BLOCK)
 
-    running.run(f"mv /tmp/{rule.split('/')[-1]} {rule}; udevadm control --reload;"
-                f" udevadm trigger --action=add {folder_of(block)}; udevadm settle")
+    with udev_stopped(running):
+        running.run(f"mv /tmp/{rule.split('/')[-1]} {rule}")
+    running.run(f"udevadm trigger --action=add {folder_of(block)}; udevadm settle")
     wait_added(running, before, 2 * BLOCK)
 
 

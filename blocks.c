@@ -42,9 +42,9 @@ static_assert(HVB_MARK_ORDER < HVB_MARK_ORDERS);
 #define HVB_GFP_FREE	(HVB_GFP & ~__GFP_RECLAIM)
 
 /*
- * For a block of 2 MiB the kernel moves others out of the way, but looks for
- * them everywhere only if it may retry: its first attempt keeps to memory that
- * is full of what cannot move.
+ * For a block of 2 MiB the kernel drops caches and moves others out of the way,
+ * but looks for them everywhere only if it may retry: its first attempt keeps to
+ * memory that is full of what cannot move.
  */
 #define HVB_GFP_COMPACT	(HVB_GFP | __GFP_RETRY_MAYFAIL)
 

@@ -10,6 +10,7 @@ import time
 import pytest
 
 import wire
+from conftest import udev_stopped
 from simulator import BLOCK, CONTROL
 from test_balloon import assert_books
 
@@ -120,9 +121,8 @@ def test_resumed_with_pages_out(guest, accounting):
 @pytest.fixture
 def no_udev(guest):
     """No udev, whose look at a device that is being probed would keep tasks from freezing."""
-    guest.run("killall systemd-udevd; sleep 1")
-    yield
-    guest.run("/usr/lib/systemd/systemd-udevd --daemon")
+    with udev_stopped(guest):
+        yield
 
 
 @pytest.mark.usefixtures("no_udev")

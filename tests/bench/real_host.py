@@ -3,6 +3,7 @@
 
 import contextlib
 import re
+import time
 
 from subjects import LIMIT, MIB, HERE, DynamicMemory, InTree, Taken
 
@@ -10,7 +11,7 @@ from lab import accel, build  # pylint: disable=wrong-import-order
 from lab.guest import HOST_DELAY, Config, Guest  # pylint: disable=wrong-import-order
 
 STEP = 2            # MiB: the least that the host asks for
-POLL = 0.05         # seconds
+ANSWER = 2          # seconds between two looks at the trace, which take time of what is measured
 RESPONSE = re.compile(r"incoming balloon response \d+, ranges (\d+)")
 MESSAGE = re.compile(r"@(\d+\.\d+):hv_balloon_(?:incoming|outgoing)_")
 
@@ -47,7 +48,7 @@ class RealHost:
     def _reach(self, mib, limit=LIMIT):
         """Let the host count that much for the guest."""
         self.guest.set_target(mib)
-        self.guest.wait_actual(mib, limit, POLL)
+        self.guest.wait_actual(mib, limit)
 
     def _begin(self):
         """Note where the host's trace of the next operation begins."""
@@ -72,7 +73,8 @@ class RealHost:
         """Give all back; returns when the guest has answered the last message."""
         self._begin()
         self._reach(self.mib)
-        self.guest.wait(self._answered, LIMIT, lambda: "the last message is not answered", POLL)
+        time.sleep(ANSWER)
+        self.guest.wait(self._answered, LIMIT, lambda: "the last message is not answered", ANSWER)
 
     def took(self):
         """Return the seconds between the host's first message and the guest's last one."""

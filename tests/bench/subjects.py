@@ -93,8 +93,8 @@ class Subject:
             started.enter_context(self._stack)
             self.guest = self._stack.enter_context(simulator.Simulator(
                 version, driver=self.driver, files=self._files(), drivers=self.modules,
-                nodes=(mib - self.PLUGGED,), told=told, room=self.PLUGGED, append=append,
-                devices=(*counting, *self._devices())))
+                nodes=(mib - self.PLUGGED,), backed=True, told=told, room=self.PLUGGED,
+                append=append, devices=(*counting, *self._devices())))
             self._begin()
             started.pop_all()
 

@@ -20,6 +20,7 @@ class Machine:  # pylint: disable=too-many-instance-attributes
     cpus: int = 2
     nodes: tuple = (MACHINE_MIB,)   # memory of each node; node N has processor N, if there is one
     told: int = GUEST_MIB           # what the guest is told of it (mem=), 0 for all
+    backed: bool = False            # it is set aside at once, not page by page when first used
     dimm: int = 0                   # memory at HIGH_MIB beside it that the guest does not see
     hibernation: bool = False       # the firmware has ACPI S4
     swap: int = 512                 # size of a disk for swap space
@@ -56,6 +57,9 @@ class Machine:  # pylint: disable=too-many-instance-attributes
                 cpu = f",cpus={number}" if number < self.cpus else ""
                 yield from ("-object", f"memory-backend-ram,id=node{number},size={mib}M",
                             "-numa", f"node,nodeid={number},memdev=node{number}{cpu}")
+        elif self.backed:
+            yield from ("-object", f"memory-backend-ram,id=all,size={size}M,prealloc=on",
+                        "-machine", "memory-backend=all")
         if extra:
             yield from ("-object", f"memory-backend-ram,id=extra,size={extra}M",
                         "-device", "pc-dimm,memdev=extra")

@@ -55,14 +55,16 @@ class Machine:  # pylint: disable=too-many-instance-attributes
         if len(self.nodes) > 1:
             for number, mib in enumerate(self.nodes):
                 cpu = f",cpus={number}" if number < self.cpus else ""
-                yield from ("-object", f"memory-backend-ram,id=node{number},size={mib}M",
+                yield from (*self._backend(f"node{number}", mib),
                             "-numa", f"node,nodeid={number},memdev=node{number}{cpu}")
         elif self.backed:
-            yield from ("-object", f"memory-backend-ram,id=all,size={size}M,prealloc=on",
-                        "-machine", "memory-backend=all")
+            yield from (*self._backend("all", size), "-machine", "memory-backend=all")
         if extra:
-            yield from ("-object", f"memory-backend-ram,id=extra,size={extra}M",
-                        "-device", "pc-dimm,memdev=extra")
+            yield from (*self._backend("extra", extra), "-device", "pc-dimm,memdev=extra")
+
+    def _backend(self, name, mib):
+        at_once = ",prealloc=on" if self.backed else ""
+        return "-object", f"memory-backend-ram,id={name},size={mib}M{at_once}"
 
     def _disks(self, folder, kernel, image):
         # Something to fill the page cache from.

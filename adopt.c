@@ -97,13 +97,13 @@ int hvb_adopt(struct hvb_dev *hvb)
 {
 	int nid, ret = 0;
 
-	mutex_lock(&hvb->handover);
+	mutex_lock(&hvb->transfer_lock);
 	for_each_online_node(nid) {
 		ret = hvb_adopt_node(hvb, nid);
 		if (ret)
 			break;
 	}
-	mutex_unlock(&hvb->handover);
+	mutex_unlock(&hvb->transfer_lock);
 
 	if (!ret)
 		hvb_tell_adopted(hvb);

@@ -247,11 +247,11 @@ unsigned long hvb_inflate_run(struct hvb_dev *hvb)
 	if (time_before(jiffies, balloon->not_before) && !hvb_must_end(hvb))
 		return hvb_jiffies_until(balloon->not_before);
 
-	mutex_lock(&hvb->handover);
+	mutex_lock(&hvb->transfer_lock);
 	over = hvb_inflate_gather(hvb);
 	if (hvb_inflate_report(hvb, over))
 		over = true;
-	mutex_unlock(&hvb->handover);
+	mutex_unlock(&hvb->transfer_lock);
 	if (!over)
 		return hvb_jiffies_until(balloon->not_before);
 
@@ -318,13 +318,13 @@ void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	u32 i;
 
 	hvb_op_begin(&hvb->record, HVB_OP_DEFLATE, hvb_msg_pages(hvb->rx));
-	mutex_lock(&hvb->handover);
+	mutex_lock(&hvb->transfer_lock);
 	for (i = 0; i < msg->unballoon.count; i++) {
 		const struct hvb_range range = hvb_decode_range(msg->unballoon.ranges[i]);
 
 		hvb_deflate_range(hvb, &range);
 	}
-	mutex_unlock(&hvb->handover);
+	mutex_unlock(&hvb->transfer_lock);
 
 	hvb_op_end(&hvb->record, HVB_OP_DEFLATE, before - hvb->balloon.pages);
 	hvb->balloon.shortage_told = false;
@@ -344,7 +344,7 @@ int hvb_balloon_init(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
-	mutex_init(&hvb->handover);
+	mutex_init(&hvb->transfer_lock);
 	balloon->batch = kvmalloc(sizeof(*balloon->batch), GFP_KERNEL);
 	balloon->response = kmalloc(HVB_MSG_MAX, GFP_KERNEL);
 	if (balloon->batch && balloon->response)

@@ -6,7 +6,7 @@
  * returns a part of one. Each page of a block bears a mark (mark.h), and only
  * marked pages are ever freed here, whatever the host says.
  *
- * hvb->handover is held in all of it. No spinlock is held while pages are
+ * hvb->transfer_lock is held in all of it. No spinlock is held while pages are
  * allocated or freed.
  */
 #include <linux/gfp.h>
@@ -294,7 +294,7 @@ static bool hvb_has_movable(void)
  *
  * To be called at the beginning of each step of an operation.
  *
- * Context: the pump, hvb->handover held.
+ * Context: the pump, hvb->transfer_lock held.
  */
 void hvb_blocks_choose(struct hvb_dev *hvb)
 {
@@ -328,7 +328,7 @@ bool hvb_blocks_can_spare(const struct hvb_dev *hvb)
  *
  * What is of use to the kernel itself comes last.
  *
- * Context: the pump, hvb->handover held; may sleep.
+ * Context: the pump, hvb->transfer_lock held; may sleep.
  * Return: its pages, which are in the batch then; 0 if there is none.
  */
 u32 hvb_blocks_take(struct hvb_dev *hvb, u64 budget)
@@ -367,7 +367,7 @@ static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
  * @hvb: the device
  * @range: page frames in the host's count, for which hvb_blocks_are_ours() holds
  *
- * Context: the pump, hvb->handover held; may sleep.
+ * Context: the pump, hvb->transfer_lock held; may sleep.
  */
 void hvb_blocks_release(struct hvb_dev *hvb, const struct hvb_range *range)
 {
@@ -413,7 +413,7 @@ static u64 hvb_ours_end(struct hvb_dev *hvb, u64 pfn, u64 end)
  * @hvb: the device
  * @range: page frames, from the host
  *
- * Context: the pump, hvb->handover held.
+ * Context: the pump, hvb->transfer_lock held.
  * Return: whether all of it can be put to use again.
  */
 bool hvb_blocks_are_ours(struct hvb_dev *hvb, const struct hvb_range *range)
@@ -434,7 +434,7 @@ bool hvb_blocks_are_ours(struct hvb_dev *hvb, const struct hvb_range *range)
  * With the parameter reclaim the block is freed, else it counts as ballooned
  * until the host returns it.
  *
- * Context: process, hvb->handover held; may sleep.
+ * Context: process, hvb->transfer_lock held; may sleep.
  */
 void hvb_blocks_adopt(struct hvb_dev *hvb, struct page *page)
 {
@@ -458,7 +458,7 @@ void hvb_blocks_adopt(struct hvb_dev *hvb, struct page *page)
  *
  * With the parameter reclaim the kernel gets it, else it counts as ballooned.
  *
- * Context: process, hvb->handover held; may sleep.
+ * Context: process, hvb->transfer_lock held; may sleep.
  * Return: 0 or -ENOMEM.
  */
 int hvb_blocks_adopt_taken(struct hvb_dev *hvb, u64 start, u64 end)
@@ -485,7 +485,7 @@ int hvb_blocks_adopt_taken(struct hvb_dev *hvb, u64 start, u64 end)
  *
  * Its pages are marked as taken, which leaves them out of the guest's total.
  *
- * Context: process, hvb->handover held.
+ * Context: process, hvb->transfer_lock held.
  */
 void hvb_blocks_let_go(struct hvb_dev *hvb, struct page *page)
 {

@@ -12,7 +12,7 @@
 #include "hv_balloon.h"
 
 /*
- * Make room for @cap extents. Whoever makes a set grow holds hvb->handover
+ * Make room for @cap extents. Whoever makes a set grow holds hvb->transfer_lock
  * until it has used the room. Return: 0 or -ENOMEM.
  */
 static int hvb_books_grow(struct hvb_hot_add *ha, struct hvb_extents *set,
@@ -47,7 +47,7 @@ static int hvb_books_grow(struct hvb_hot_add *ha, struct hvb_extents *set,
  * Blocks go online and offline in any order, so that set may need an extent for
  * each that we added or that has a gap.
  *
- * Context: process, hvb->handover held until the room is used; may sleep.
+ * Context: process, hvb->transfer_lock held until the room is used; may sleep.
  * Return: 0 or -ENOMEM.
  */
 int hvb_books_reserve(struct hvb_dev *hvb, unsigned int gaps)
@@ -57,7 +57,7 @@ int hvb_books_reserve(struct hvb_dev *hvb, unsigned int gaps)
 	const u64 blocks = hvb_extents_pages(&regions->added) / regions->block_pages +
 			   ha->foreign_blocks;
 
-	lockdep_assert_held(&hvb->handover);
+	lockdep_assert_held(&hvb->transfer_lock);
 	return hvb_books_grow(ha, &regions->added, regions->added.nr + 2) ?:
 	       hvb_books_grow(ha, &regions->gaps, regions->gaps.nr + gaps) ?:
 	       hvb_books_grow(ha, &regions->taken, regions->taken.nr + gaps) ?:
@@ -73,7 +73,7 @@ int hvb_books_reserve(struct hvb_dev *hvb, unsigned int gaps)
  *
  * In pieces: see hvb_online_fill().
  *
- * Context: the pump, hvb->handover held; may sleep.
+ * Context: the pump, hvb->transfer_lock held; may sleep.
  * Return: 0 or -ENOMEM.
  */
 int hvb_books_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled)
@@ -98,7 +98,7 @@ int hvb_books_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled)
  * @start: first page frame; see hvb_taken_run()
  * @end: first page frame behind it
  *
- * Context: the pump, hvb->handover held; may sleep.
+ * Context: the pump, hvb->transfer_lock held; may sleep.
  * Return: 0, or -ENOMEM if a part of it stays out of use.
  */
 int hvb_books_take_back(struct hvb_dev *hvb, u64 start, u64 end)
@@ -124,7 +124,7 @@ int hvb_books_take_back(struct hvb_dev *hvb, u64 start, u64 end)
  * @start: first page frame that the host gives
  * @end: first page frame behind that
  *
- * Context: the pump; takes hvb->handover; may sleep.
+ * Context: the pump; takes hvb->transfer_lock; may sleep.
  * Return: 0 or -ENOMEM.
  */
 int hvb_books_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end)
@@ -132,14 +132,14 @@ int hvb_books_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end)
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	int ret;
 
-	mutex_lock(&hvb->handover);
+	mutex_lock(&hvb->transfer_lock);
 	ret = hvb_books_reserve(hvb, 2);
 	if (!ret) {
 		spin_lock(&ha->lock);
 		hvb_regions_add_block(&ha->regions, block, start, end);
 		spin_unlock(&ha->lock);
 	}
-	mutex_unlock(&hvb->handover);
+	mutex_unlock(&hvb->transfer_lock);
 	return ret;
 }
 
@@ -149,7 +149,7 @@ int hvb_books_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end)
  * @start: first page frame
  * @end: first page frame behind it, in the same block
  *
- * Context: process, hvb->handover held.
+ * Context: process, hvb->transfer_lock held.
  */
 void hvb_books_take(struct hvb_dev *hvb, u64 start, u64 end)
 {
@@ -183,7 +183,7 @@ static void hvb_books_add_gap(struct hvb_hot_add *ha, u64 start, u64 end)
  * @end: first page frame behind it
  * @taken: the host has its memory
  *
- * Context: process, hvb->handover held; may sleep.
+ * Context: process, hvb->transfer_lock held; may sleep.
  * Return: 0 or -ENOMEM.
  */
 int hvb_books_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken)

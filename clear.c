@@ -226,7 +226,7 @@ static struct page *hvb_clear_block(struct hvb_dev *hvb, unsigned int passes,
  * @order: the order of the blocks of which it consists then: HVB_BLOCK_ORDER, or
  *	0 if somebody holds on to one of its pages
  *
- * Context: the pump, hvb->handover held; may sleep.
+ * Context: the pump, hvb->transfer_lock held; may sleep.
  * Return: its first page; NULL if there is no more to be emptied for now.
  */
 struct page *hvb_clear_for_host(struct hvb_dev *hvb, unsigned int *order)
@@ -305,11 +305,11 @@ unsigned long hvb_keep_run(struct hvb_dev *hvb)
 	if (!balloon->to_keep)
 		return HVB_NEVER;
 
-	mutex_lock(&hvb->handover);
+	mutex_lock(&hvb->transfer_lock);
 	if (hvb_free_blocks() < hvb_blocks_to_keep(balloon) && hvb_keep_block(hvb))
 		balloon->to_keep--;
 	else
 		balloon->to_keep = 0;
-	mutex_unlock(&hvb->handover);
+	mutex_unlock(&hvb->transfer_lock);
 	return balloon->to_keep ? 0 : HVB_NEVER;
 }

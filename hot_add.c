@@ -227,9 +227,9 @@ static int hvb_hot_add_step(struct hvb_dev *hvb)
 	int ret;
 
 	if (hvb_regions_know(&ha->regions, hvb_block_of(ha, start))) {
-		mutex_lock(&hvb->handover);
+		mutex_lock(&hvb->transfer_lock);
 		ret = hvb_books_fill(hvb, start, end, &ha->added);
-		mutex_unlock(&hvb->handover);
+		mutex_unlock(&hvb->transfer_lock);
 	} else {
 		ret = hvb_add_block(hvb, start, end);
 	}

@@ -153,7 +153,7 @@ struct hvb_stats {
  * @response: the message under construction, HVB_MSG_MAX bytes
  *
  * Written by the pump only, but for what changes in @pages, @hidden and @blocks
- * when a memory block goes offline: the writer holds hvb->handover. They are
+ * when a memory block goes offline: the writer holds hvb->transfer_lock. They are
  * read anywhere.
  */
 struct hvb_balloon {
@@ -307,7 +307,7 @@ struct hvb_hints {
  * @report_status: the figures sent last, for debugfs
  * @room: woken by the host when the ring may have room
  * @trans_id: number of the last message
- * @handover: held while pages pass between guest and host, and while the books
+ * @transfer_lock: held while pages pass between guest and host, and while the books
  *	of hot-added memory grow. Taken by the pump and by the memory notifier,
  *	which runs under the hotplug lock: never held over a call that adds
  *	memory
@@ -347,7 +347,7 @@ struct hvb_dev {
 	struct hvb_status report_status;
 	wait_queue_head_t room;
 	atomic_t trans_id;
-	struct mutex handover; /* see above */
+	struct mutex transfer_lock; /* see above */
 	void *rx;
 	struct hvb_stats stats;
 	struct hvb_balloon balloon;

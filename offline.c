@@ -88,7 +88,7 @@ static void hvb_set_leaving(struct hvb_hot_add *ha, struct hvb_extent range)
  * @start: first page frame of the block, or behind a memory map at its start
  * @count: pages from there on
  *
- * Context: process, may sleep; takes hvb->handover.
+ * Context: process, may sleep; takes hvb->transfer_lock.
  * Return: 0 or -ENOMEM.
  */
 int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count)
@@ -100,14 +100,14 @@ int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count)
 	if (!hvb->hot_add.usable || READ_ONCE(hvb->stopping))
 		return 0;
 
-	mutex_lock(&hvb->handover);
+	mutex_lock(&hvb->transfer_lock);
 	ret = hvb_books_reserve(hvb, hvb_count_runs(range.start, range.end));
 	if (!ret) {
 		hvb_let_go(hvb, range.start, range.end);
 		hvb_hold_gaps(&range, false);
 		hvb_set_leaving(&hvb->hot_add, range);
 	}
-	mutex_unlock(&hvb->handover);
+	mutex_unlock(&hvb->transfer_lock);
 	return ret;
 }
 
@@ -137,7 +137,7 @@ static void hvb_online_returned(struct hvb_hot_add *ha, const struct hvb_extent 
  *
  * Also comes if hvb_offline_begin() was not called, or has failed.
  *
- * Context: process, may sleep; takes hvb->handover.
+ * Context: process, may sleep; takes hvb->transfer_lock.
  */
 void hvb_offline_cancel(struct hvb_dev *hvb)
 {
@@ -147,11 +147,11 @@ void hvb_offline_cancel(struct hvb_dev *hvb)
 	if (range.start == range.end)
 		return;
 
-	mutex_lock(&hvb->handover);
+	mutex_lock(&hvb->transfer_lock);
 	hvb_hold_gaps(&range, true);
 	hvb_set_leaving(ha, (struct hvb_extent) {});
 	hvb_online_returned(ha, &range);
-	mutex_unlock(&hvb->handover);
+	mutex_unlock(&hvb->transfer_lock);
 }
 
 /**

@@ -116,7 +116,7 @@ static u64 hvb_unmark_run(u64 *pfn, u64 end)
  * @end: first page frame behind it, so near that their marks can be read under
  *	a lock
  *
- * Context: process, hvb->handover held; may sleep.
+ * Context: process, hvb->transfer_lock held; may sleep.
  */
 void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end)
 {
@@ -142,7 +142,7 @@ void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end)
  * through the callback. If it is about to go offline they must not change
  * either: see offline.c.
  *
- * Context: the pump, hvb->handover held; may sleep.
+ * Context: the pump, hvb->transfer_lock held; may sleep.
  * Return: pages that were a gap; what the host has taken back is none.
  */
 u32 hvb_online_fill(struct hvb_hot_add *ha, u64 start, u64 *end)

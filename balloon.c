@@ -220,7 +220,7 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 	balloon->asked = num_pages;
 	balloon->wanted = num_pages;
 	balloon->highest_order = HVB_BLOCK_ORDER;
-	balloon->to_keep = 0;
+	balloon->to_reserve = 0;
 	balloon->not_before = jiffies;
 	hvb_inflate_be_patient(balloon);
 	balloon->active = true;
@@ -257,7 +257,7 @@ unsigned long hvb_inflate_run(struct hvb_dev *hvb)
 
 	hvb_say_shortage(hvb);
 	hvb_inflate_finished(hvb);
-	hvb_keep_begin(balloon);
+	hvb_reserve_begin(balloon);
 	return HVB_NEVER;
 }
 

@@ -194,7 +194,7 @@ static struct page *hvb_find_large_block(struct hvb_dev *hvb, unsigned int *orde
 	*order = HVB_BLOCK_ORDER;
 	page = alloc_pages(HVB_GFP_FREE, HVB_BLOCK_ORDER);
 	if (!page)
-		page = hvb_clear_for_host(hvb, order);
+		page = hvb_evacuate_for_host(hvb, order);
 	if (!page)
 		page = alloc_pages(HVB_GFP_COMPACT, HVB_BLOCK_ORDER);
 	return page;

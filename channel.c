@@ -280,7 +280,7 @@ static unsigned long hvb_turn(struct hvb_dev *hvb)
 	delay = hvb_negotiate_run(hvb);
 	delay = min(delay, hvb_inflate_run(hvb));
 	delay = min(delay, hvb_hot_add_run(hvb));
-	delay = min(delay, hvb_keep_run(hvb));
+	delay = min(delay, hvb_reserve_run(hvb));
 	hvb_events_run(hvb);
 	return delay;
 }

@@ -142,10 +142,10 @@ struct hvb_stats {
  * @give_up: jiffies at which the operation ends if it has not until then
  * @highest_order: largest block worth trying for; falls when a try fails,
  *	rises by one with each step
- * @clear_pass: how often all memory was gone through for these
- * @clear_next: page frame up to which that is still to be done
- * @clear_restart: jiffies from which on to begin with the first pass again
- * @to_keep: blocks of 2 MiB that may still be emptied for the guest
+ * @evacuate_pass: how often all memory was gone through for these
+ * @evacuate_next: page frame up to which that is still to be done
+ * @evacuate_restart: jiffies from which on to begin with the first pass again
+ * @to_reserve: blocks of 2 MiB that may still be emptied for the guest
  * @movable: memory that only programs can use may still be had in this step
  * @movable_order: the largest block of it worth trying for
  * @shortage_told: the last operation ended short of pages, and the log says so
@@ -168,10 +168,10 @@ struct hvb_balloon {
 	u64 hoped_for;
 	unsigned long give_up;
 	unsigned int highest_order;
-	unsigned int clear_pass;
-	u64 clear_next;
-	unsigned long clear_restart;
-	unsigned long to_keep;
+	unsigned int evacuate_pass;
+	u64 evacuate_next;
+	unsigned long evacuate_restart;
+	unsigned long to_reserve;
 	bool movable;
 	unsigned int movable_order;
 	bool shortage_told;
@@ -443,10 +443,10 @@ void hvb_blocks_adopt(struct hvb_dev *hvb, struct page *page);
 int hvb_blocks_adopt_taken(struct hvb_dev *hvb, u64 start, u64 end);
 void hvb_blocks_let_go(struct hvb_dev *hvb, struct page *page);
 
-/* clear.c */
-struct page *hvb_clear_for_host(struct hvb_dev *hvb, unsigned int *order);
-void hvb_keep_begin(struct hvb_balloon *balloon);
-unsigned long hvb_keep_run(struct hvb_dev *hvb);
+/* evacuate.c */
+struct page *hvb_evacuate_for_host(struct hvb_dev *hvb, unsigned int *order);
+void hvb_reserve_begin(struct hvb_balloon *balloon);
+unsigned long hvb_reserve_run(struct hvb_dev *hvb);
 
 /* adopt.c */
 int hvb_adopt(struct hvb_dev *hvb);

@@ -27,7 +27,7 @@
 #include "compat.h"
 #include "hv_balloon.h"
 
-#define HVB_BLOCK_PAGES		BIT(HVB_BLOCK_ORDER)
+#define HVB_CHUNK_PAGES		BIT(HVB_BLOCK_ORDER)
 
 /*
  * Pages of a block that are in use, at most; first what none is tried for: the
@@ -39,27 +39,27 @@
  */
 static const unsigned int hvb_most_used[] = {
 	0,
-	HVB_BLOCK_PAGES * 4 / 16,
-	HVB_BLOCK_PAGES * 9 / 16,
-	HVB_BLOCK_PAGES * 12 / 16,
+	HVB_CHUNK_PAGES * 4 / 16,
+	HVB_CHUNK_PAGES * 9 / 16,
+	HVB_CHUNK_PAGES * 12 / 16,
 };
 
 #define HVB_PASSES		(ARRAY_SIZE(hvb_most_used) - 1)
 #define HVB_PASSES_FOR_GUEST	(HVB_PASSES - 1)
 
 /* How long after the last success to begin with the first pass again. */
-#define HVB_CLEAR_PAUSE		(10 * HZ)
+#define HVB_EVACUATE_PAUSE		(10 * HZ)
 
 /* The guest keeps one free block for so many that the host has, up to 128 MiB. */
-#define HVB_KEEP_SHARE		8
-#define HVB_KEEP_MAX		64
+#define HVB_RESERVE_SHARE		8
+#define HVB_RESERVE_MAX		64
 
 /* How many free pages begin here, at least; read without a lock, so a guess. */
 static unsigned long hvb_free_run(const struct page *page)
 {
 	const unsigned long order = READ_ONCE(page->private);
 
-	return order <= HVB_BLOCK_ORDER ? 1UL << order : HVB_BLOCK_PAGES;
+	return order <= HVB_BLOCK_ORDER ? 1UL << order : HVB_CHUNK_PAGES;
 }
 
 /* A program may have locked a page so that it never waits for it. */
@@ -79,7 +79,7 @@ static bool hvb_looks_movable(struct page *page, unsigned int pass)
 {
 	unsigned long used = 0, i = 0;
 
-	while (i < HVB_BLOCK_PAGES) {
+	while (i < HVB_CHUNK_PAGES) {
 		if (PageBuddy(page + i)) {
 			i += hvb_free_run(page + i);
 			continue;
@@ -100,10 +100,10 @@ static bool hvb_zone_can_spare(struct zone *zone)
 {
 	const u64 kept = high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
 
-	return zone_page_state(zone, NR_FREE_PAGES) > kept + 2 * HVB_BLOCK_PAGES;
+	return zone_page_state(zone, NR_FREE_PAGES) > kept + 2 * HVB_CHUNK_PAGES;
 }
 
-static bool hvb_block_leaves(struct hvb_hot_add *ha, u64 pfn)
+static bool hvb_goes_offline(struct hvb_hot_add *ha, u64 pfn)
 {
 	bool leaves;
 
@@ -113,16 +113,16 @@ static bool hvb_block_leaves(struct hvb_hot_add *ha, u64 pfn)
 	return leaves;
 }
 
-static bool hvb_worth_clearing(struct hvb_dev *hvb, u64 pfn, unsigned int pass)
+static bool hvb_worth_evacuating(struct hvb_dev *hvb, u64 pfn, unsigned int pass)
 {
 	struct page *page = pfn_to_online_page(pfn);
 	struct zone *zone;
 
-	if (!page || hvb_block_leaves(&hvb->hot_add, pfn))
+	if (!page || hvb_goes_offline(&hvb->hot_add, pfn))
 		return false;
 
 	zone = page_zone(page);
-	return zone == page_zone(page + HVB_BLOCK_PAGES - 1) &&
+	return zone == page_zone(page + HVB_CHUNK_PAGES - 1) &&
 	       hvb_zone_can_spare(zone) && hvb_looks_movable(page, pass);
 }
 
@@ -133,14 +133,14 @@ static u64 hvb_end_of_memory(void)
 
 	for_each_online_node(nid)
 		end = max_t(u64, end, node_end_pfn(nid));
-	return round_down(end, HVB_BLOCK_PAGES);
+	return round_down(end, HVB_CHUNK_PAGES);
 }
 
 /*
  * Memory must not go offline under us, which only the notifier can prevent. And
  * the kernel clears whole pageblocks, which can be far larger elsewhere.
  */
-static bool hvb_may_clear(const struct hvb_hot_add *ha)
+static bool hvb_may_evacuate(const struct hvb_hot_add *ha)
 {
 	return ha->usable && pageblock_order <= HVB_BLOCK_ORDER;
 }
@@ -154,10 +154,10 @@ static unsigned int hvb_join_pages(struct page *page)
 {
 	unsigned long i;
 
-	for (i = 1; i < HVB_BLOCK_PAGES; i++)
+	for (i = 1; i < HVB_CHUNK_PAGES; i++)
 		if (!page_ref_freeze(page + i, 1))
 			break;
-	if (i == HVB_BLOCK_PAGES)
+	if (i == HVB_CHUNK_PAGES)
 		return HVB_BLOCK_ORDER;
 
 	while (--i)
@@ -169,23 +169,23 @@ static unsigned int hvb_join_pages(struct page *page)
  * From the end of memory on, as kcompactd begins at the start: where both empty
  * the same block neither gets it.
  */
-static void hvb_clear_begin_pass(struct hvb_balloon *balloon, unsigned int pass)
+static void hvb_evacuate_begin_pass(struct hvb_balloon *balloon, unsigned int pass)
 {
-	balloon->clear_pass = pass;
-	balloon->clear_next = hvb_end_of_memory();
+	balloon->evacuate_pass = pass;
+	balloon->evacuate_next = hvb_end_of_memory();
 }
 
 /* Return: the next block that could be emptied in this pass, NULL if there is none. */
-static struct page *hvb_clear_go_on(struct hvb_dev *hvb)
+static struct page *hvb_evacuate_next(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
-	while (balloon->clear_next && !hvb_must_end(hvb)) {
-		const u64 pfn = balloon->clear_next - HVB_BLOCK_PAGES;
+	while (balloon->evacuate_next && !hvb_must_end(hvb)) {
+		const u64 pfn = balloon->evacuate_next - HVB_CHUNK_PAGES;
 
-		balloon->clear_next = pfn;
-		if (hvb_worth_clearing(hvb, pfn, balloon->clear_pass) &&
-		    !hvb_compat_take_range(pfn, pfn + HVB_BLOCK_PAGES))
+		balloon->evacuate_next = pfn;
+		if (hvb_worth_evacuating(hvb, pfn, balloon->evacuate_pass) &&
+		    !hvb_compat_take_range(pfn, pfn + HVB_CHUNK_PAGES))
 			return pfn_to_page(pfn);
 		cond_resched();
 	}
@@ -197,31 +197,31 @@ static struct page *hvb_clear_go_on(struct hvb_dev *hvb)
  * Return: its first page, and in @order what it consists of then; NULL if there
  * is no more to be emptied for now.
  */
-static struct page *hvb_clear_block(struct hvb_dev *hvb, unsigned int passes,
+static struct page *hvb_evacuate_chunk(struct hvb_dev *hvb, unsigned int passes,
 				    unsigned int *order)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 	struct page *page;
 
-	if (!hvb_may_clear(&hvb->hot_add))
+	if (!hvb_may_evacuate(&hvb->hot_add))
 		return NULL;
-	if (!time_before(jiffies, balloon->clear_restart))
-		hvb_clear_begin_pass(balloon, 0);
+	if (!time_before(jiffies, balloon->evacuate_restart))
+		hvb_evacuate_begin_pass(balloon, 0);
 
-	while (balloon->clear_pass < passes) {
-		balloon->clear_restart = jiffies + HVB_CLEAR_PAUSE;
-		page = hvb_clear_go_on(hvb);
+	while (balloon->evacuate_pass < passes) {
+		balloon->evacuate_restart = jiffies + HVB_EVACUATE_PAUSE;
+		page = hvb_evacuate_next(hvb);
 		if (page) {
 			*order = hvb_join_pages(page);
 			return page;
 		}
-		hvb_clear_begin_pass(balloon, balloon->clear_pass + 1);
+		hvb_evacuate_begin_pass(balloon, balloon->evacuate_pass + 1);
 	}
 	return NULL;
 }
 
 /**
- * hvb_clear_for_host() - empty a block that the host can have
+ * hvb_evacuate_for_host() - empty a block that the host can have
  * @hvb: the device
  * @order: the order of the blocks of which it consists then: HVB_BLOCK_ORDER, or
  *	0 if somebody holds on to one of its pages
@@ -229,9 +229,9 @@ static struct page *hvb_clear_block(struct hvb_dev *hvb, unsigned int passes,
  * Context: the pump, hvb->transfer_lock held; may sleep.
  * Return: its first page; NULL if there is no more to be emptied for now.
  */
-struct page *hvb_clear_for_host(struct hvb_dev *hvb, unsigned int *order)
+struct page *hvb_evacuate_for_host(struct hvb_dev *hvb, unsigned int *order)
 {
-	struct page *page = hvb_clear_block(hvb, HVB_PASSES, order);
+	struct page *page = hvb_evacuate_chunk(hvb, HVB_PASSES, order);
 
 	if (page)
 		hvb->stats.blocks_cleared++;
@@ -239,7 +239,7 @@ struct page *hvb_clear_for_host(struct hvb_dev *hvb, unsigned int *order)
 }
 
 /* Return: free blocks that everybody can have. */
-static unsigned long hvb_free_blocks(void)
+static unsigned long hvb_free_chunks(void)
 {
 	u64 pages = 0;
 	int nid, i;
@@ -252,43 +252,43 @@ static unsigned long hvb_free_blocks(void)
 				pages += hvb_free_in_blocks(zone, HVB_BLOCK_ORDER);
 		}
 	}
-	return pages / HVB_BLOCK_PAGES;
+	return pages / HVB_CHUNK_PAGES;
 }
 
-static unsigned long hvb_blocks_to_keep(const struct hvb_balloon *balloon)
+static unsigned long hvb_chunks_to_reserve(const struct hvb_balloon *balloon)
 {
-	return min_t(u64, balloon->pages / HVB_BLOCK_PAGES / HVB_KEEP_SHARE, HVB_KEEP_MAX);
+	return min_t(u64, balloon->pages / HVB_CHUNK_PAGES / HVB_RESERVE_SHARE, HVB_RESERVE_MAX);
 }
 
-static bool hvb_keep_block(struct hvb_dev *hvb)
+static bool hvb_reserve_block(struct hvb_dev *hvb)
 {
 	struct page *page;
 	unsigned int order;
 	unsigned long i;
 
-	page = hvb_clear_block(hvb, HVB_PASSES_FOR_GUEST, &order);
+	page = hvb_evacuate_chunk(hvb, HVB_PASSES_FOR_GUEST, &order);
 	if (!page)
 		return false;
 
 	hvb->stats.blocks_kept++;
-	for (i = 0; i < HVB_BLOCK_PAGES; i += 1UL << order)
+	for (i = 0; i < HVB_CHUNK_PAGES; i += 1UL << order)
 		__free_pages(page + i, order);
 	return true;
 }
 
 /**
- * hvb_keep_begin() - the guest should have some free blocks left
+ * hvb_reserve_begin() - the guest should have some free blocks left
  * @balloon: the balloon, which has grown
  *
  * Context: the pump.
  */
-void hvb_keep_begin(struct hvb_balloon *balloon)
+void hvb_reserve_begin(struct hvb_balloon *balloon)
 {
-	balloon->to_keep = hvb_blocks_to_keep(balloon);
+	balloon->to_reserve = hvb_chunks_to_reserve(balloon);
 }
 
 /**
- * hvb_keep_run() - empty a block for the guest if it has too few that are free
+ * hvb_reserve_run() - empty a block for the guest if it has too few that are free
  * @hvb: the device
  *
  * The balloon takes blocks of 2 MiB first, and leaves free memory in single
@@ -298,18 +298,18 @@ void hvb_keep_begin(struct hvb_balloon *balloon)
  * Context: the pump; may sleep.
  * Return: jiffies until it wants to run again.
  */
-unsigned long hvb_keep_run(struct hvb_dev *hvb)
+unsigned long hvb_reserve_run(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
-	if (!balloon->to_keep)
+	if (!balloon->to_reserve)
 		return HVB_NEVER;
 
 	mutex_lock(&hvb->transfer_lock);
-	if (hvb_free_blocks() < hvb_blocks_to_keep(balloon) && hvb_keep_block(hvb))
-		balloon->to_keep--;
+	if (hvb_free_chunks() < hvb_chunks_to_reserve(balloon) && hvb_reserve_block(hvb))
+		balloon->to_reserve--;
 	else
-		balloon->to_keep = 0;
+		balloon->to_reserve = 0;
 	mutex_unlock(&hvb->transfer_lock);
-	return balloon->to_keep ? 0 : HVB_NEVER;
+	return balloon->to_reserve ? 0 : HVB_NEVER;
 }

@@ -112,7 +112,7 @@ static int hvb_send_ranges(struct hvb_dev *hvb, const struct hvb_range *ranges,
 	u16 size;
 	int ret;
 
-	size = hvb_encode_balloon(response, hvb_next_id(hvb), ranges, count, more);
+	size = hvb_encode_balloon(response, ranges, count, more);
 	ret = hvb_send(hvb, response, size);
 	if (ret)
 		return ret;
@@ -300,7 +300,7 @@ void hvb_deflate_confirm(struct hvb_dev *hvb)
 {
 	struct hvb_wire_unballoon_response response;
 
-	hvb_send(hvb, &response, hvb_encode_unballoon(&response, hvb_next_id(hvb)));
+	hvb_send(hvb, &response, hvb_encode_unballoon(&response));
 }
 
 /**

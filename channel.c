@@ -86,34 +86,30 @@ bool hvb_message_waits(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_next_id() - number for the next message
- * @hvb: the device
- *
- * Context: any.
- * Return: the number.
- */
-u32 hvb_next_id(struct hvb_dev *hvb)
-{
-	return atomic_inc_return(&hvb->trans_id);
-}
-
-/**
  * hvb_send_now() - send a message if the ring has room
  * @hvb: the device
  * @msg: an encoded message
  * @size: its bytes
  *
- * Context: process.
+ * The message gets its number here, under a lock, so that numbers rise in the
+ * order in which messages are sent, however long one had to wait for room.
+ *
+ * Context: process, may sleep.
  * Return: 0; -EAGAIN if the ring is full; -ENODEV if the channel is gone;
  * other errors of newer kernels if the ring is broken.
  */
-int hvb_send_now(struct hvb_dev *hvb, const void *msg, u16 size)
+int hvb_send_now(struct hvb_dev *hvb, void *msg, u16 size)
 {
-	const int ret = vmbus_sendpacket(hvb->hdev->channel, (void *)msg, size, 0,
-					 VM_PKT_DATA_INBAND, 0);
+	int ret;
 
-	if (!ret)
+	mutex_lock(&hvb->send_lock);
+	hvb_encode_id(msg, hvb->trans_id + 1);
+	ret = vmbus_sendpacket(hvb->hdev->channel, msg, size, 0, VM_PKT_DATA_INBAND, 0);
+	if (!ret) {
+		hvb->trans_id++;
 		hvb_record_out(&hvb->record, msg, size);
+	}
+	mutex_unlock(&hvb->send_lock);
 	return ret;
 }
 
@@ -145,7 +141,7 @@ static void hvb_wait_for_room(struct hvb_dev *hvb, u16 size)
  * Return: 0; -ETIMEDOUT if the host reads nothing; -ESHUTDOWN if the ring is
  * full and the driver stops or the system freezes; else as hvb_send_now().
  */
-int hvb_send(struct hvb_dev *hvb, const void *msg, u16 size)
+int hvb_send(struct hvb_dev *hvb, void *msg, u16 size)
 {
 	const unsigned long give_up = jiffies + HVB_SEND_TIMEOUT;
 	int ret;
@@ -313,6 +309,7 @@ static void hvb_pump(struct work_struct *work)
 int hvb_channel_init(struct hvb_dev *hvb)
 {
 	spin_lock_init(&hvb->kick_lock);
+	mutex_init(&hvb->send_lock);
 	init_waitqueue_head(&hvb->room);
 	init_completion(&hvb->negotiated);
 	INIT_DELAYED_WORK(&hvb->pump, hvb_pump);

@@ -263,8 +263,7 @@ static void hvb_hot_add_answer(struct hvb_dev *hvb, u32 pages, u32 result)
 {
 	struct hvb_wire_hot_add_response response;
 
-	hvb_send(hvb, &response, hvb_encode_hot_add(&response, hvb_next_id(hvb),
-						    pages, result));
+	hvb_send(hvb, &response, hvb_encode_hot_add(&response, pages, result));
 }
 
 /**

@@ -306,7 +306,8 @@ struct hvb_hints {
  * @report: sends the status report
  * @report_status: the figures sent last, for debugfs
  * @room: woken by the host when the ring may have room
- * @trans_id: number of the last message
+ * @send_lock: messages are numbered and sent one at a time
+ * @trans_id: number of the last message that was sent; protected by @send_lock
  * @transfer_lock: held while pages pass between guest and host, and while the books
  *	of hot-added memory grow. Taken by the pump and by the memory notifier,
  *	which runs under the hotplug lock: never held over a call that adds
@@ -346,7 +347,8 @@ struct hvb_dev {
 	struct delayed_work report;
 	struct hvb_status report_status;
 	wait_queue_head_t room;
-	atomic_t trans_id;
+	struct mutex send_lock; /* protects trans_id */
+	u32 trans_id;
 	struct mutex transfer_lock; /* see above */
 	void *rx;
 	struct hvb_stats stats;
@@ -411,9 +413,8 @@ void hvb_channel_close(struct hvb_dev *hvb);
 int hvb_wait_negotiated(struct hvb_dev *hvb);
 void hvb_kick(struct hvb_dev *hvb, unsigned long delay);
 bool hvb_message_waits(struct hvb_dev *hvb);
-u32 hvb_next_id(struct hvb_dev *hvb);
-int hvb_send(struct hvb_dev *hvb, const void *msg, u16 size);
-int hvb_send_now(struct hvb_dev *hvb, const void *msg, u16 size);
+int hvb_send(struct hvb_dev *hvb, void *msg, u16 size);
+int hvb_send_now(struct hvb_dev *hvb, void *msg, u16 size);
 
 /* negotiate.c */
 bool hvb_refuses_all(struct hvb_dev *hvb);

@@ -77,8 +77,7 @@ static void hvb_propose_version(struct hvb_dev *hvb, unsigned int proposal)
 	hvb->proposal = proposal;
 	hvb->version = hvb_versions[proposal];
 	hvb_set_state(hvb, HVB_VERSION);
-	ret = hvb_send(hvb, &req, hvb_encode_version(&req, hvb_next_id(hvb),
-						     hvb->version, last));
+	ret = hvb_send(hvb, &req, hvb_encode_version(&req, hvb->version, last));
 	if (ret)
 		hvb_negotiation_failed(hvb, ret);
 }
@@ -101,8 +100,7 @@ static void hvb_send_capabilities(struct hvb_dev *hvb)
 	int ret;
 
 	hvb_set_state(hvb, HVB_CAPABILITIES);
-	size = hvb_encode_capabilities(&report, hvb_next_id(hvb),
-				       HVB_CAN_BALLOON, HVB_CAN_HOT_ADD,
+	size = hvb_encode_capabilities(&report, HVB_CAN_BALLOON, HVB_CAN_HOT_ADD,
 				       hvb_alignment_shift());
 	ret = hvb_send(hvb, &report, size);
 	if (ret)

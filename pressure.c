@@ -90,8 +90,7 @@ void hvb_report_work(struct work_struct *work)
 
 	hvb_sample(hvb, &status);
 	hvb->report_status = status;
-	if (!hvb_send_now(hvb, &report, hvb_encode_status(&report, hvb_next_id(hvb),
-							  &status)))
+	if (!hvb_send_now(hvb, &report, hvb_encode_status(&report, &status)))
 		hvb->stats.reports++;
 
 	if (!READ_ONCE(hvb->stopping))

@@ -246,12 +246,24 @@ enum hvb_reject hvb_decode(const void *buf, size_t len, struct hvb_msg *msg)
 }
 
 static u16 hvb_encode_header(struct hvb_wire_header *hdr,
-			     enum hvb_msg_type type, size_t size, u32 id)
+			     enum hvb_msg_type type, size_t size)
 {
 	hdr->type = cpu_to_le16(type);
 	hdr->size = cpu_to_le16(size);
-	hdr->trans_id = cpu_to_le32(id);
+	hdr->trans_id = 0;
 	return size;
+}
+
+/**
+ * hvb_encode_id() - number a message
+ * @msg: the encoded message
+ * @id: its number
+ */
+void hvb_encode_id(void *msg, u32 id)
+{
+	struct hvb_wire_header *hdr = msg;
+
+	hdr->trans_id = cpu_to_le32(id);
 }
 
 static u64 hvb_ranges_pages(const __le64 *ranges, u32 count)
@@ -302,26 +314,23 @@ u64 hvb_msg_pages(const void *bytes)
 /**
  * hvb_encode_version() - propose a protocol version
  * @req: filled in
- * @id: number of the message
  * @version: HVB_VERSION_*
  * @last: no other version will be proposed
  *
  * Return: bytes to send.
  */
-u16 hvb_encode_version(struct hvb_wire_version_request *req, u32 id,
-		       u32 version, bool last)
+u16 hvb_encode_version(struct hvb_wire_version_request *req, u32 version, bool last)
 {
 	*req = (struct hvb_wire_version_request) {
 		.version = cpu_to_le32(version),
 		.flags = cpu_to_le32(last ? HVB_VERSION_LAST_ATTEMPT : 0),
 	};
-	return hvb_encode_header(&req->hdr, HVB_MSG_VERSION_REQUEST, sizeof(*req), id);
+	return hvb_encode_header(&req->hdr, HVB_MSG_VERSION_REQUEST, sizeof(*req));
 }
 
 /**
  * hvb_encode_capabilities() - say what the guest can do
  * @report: filled in
- * @id: number of the message
  * @balloon: it can give pages
  * @hot_add: it can take new memory
  * @align_shift: new memory should come aligned to 2^n MiB, at most
@@ -329,8 +338,8 @@ u16 hvb_encode_version(struct hvb_wire_version_request *req, u32 id,
  *
  * Return: bytes to send.
  */
-u16 hvb_encode_capabilities(struct hvb_wire_capabilities *report, u32 id,
-			    bool balloon, bool hot_add, unsigned int align_shift)
+u16 hvb_encode_capabilities(struct hvb_wire_capabilities *report, bool balloon,
+			    bool hot_add, unsigned int align_shift)
 {
 	const u64 caps = (balloon ? HVB_CAP_BALLOON : 0) |
 			 (hot_add ? HVB_CAP_HOT_ADD : 0) |
@@ -341,13 +350,12 @@ u16 hvb_encode_capabilities(struct hvb_wire_capabilities *report, u32 id,
 		.max_page_number = cpu_to_le64(~0ULL),
 	};
 	return hvb_encode_header(&report->hdr, HVB_MSG_CAPABILITIES_REPORT,
-				 sizeof(*report), id);
+				 sizeof(*report));
 }
 
 /**
  * hvb_encode_status() - report the memory pressure
  * @report: filled in
- * @id: number of the message
  * @status: the figures, in pages
  *
  * The other fields of the message concern page files and stay zero, as in
@@ -355,27 +363,25 @@ u16 hvb_encode_capabilities(struct hvb_wire_capabilities *report, u32 id,
  *
  * Return: bytes to send.
  */
-u16 hvb_encode_status(struct hvb_wire_status *report, u32 id,
-		      const struct hvb_status *status)
+u16 hvb_encode_status(struct hvb_wire_status *report, const struct hvb_status *status)
 {
 	*report = (struct hvb_wire_status) {
 		.available = cpu_to_le64(status->available),
 		.committed = cpu_to_le64(status->committed),
 	};
-	return hvb_encode_header(&report->hdr, HVB_MSG_STATUS_REPORT, sizeof(*report), id);
+	return hvb_encode_header(&report->hdr, HVB_MSG_STATUS_REPORT, sizeof(*report));
 }
 
 /**
  * hvb_encode_balloon() - name pages that the host may have
  * @resp: filled in; must have room for HVB_MSG_MAX bytes
- * @id: number of the message
  * @ranges: the pages
  * @count: number of ranges, at most HVB_RANGES_MAX
  * @more: another message of this operation follows
  *
  * Return: bytes to send.
  */
-u16 hvb_encode_balloon(struct hvb_wire_balloon_response *resp, u32 id,
+u16 hvb_encode_balloon(struct hvb_wire_balloon_response *resp,
 		       const struct hvb_range *ranges, u32 count, bool more)
 {
 	u32 i;
@@ -387,36 +393,33 @@ u16 hvb_encode_balloon(struct hvb_wire_balloon_response *resp, u32 id,
 		resp->ranges[i] = hvb_encode_range(&ranges[i]);
 
 	return hvb_encode_header(&resp->hdr, HVB_MSG_BALLOON_RESPONSE,
-				 struct_size(resp, ranges, count), id);
+				 struct_size(resp, ranges, count));
 }
 
 /**
  * hvb_encode_unballoon() - confirm that returned pages are in use again
  * @resp: filled in
- * @id: number of the message
  *
  * Return: bytes to send.
  */
-u16 hvb_encode_unballoon(struct hvb_wire_unballoon_response *resp, u32 id)
+u16 hvb_encode_unballoon(struct hvb_wire_unballoon_response *resp)
 {
-	return hvb_encode_header(&resp->hdr, HVB_MSG_UNBALLOON_RESPONSE, sizeof(*resp), id);
+	return hvb_encode_header(&resp->hdr, HVB_MSG_UNBALLOON_RESPONSE, sizeof(*resp));
 }
 
 /**
  * hvb_encode_hot_add() - say how much of the offered memory was added
  * @resp: filled in
- * @id: number of the message
  * @page_count: pages that were added
  * @result: HVB_HOT_ADD_DONE or HVB_HOT_ADD_TRANSIENT
  *
  * Return: bytes to send.
  */
-u16 hvb_encode_hot_add(struct hvb_wire_hot_add_response *resp, u32 id,
-		       u32 page_count, u32 result)
+u16 hvb_encode_hot_add(struct hvb_wire_hot_add_response *resp, u32 page_count, u32 result)
 {
 	*resp = (struct hvb_wire_hot_add_response) {
 		.page_count = cpu_to_le32(page_count),
 		.result = cpu_to_le32(result),
 	};
-	return hvb_encode_header(&resp->hdr, HVB_MSG_HOT_ADD_RESPONSE, sizeof(*resp), id);
+	return hvb_encode_header(&resp->hdr, HVB_MSG_HOT_ADD_RESPONSE, sizeof(*resp));
 }

@@ -109,16 +109,15 @@ struct hvb_range hvb_decode_range(__le64 wire);
 u64 hvb_msg_pages(const void *bytes);
 __le64 hvb_encode_range(const struct hvb_range *range);
 
-u16 hvb_encode_version(struct hvb_wire_version_request *req, u32 id,
-		       u32 version, bool last);
-u16 hvb_encode_capabilities(struct hvb_wire_capabilities *report, u32 id,
-			    bool balloon, bool hot_add, unsigned int align_shift);
-u16 hvb_encode_status(struct hvb_wire_status *report, u32 id,
-		      const struct hvb_status *status);
-u16 hvb_encode_balloon(struct hvb_wire_balloon_response *resp, u32 id,
+/* Messages are encoded without a number: they get one when they are sent. */
+u16 hvb_encode_version(struct hvb_wire_version_request *req, u32 version, bool last);
+u16 hvb_encode_capabilities(struct hvb_wire_capabilities *report, bool balloon,
+			    bool hot_add, unsigned int align_shift);
+u16 hvb_encode_status(struct hvb_wire_status *report, const struct hvb_status *status);
+u16 hvb_encode_balloon(struct hvb_wire_balloon_response *resp,
 		       const struct hvb_range *ranges, u32 count, bool more);
-u16 hvb_encode_unballoon(struct hvb_wire_unballoon_response *resp, u32 id);
-u16 hvb_encode_hot_add(struct hvb_wire_hot_add_response *resp, u32 id,
-		       u32 page_count, u32 result);
+u16 hvb_encode_unballoon(struct hvb_wire_unballoon_response *resp);
+u16 hvb_encode_hot_add(struct hvb_wire_hot_add_response *resp, u32 page_count, u32 result);
+void hvb_encode_id(void *msg, u32 id);
 
 #endif /* _HVB_PROTO_H */

@@ -138,8 +138,8 @@ static void check_messages(struct kunit *test, struct taken *taken,
 
 	for (sent = 0; sent < batch->nr; sent += part) {
 		part = min(batch->nr - sent, (u32)RANGES_MAX);
-		KUNIT_ASSERT_LE(test, hvb_encode_balloon((void *)bytes, sent, &batch->ranges[sent],
-							 part, false),
+		KUNIT_ASSERT_LE(test, hvb_encode_balloon((void *)bytes, &batch->ranges[sent], part,
+							 false),
 				LENGTH_MAX);
 		for (i = 0; i < part; i++)
 			taken_name(test, taken, get_le(bytes + 16 + 8 * i, 8));

@@ -137,7 +137,7 @@ static void check_decode(struct kunit *test, const u8 *bytes, size_t len)
 /* What the guest says ------------------------------------------------------ */
 
 /* A message of the guest: its header, and that no host could have sent it. */
-static void check_header(struct kunit *test, const u8 *bytes, size_t got, size_t expected,
+static void check_header(struct kunit *test, u8 *bytes, size_t got, size_t expected,
 			 u32 type, u32 id)
 {
 	struct hvb_msg msg;
@@ -146,6 +146,8 @@ static void check_header(struct kunit *test, const u8 *bytes, size_t got, size_t
 	KUNIT_ASSERT_LE(test, got, LENGTH_MAX);
 	KUNIT_ASSERT_EQ(test, get_le(bytes + AT_TYPE, 2), type);
 	KUNIT_ASSERT_EQ(test, get_le(bytes + AT_SIZE, 2), got);
+	KUNIT_ASSERT_EQ(test, get_le(bytes + AT_ID, 4), 0);
+	hvb_encode_id(bytes, id);
 	KUNIT_ASSERT_EQ(test, get_le(bytes + AT_ID, 4), id);
 	KUNIT_ASSERT_EQ(test, hvb_decode(bytes, got, &msg), HVB_REJECT_TYPE);
 }
@@ -158,12 +160,12 @@ static void check_negotiation(struct kunit *test, struct fuzz_input input)
 	const u32 bits = fuzz_take(&input, 1);
 
 	check_header(test, version,
-		     hvb_encode_version((void *)version, id, number, bits & 1), 16, 1, id);
+		     hvb_encode_version((void *)version, number, bits & 1), 16, 1, id);
 	KUNIT_ASSERT_EQ(test, get_le(version + 8, 4), number);
 	KUNIT_ASSERT_EQ(test, get_le(version + 12, 4), bits & 1);
 
 	check_header(test, caps,
-		     hvb_encode_capabilities((void *)caps, id, bits & 1, bits & 2,
+		     hvb_encode_capabilities((void *)caps, bits & 1, bits & 2,
 					     bits >> 2 & 15),
 		     32, 3, id);
 	KUNIT_ASSERT_EQ(test, get_le(caps + 8, 8), bits & 0x3f);
@@ -181,7 +183,7 @@ static void check_status(struct kunit *test, struct fuzz_input input)
 	};
 	unsigned int i;
 
-	check_header(test, bytes, hvb_encode_status((void *)bytes, id, &status), 48, 5, id);
+	check_header(test, bytes, hvb_encode_status((void *)bytes, &status), 48, 5, id);
 	KUNIT_ASSERT_EQ(test, get_le(bytes + 8, 8), status.available);
 	KUNIT_ASSERT_EQ(test, get_le(bytes + 16, 8), status.committed);
 	for (i = 24; i < 48; i++)
@@ -195,9 +197,9 @@ static void check_short_responses(struct kunit *test, struct fuzz_input input)
 	const u32 id = fuzz_take(&input, 4), pages = fuzz_take(&input, 4);
 	const u32 result = fuzz_take(&input, 4);
 
-	check_header(test, unballoon, hvb_encode_unballoon((void *)unballoon, id), 8, 9, id);
+	check_header(test, unballoon, hvb_encode_unballoon((void *)unballoon), 8, 9, id);
 
-	check_header(test, hot_add, hvb_encode_hot_add((void *)hot_add, id, pages, result),
+	check_header(test, hot_add, hvb_encode_hot_add((void *)hot_add, pages, result),
 		     16, 11, id);
 	KUNIT_ASSERT_EQ(test, get_le(hot_add + 8, 4), pages);
 	KUNIT_ASSERT_EQ(test, get_le(hot_add + 12, 4), result);
@@ -218,7 +220,7 @@ static void check_balloon_response(struct kunit *test, struct fuzz_input input)
 		ranges[i].count = fuzz_take(&input, 3);
 	}
 
-	check_header(test, bytes, hvb_encode_balloon((void *)bytes, id, ranges, count, bits & 1),
+	check_header(test, bytes, hvb_encode_balloon((void *)bytes, ranges, count, bits & 1),
 		     size, 7, id);
 	KUNIT_ASSERT_EQ(test, get_le(bytes + 8, 4), 0);
 	KUNIT_ASSERT_EQ(test, get_le(bytes + 12, 4), 2 * count + (bits & 1));

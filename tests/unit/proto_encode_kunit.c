@@ -32,6 +32,13 @@ static void expect_message(struct kunit *test, const u8 *buffer, u16 len,
 		KUNIT_ASSERT_EQ_MSG(test, buffer[i], GUARD, "byte %zu behind %u", i, len);
 }
 
+/* Number a message as it is sent. Return: its bytes. */
+static u16 numbered(u8 *buffer, u32 id, u16 size)
+{
+	hvb_encode_id(buffer, id);
+	return size;
+}
+
 static const struct version_case {
 	const char *name;
 	u32 version;
@@ -59,7 +66,8 @@ static void encode_version(struct kunit *test)
 	u8 *buffer = guarded(test);
 
 	expect_message(test, buffer,
-		       hvb_encode_version((void *)buffer, 0x0a0b0c0d, row->version, row->last),
+		       numbered(buffer, 0x0a0b0c0d,
+				hvb_encode_version((void *)buffer, row->version, row->last)),
 		       row->wire);
 }
 
@@ -93,8 +101,9 @@ static void encode_capabilities(struct kunit *test)
 	u8 caps[8];
 	u16 len;
 
-	len = hvb_encode_capabilities((void *)buffer, 0x0a0b0c0d, row->balloon,
-				      row->hot_add, row->align_shift);
+	len = hvb_encode_capabilities((void *)buffer, row->balloon, row->hot_add,
+				      row->align_shift);
+	hvb_encode_id(buffer, 0x0a0b0c0d);
 	unhex(row->caps, caps);
 	expect_bytes(test, buffer + 8, caps, 8);
 	memset(buffer + 8, 0, 8);
@@ -109,7 +118,8 @@ static void encode_status(struct kunit *test)
 	const struct hvb_status status = { 0x0807060504030201, 0x1817161514131211 };
 	u8 *buffer = guarded(test);
 
-	expect_message(test, buffer, hvb_encode_status((void *)buffer, 1, &status),
+	expect_message(test, buffer,
+		       numbered(buffer, 1, hvb_encode_status((void *)buffer, &status)),
 		       "0500 3000 01000000 0102030405060708 1112131415161718" ZERO ZERO ZERO);
 }
 
@@ -117,7 +127,8 @@ static void encode_unballoon(struct kunit *test)
 {
 	u8 *buffer = guarded(test);
 
-	expect_message(test, buffer, hvb_encode_unballoon((void *)buffer, 0xffffffff),
+	expect_message(test, buffer,
+		       numbered(buffer, 0xffffffff, hvb_encode_unballoon((void *)buffer)),
 		       "0900 0800 ffffffff");
 }
 
@@ -146,7 +157,8 @@ static void encode_hot_add(struct kunit *test)
 	u8 *buffer = guarded(test);
 
 	expect_message(test, buffer,
-		       hvb_encode_hot_add((void *)buffer, 0x01020304, row->pages, row->result),
+		       numbered(buffer, 0x01020304,
+				hvb_encode_hot_add((void *)buffer, row->pages, row->result)),
 		       row->wire);
 }
 
@@ -189,7 +201,8 @@ static void encode_balloon(struct kunit *test)
 	u8 *buffer = guarded(test);
 
 	expect_message(test, buffer,
-		       hvb_encode_balloon((void *)buffer, 1, ranges, row->count, row->more),
+		       numbered(buffer, 1, hvb_encode_balloon((void *)buffer, ranges,
+							      row->count, row->more)),
 		       row->wire);
 }
 
@@ -222,9 +235,10 @@ static void encode_balloon_every_count(struct kunit *test)
 
 	for (count = 0; count <= RANGES_MAX; count++) {
 		memset(buffer, GUARD, LENGTH_BEYOND);
-		KUNIT_ASSERT_EQ(test, hvb_encode_balloon((void *)buffer, count, ranges,
-							 count, count % 2),
+		KUNIT_ASSERT_EQ(test, hvb_encode_balloon((void *)buffer, ranges, count,
+							 count % 2),
 				16 + 8 * count);
+		hvb_encode_id(buffer, count);
 		balloon_check(test, buffer, count, count % 2);
 	}
 }

@@ -45,7 +45,7 @@ static u64 hvb_available(void)
 
 static u64 hvb_inflate_budget(const struct hvb_dev *hvb)
 {
-	if (hvb_must_end(hvb) || hvb_in_trouble(hvb))
+	if (hvb_in_trouble(hvb))
 		return 0;
 	if (!hvb_blocks_can_spare(hvb))
 		return 0;
@@ -70,21 +70,39 @@ static bool hvb_inflate_is_dry(struct hvb_balloon *balloon)
 	return time_after(jiffies, balloon->give_up);
 }
 
+/* Return: whether what was taken has to be reported before more is taken. */
+static bool hvb_inflate_is_due(const struct hvb_batch *batch)
+{
+	return hvb_batch_full(batch) || batch->pages >= HVB_STEP_PAGES;
+}
+
+/* Return: whether the pump has something else to do first. */
+static bool hvb_inflate_must_yield(struct hvb_dev *hvb)
+{
+	return hvb_inflate_is_due(hvb->balloon.batch) || hvb_must_rest(hvb) ||
+	       hvb_message_waits(hvb);
+}
+
+/* A step begins with the largest blocks anew; one that waits for a chunk goes on. */
+static void hvb_inflate_begin_step(struct hvb_dev *hvb)
+{
+	if (!hvb->balloon.in_step)
+		hvb_blocks_choose(hvb);
+	hvb->balloon.in_step = true;
+}
+
 /*
  * Fill the batch. Return: whether the operation is over, because all was found
  * or because the guest has no more to give.
  */
-static bool hvb_inflate_gather(struct hvb_dev *hvb)
+static bool hvb_inflate_take(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 	u64 budget = 0;
 	u32 taken;
 
-	hvb_batch_clear(balloon->batch);
-	hvb_blocks_choose(hvb);
 	while (balloon->wanted) {
-		if (hvb_batch_full(balloon->batch) ||
-		    balloon->batch->pages >= HVB_STEP_PAGES || hvb_message_waits(hvb))
+		if (hvb_inflate_must_yield(hvb))
 			return false;
 
 		if (!budget)
@@ -94,7 +112,7 @@ static bool hvb_inflate_gather(struct hvb_dev *hvb)
 
 		taken = hvb_blocks_take(hvb, budget);
 		if (!taken)
-			return hvb_inflate_is_dry(balloon);
+			return !hvb_chunks_pending(hvb) && hvb_inflate_is_dry(balloon);
 		budget -= taken;
 		balloon->wanted -= taken;
 		if (balloon->wanted <= balloon->hoped_for)
@@ -123,14 +141,30 @@ static int hvb_send_ranges(struct hvb_dev *hvb, const struct hvb_range *ranges,
 	return 0;
 }
 
+/* What was not reported stays the guest's: empty the batch from range @first on. */
+static void hvb_inflate_take_back(struct hvb_dev *hvb, u32 first)
+{
+	struct hvb_batch *batch = hvb->balloon.batch;
+	u32 i;
+
+	mutex_lock(&hvb->transfer_lock);
+	for (i = first; i < batch->nr; i++) {
+		hvb->balloon.wanted += batch->ranges[i].count;
+		hvb_blocks_release(hvb, &batch->ranges[i]);
+	}
+	mutex_unlock(&hvb->transfer_lock);
+	hvb_batch_clear(batch);
+}
+
 /*
- * Report the batch. What could not be reported stays the guest's.
+ * Report the batch. What could not be reported stays the guest's. No lock is held
+ * while the ring is full: nobody returns a page that was not reported yet.
  * Return: 0 or the error of the message that could not be sent.
  */
 static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
 {
 	struct hvb_batch *batch = hvb->balloon.batch;
-	u32 done = 0, count, i;
+	u32 done = 0, count;
 	int ret = 0;
 
 	hvb_batch_merge(batch);
@@ -146,11 +180,7 @@ static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
 		done += count;
 	} while (done < batch->nr);
 
-	for (i = done; i < batch->nr; i++) {
-		hvb->balloon.wanted += batch->ranges[i].count;
-		hvb_blocks_release(hvb, &batch->ranges[i]);
-	}
-	hvb_batch_clear(batch);
+	hvb_inflate_take_back(hvb, done);
 	return ret;
 }
 
@@ -167,11 +197,11 @@ static const char *hvb_shortage(const struct hvb_dev *hvb)
 }
 
 /* Hosts repeat a request that was not met every few moments: say it once. */
-static void hvb_say_shortage(struct hvb_dev *hvb)
+static void hvb_log_shortage(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
-	if (balloon->wanted && !balloon->shortage_told && !hvb_must_end(hvb))
+	if (balloon->wanted && !balloon->shortage_told)
 		dev_info(hvb_device(hvb),
 			 "the guest gave the host %llu MiB less than it asked for: %s (floor %llu MiB)\n",
 			 hvb_pages_to_mib(balloon->wanted), hvb_shortage(hvb),
@@ -181,6 +211,7 @@ static void hvb_say_shortage(struct hvb_dev *hvb)
 
 static void hvb_inflate_finished(struct hvb_dev *hvb)
 {
+	hvb_evacuate_stop(hvb);
 	hvb->balloon.active = false;
 	hvb->stats.balloon_refused += hvb->balloon.wanted;
 	hvb_op_end(&hvb->record, HVB_OP_INFLATE, hvb->balloon.asked - hvb->balloon.wanted);
@@ -220,11 +251,23 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 	balloon->asked = num_pages;
 	balloon->wanted = num_pages;
 	balloon->highest_order = HVB_BLOCK_ORDER;
-	balloon->to_reserve = 0;
+	balloon->in_step = false;
 	balloon->not_before = jiffies;
+	hvb_batch_clear(balloon->batch);
 	hvb_inflate_be_patient(balloon);
 	balloon->active = true;
 	hvb_op_begin(&hvb->record, HVB_OP_INFLATE, num_pages);
+}
+
+/* Return: jiffies until the operation can go on. */
+static unsigned long hvb_inflate_wait(struct hvb_dev *hvb)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+
+	if (hvb_chunks_pending(hvb))
+		return hvb_jiffies_until(balloon->chunk_deadline);
+	balloon->in_step = false;
+	return hvb_jiffies_until(balloon->not_before);
 }
 
 /**
@@ -232,9 +275,10 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
  * @hvb: the device
  *
  * Ends a step early when the host has sent something: it may be giving memory
- * back.
+ * back. What was taken is reported when the operation is over, or when it is much.
  *
- * Context: the pump; may sleep.
+ * Context: the pump; may sleep, but for nothing that a file system or memory
+ * hotplug has to do.
  * Return: jiffies until it wants to run again.
  */
 unsigned long hvb_inflate_run(struct hvb_dev *hvb)
@@ -242,23 +286,37 @@ unsigned long hvb_inflate_run(struct hvb_dev *hvb)
 	struct hvb_balloon *balloon = &hvb->balloon;
 	bool over;
 
-	if (!balloon->active)
+	if (!balloon->active || hvb_must_rest(hvb))
 		return HVB_NEVER;
-	if (time_before(jiffies, balloon->not_before) && !hvb_must_end(hvb))
+	if (time_before(jiffies, balloon->not_before))
 		return hvb_jiffies_until(balloon->not_before);
 
-	mutex_lock(&hvb->transfer_lock);
-	over = hvb_inflate_gather(hvb);
-	if (hvb_inflate_report(hvb, over))
+	hvb_inflate_begin_step(hvb);
+	over = hvb_inflate_take(hvb);
+	if ((over || hvb_inflate_is_due(balloon->batch)) && hvb_inflate_report(hvb, over))
 		over = true;
-	mutex_unlock(&hvb->transfer_lock);
 	if (!over)
-		return hvb_jiffies_until(balloon->not_before);
+		return hvb_inflate_wait(hvb);
 
-	hvb_say_shortage(hvb);
+	hvb_log_shortage(hvb);
 	hvb_inflate_finished(hvb);
-	hvb_reserve_begin(balloon);
+	hvb_evacuate_reserve(hvb);
 	return HVB_NEVER;
+}
+
+/**
+ * hvb_inflate_resume() - go on after the system was frozen
+ * @hvb: the device
+ *
+ * Context: the pump.
+ */
+void hvb_inflate_resume(struct hvb_dev *hvb)
+{
+	struct hvb_balloon *balloon = &hvb->balloon;
+
+	balloon->not_before = jiffies;
+	balloon->chunk_deadline = jiffies + HVB_CHUNK_WAIT;
+	hvb_inflate_be_patient(balloon);
 }
 
 /**
@@ -272,12 +330,14 @@ void hvb_inflate_end(struct hvb_dev *hvb)
 	if (!hvb->balloon.active)
 		return;
 
-	hvb_send_ranges(hvb, NULL, 0, false);
+	hvb_inflate_report(hvb, true);
 	hvb_inflate_finished(hvb);
 }
 
 static void hvb_deflate_range(struct hvb_dev *hvb, const struct hvb_range *range)
 {
+	const u64 before = hvb->balloon.pages;
+
 	if (!hvb_blocks_are_ours(hvb, range)) {
 		hvb->stats.foreign_ranges++;
 		dev_warn_ratelimited(hvb_device(hvb),
@@ -286,8 +346,8 @@ static void hvb_deflate_range(struct hvb_dev *hvb, const struct hvb_range *range
 		return;
 	}
 
-	hvb->stats.returned += range->count;
 	hvb_blocks_release(hvb, range);
+	hvb->stats.returned += before - hvb->balloon.pages;
 }
 
 /**

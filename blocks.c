@@ -6,8 +6,8 @@
  * returns a part of one. Each page of a block bears a mark (mark.h), and only
  * marked pages are ever freed here, whatever the host says.
  *
- * hvb->transfer_lock is held in all of it. No spinlock is held while pages are
- * allocated or freed.
+ * hvb->transfer_lock is held while pages become the host's or the guest's. It is not
+ * held while they are allocated, and no spinlock is while they are freed.
  */
 #include <linux/gfp.h>
 #include <linux/memory_hotplug.h>
@@ -26,27 +26,14 @@
 static_assert(HVB_MARK_ORDER < HVB_MARK_ORDERS);
 
 /*
- * Memory that programs could have had: without the reserves, and without a
- * complaint if there is none. The pages cannot move.
+ * In the pump no file system is waited for, whose server may be gone. For less than
+ * 2 MiB the kernel tries once. More is not worth the effort, and an effort in vain
+ * would keep it from trying for others, who need small blocks more than we do.
  */
-#define HVB_GFP		(GFP_HIGHUSER | __GFP_NOMEMALLOC | __GFP_NOWARN)
-
-/*
- * For less than 2 MiB the kernel tries once. More is not worth the effort, and an
- * effort in vain would keep it from trying for others, who need small blocks more
- * than we do.
- */
-#define HVB_GFP_ONCE	(HVB_GFP | __GFP_NORETRY)
+#define HVB_GFP_ONCE	((HVB_GFP & ~__GFP_FS) | __GFP_NORETRY)
 
 /* No effort at all: only what is free. */
 #define HVB_GFP_FREE	(HVB_GFP & ~__GFP_RECLAIM)
-
-/*
- * For a block of 2 MiB the kernel drops caches and moves others out of the way,
- * but looks for them everywhere only if it may retry: its first attempt keeps to
- * memory that is full of what cannot move.
- */
-#define HVB_GFP_COMPACT	(HVB_GFP | __GFP_RETRY_MAYFAIL)
 
 /* @change pages, in blocks of @order, become the host's, or the guest's if negative. */
 static void hvb_count_blocks(struct hvb_dev *hvb, struct page *page,
@@ -170,52 +157,83 @@ static unsigned int hvb_next_order(struct hvb_dev *hvb, u64 budget)
 	return hvb_first_order(budget, balloon->highest_order);
 }
 
-/* Give the host new pages, in blocks of @order. Return: how many. */
+/*
+ * Give the host new pages, in blocks of @order. Those of a memory block that goes
+ * offline are not to be had: what the host has of it is known by now.
+ * Return: how many pages.
+ */
 static u32 hvb_give_blocks(struct hvb_dev *hvb, struct page *page, u32 pages,
 			   unsigned int order)
 {
+	u32 i;
+
+	mutex_lock(&hvb->transfer_lock);
+	if (hvb_goes_offline(&hvb->hot_add, page_to_pfn(page))) {
+		mutex_unlock(&hvb->transfer_lock);
+		for (i = 0; i < pages; i += 1U << order)
+			__free_pages(page + i, order);
+		return 0;
+	}
+
 	hvb->stats.blocks_taken[order] += pages >> order;
 	hvb_mark_blocks(page, pages, order, hvb_params.shrink);
 	hvb_count_blocks(hvb, page, order, hvb_params.shrink, pages);
 	hvb_batch_add(hvb->balloon.batch, page_to_pfn(page), pages);
+	mutex_unlock(&hvb->transfer_lock);
 	return pages;
 }
 
-/*
- * The cheapest way comes first, for each block anew: while one is emptied here,
- * others free theirs, and kcompactd may be making some on another processor.
- * Return: the first page of a block of 2 MiB, and in @order what it consists of;
- * NULL if there is none in this step.
- */
-static struct page *hvb_find_large_block(struct hvb_dev *hvb, unsigned int *order)
+/* Ask for the chunks that the pump could take next. */
+static void hvb_request_chunks(struct hvb_dev *hvb, u64 budget)
 {
-	struct page *page;
-
-	*order = HVB_BLOCK_ORDER;
-	page = alloc_pages(HVB_GFP_FREE, HVB_BLOCK_ORDER);
-	if (!page)
-		page = hvb_evacuate_for_host(hvb, order);
-	if (!page)
-		page = alloc_pages(HVB_GFP_COMPACT, HVB_BLOCK_ORDER);
-	return page;
+	if (!hvb_evacuate_pending(hvb))
+		hvb->balloon.chunk_deadline = jiffies + HVB_CHUNK_WAIT;
+	hvb_evacuate_request(hvb, min_t(u64, budget >> HVB_BLOCK_ORDER, HVB_CHUNKS_AHEAD));
 }
 
-/* Take a block of 2 MiB. Return: its pages, 0 if there is none in this step. */
-static u32 hvb_take_large_block(struct hvb_dev *hvb)
+/* Take a chunk. Return: its pages, 0 if there is none yet, see hvb_chunks_pending(). */
+static u32 hvb_take_chunk(struct hvb_dev *hvb, u64 budget)
 {
-	unsigned int order;
-	struct page *page = hvb_find_large_block(hvb, &order);
+	struct hvb_chunk chunk = { .order = HVB_BLOCK_ORDER };
 
-	return page ? hvb_give_blocks(hvb, page, 1U << HVB_BLOCK_ORDER, order) : 0;
+	chunk.page = alloc_pages(HVB_GFP_FREE, HVB_BLOCK_ORDER);
+	if (!chunk.page && !hvb_evacuate_collect(hvb, &chunk)) {
+		hvb_request_chunks(hvb, budget);
+		return 0;
+	}
+
+	hvb->balloon.chunk_deadline = jiffies + HVB_CHUNK_WAIT;
+	return hvb_give_blocks(hvb, chunk.page, 1U << HVB_BLOCK_ORDER, chunk.order);
+}
+
+/**
+ * hvb_chunks_pending() - whether a chunk is being made that is worth waiting for
+ * @hvb: the device
+ *
+ * Where none comes for a second, what makes them waits for somebody itself: then
+ * the operation goes on with smaller blocks.
+ *
+ * Context: the pump, which is kicked when the chunk is there.
+ * Return: whether there is one.
+ */
+bool hvb_chunks_pending(struct hvb_dev *hvb)
+{
+	if (!hvb_evacuate_pending(hvb))
+		return false;
+	if (time_before(jiffies, hvb->balloon.chunk_deadline))
+		return true;
+
+	hvb_evacuate_stop(hvb);
+	return false;
 }
 
 /* Return: the pages of a block of that order, 0 if there is none. */
-static u32 hvb_take_order(struct hvb_dev *hvb, unsigned int order)
+static u32 hvb_take_order(struct hvb_dev *hvb, unsigned int order, u64 budget)
 {
 	struct page *page;
 
 	if (order == HVB_BLOCK_ORDER)
-		return hvb_take_large_block(hvb);
+		return hvb_take_chunk(hvb, budget);
 
 	page = alloc_pages(HVB_GFP_ONCE, order);
 	return page ? hvb_give_blocks(hvb, page, 1U << order, order) : 0;
@@ -224,7 +242,7 @@ static u32 hvb_take_order(struct hvb_dev *hvb, unsigned int order)
 /*
  * Take the largest block that is to be had, of at most @budget pages. An order
  * that failed is not tried again in this step.
- * Return: its pages, 0 if there is none.
+ * Return: its pages, 0 if there is none, or if a chunk is being made.
  */
 static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
 {
@@ -232,7 +250,9 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
 	unsigned int order = hvb_next_order(hvb, budget);
 	u32 taken;
 
-	while (!(taken = hvb_take_order(hvb, order))) {
+	while (!(taken = hvb_take_order(hvb, order, budget))) {
+		if (order == HVB_BLOCK_ORDER && hvb_chunks_pending(hvb))
+			return 0;
 		hvb->stats.block_failures[order]++;
 		trace_balloon_order_down(order, balloon->wanted);
 		if (!order)
@@ -249,8 +269,7 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
  */
 static struct page *hvb_alloc_movable(unsigned int order)
 {
-	const gfp_t gfp = order == HVB_BLOCK_ORDER ? HVB_GFP_COMPACT : HVB_GFP_ONCE;
-	struct page *page = alloc_pages(gfp | __GFP_MOVABLE, order);
+	struct page *page = alloc_pages(HVB_GFP_ONCE | __GFP_MOVABLE, order);
 
 	if (!page || is_zone_movable_page(page))
 		return page;
@@ -294,11 +313,13 @@ static bool hvb_has_movable(void)
  *
  * To be called at the beginning of each step of an operation.
  *
- * Context: the pump, hvb->transfer_lock held.
+ * Context: the pump.
  */
 void hvb_blocks_choose(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
+
+	hvb_evacuate_retry(hvb);
 
 	/* One order up per step: trying all of them again would cost too much. */
 	if (balloon->highest_order < HVB_BLOCK_ORDER)
@@ -328,8 +349,9 @@ bool hvb_blocks_can_spare(const struct hvb_dev *hvb)
  *
  * What is of use to the kernel itself comes last.
  *
- * Context: the pump, hvb->transfer_lock held; may sleep.
- * Return: its pages, which are in the batch then; 0 if there is none.
+ * Context: the pump; may sleep.
+ * Return: its pages, which are in the batch then; 0 if there is none, or none yet,
+ * see hvb_chunks_pending().
  */
 u32 hvb_blocks_take(struct hvb_dev *hvb, u64 budget)
 {
@@ -353,12 +375,15 @@ static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
 	struct hvb_balloon *balloon = &hvb->balloon;
 
 	end = hvb_taken_run(&hvb->hot_add, pfn, end);
+	if (hvb_books_take_back(hvb, pfn, end)) {
+		dev_warn(hvb_device(hvb),
+			 "out of memory: %llu pages from PFN 0x%llx that the host returned stay out of use until it returns them again\n",
+			 end - pfn, pfn);
+		return end;
+	}
+
 	WRITE_ONCE(balloon->pages, balloon->pages - (end - pfn));
 	WRITE_ONCE(balloon->hidden, balloon->hidden - (end - pfn));
-	if (hvb_books_take_back(hvb, pfn, end))
-		dev_warn(hvb_device(hvb),
-			 "no memory to note that the host returns %llu pages from page frame 0x%llx: some of them stay out of use\n",
-			 end - pfn, pfn);
 	return end;
 }
 

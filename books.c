@@ -13,7 +13,8 @@
 
 /*
  * Make room for @cap extents. Whoever makes a set grow holds hvb->transfer_lock
- * until it has used the room. Return: 0 or -ENOMEM.
+ * until it has used the room, and others wait for that: so the allocation waits for
+ * no disk. Return: 0 or -ENOMEM.
  */
 static int hvb_books_grow(struct hvb_hot_add *ha, struct hvb_extents *set,
 			  unsigned int cap)
@@ -24,7 +25,7 @@ static int hvb_books_grow(struct hvb_hot_add *ha, struct hvb_extents *set,
 		return 0;
 
 	cap = max(cap, 2 * set->cap);
-	list = kvmalloc_array(cap, sizeof(*list), GFP_KERNEL | __GFP_NOWARN);
+	list = kvmalloc_array(cap, sizeof(*list), GFP_NOIO | __GFP_NOWARN);
 	if (!list)
 		return -ENOMEM;
 
@@ -64,6 +65,9 @@ int hvb_books_reserve(struct hvb_dev *hvb, unsigned int gaps)
 	       hvb_books_grow(ha, &regions->online, blocks + 2);
 }
 
+/* Gaps that may be more after one is filled in part, and one to spare. */
+#define HVB_FILL_EXTENTS	2
+
 /**
  * hvb_books_fill() - the host gives pages of blocks that were added before
  * @hvb: the device
@@ -71,25 +75,23 @@ int hvb_books_reserve(struct hvb_dev *hvb, unsigned int gaps)
  * @end: first page frame behind it
  * @filled: increased by the pages that were a gap
  *
- * In pieces: see hvb_online_fill().
+ * In pieces: see hvb_online_fill(). Together they make one more extent, at most.
  *
  * Context: the pump, hvb->transfer_lock held; may sleep.
- * Return: 0 or -ENOMEM.
+ * Return: 0, or -ENOMEM if nothing was filled.
  */
 int hvb_books_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled)
 {
-	while (start < end) {
-		u64 stop = min(end, round_down(start, pageblock_nr_pages) + pageblock_nr_pages);
-		int ret = hvb_books_reserve(hvb, 2);
+	const int ret = hvb_books_reserve(hvb, HVB_FILL_EXTENTS);
 
-		if (ret)
-			return ret;
+	while (!ret && start < end) {
+		u64 stop = min(end, round_down(start, pageblock_nr_pages) + pageblock_nr_pages);
 
 		*filled += hvb_online_fill(&hvb->hot_add, start, &stop);
 		start = stop;
 		cond_resched();
 	}
-	return 0;
+	return ret;
 }
 
 /**
@@ -99,7 +101,7 @@ int hvb_books_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled)
  * @end: first page frame behind it
  *
  * Context: the pump, hvb->transfer_lock held; may sleep.
- * Return: 0, or -ENOMEM if a part of it stays out of use.
+ * Return: 0, or -ENOMEM if nothing has changed.
  */
 int hvb_books_take_back(struct hvb_dev *hvb, u64 start, u64 end)
 {
@@ -107,13 +109,14 @@ int hvb_books_take_back(struct hvb_dev *hvb, u64 start, u64 end)
 	u32 filled = 0;
 	int ret;
 
-	ret = hvb_books_reserve(hvb, 2);
+	ret = hvb_books_reserve(hvb, HVB_FILL_EXTENTS + 1);
 	if (ret)
 		return ret;
 
 	spin_lock(&ha->lock);
 	hvb_extents_remove(&ha->regions.taken, start, end);
 	spin_unlock(&ha->lock);
+	/* There is room for it: see above. */
 	return hvb_books_fill(hvb, start, end, &filled);
 }
 
@@ -141,6 +144,48 @@ int hvb_books_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end)
 	}
 	mutex_unlock(&hvb->transfer_lock);
 	return ret;
+}
+
+/**
+ * hvb_books_know() - is anything noted of a block
+ * @ha: the hot-added memory
+ * @block: first page frame of the block
+ *
+ * Context: process.
+ * Return: whether it was added by the driver, or has a gap.
+ */
+bool hvb_books_know(struct hvb_hot_add *ha, u64 block)
+{
+	bool known;
+
+	spin_lock(&ha->lock);
+	known = hvb_regions_know(&ha->regions, block);
+	spin_unlock(&ha->lock);
+	return known;
+}
+
+/**
+ * hvb_books_next_partial() - find the next block that has a gap
+ * @ha: the hot-added memory
+ * @block: in: first page frame of the block to begin with; out: that of the block
+ *
+ * Context: process.
+ * Return: whether there is one.
+ */
+bool hvb_books_next_partial(struct hvb_hot_add *ha, u64 *block)
+{
+	const struct hvb_extents *gaps = &ha->regions.gaps;
+	bool found = false;
+	unsigned int i;
+
+	spin_lock(&ha->lock);
+	for (i = 0; i < gaps->nr && !found; i++) {
+		found = gaps->list[i].end > *block;
+		if (found)
+			*block = max(*block, hvb_block_of(ha, gaps->list[i].start));
+	}
+	spin_unlock(&ha->lock);
+	return found;
 }
 
 /**

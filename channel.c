@@ -9,7 +9,9 @@
  *
  * Long work is done in steps, one per turn of the pump, and the ring is read
  * between them. A part that has to wait says how long, and the pump sleeps
- * until then or until it is kicked.
+ * until then or until it is kicked. What may wait without a bound runs in work
+ * items of its own, which kick the pump when they have something (evacuate.c,
+ * hot_add.c).
  */
 #include <linux/hyperv.h>
 #include <linux/minmax.h>
@@ -119,7 +121,7 @@ static bool hvb_has_room(struct hvb_dev *hvb, u16 size)
 	       ALIGN(size, sizeof(u64)) + HVB_PACKET_OVERHEAD;
 }
 
-/* Only the pump waits, so pending_send_size has one writer. */
+/* Only the pump waits, so pending_send_size has one writer. It may wait over a freeze. */
 static void hvb_wait_for_room(struct hvb_dev *hvb, u16 size)
 {
 	struct vmbus_channel *channel = hvb->hdev->channel;
@@ -139,7 +141,7 @@ static void hvb_wait_for_room(struct hvb_dev *hvb, u16 size)
  *
  * Context: the pump, or after it was stopped; may sleep for up to a minute.
  * Return: 0; -ETIMEDOUT if the host reads nothing; -ESHUTDOWN if the ring is
- * full and the driver stops or the system freezes; else as hvb_send_now().
+ * full and the driver stops; else as hvb_send_now().
  */
 int hvb_send(struct hvb_dev *hvb, void *msg, u16 size)
 {
@@ -265,18 +267,43 @@ static bool hvb_receive(struct hvb_dev *hvb)
 	return true;
 }
 
+/* Requests wait in the ring for the thaw. What the host says before them does not. */
+static bool hvb_may_receive(const struct hvb_dev *hvb)
+{
+	if (READ_ONCE(hvb->stopping))
+		return false;
+	return hvb->state != HVB_RUNNING || !READ_ONCE(hvb->pausing);
+}
+
+/* The first turn after the thaw: no deadline has passed meanwhile. */
+static void hvb_resume_operations(struct hvb_dev *hvb)
+{
+	if (!hvb->rested)
+		return;
+
+	hvb->rested = false;
+	hvb_inflate_resume(hvb);
+	hvb_hot_add_resume(hvb);
+	hvb_evacuate_resume(hvb);
+}
+
 /* One turn of everything that may be going on. Return: jiffies to the next. */
 static unsigned long hvb_turn(struct hvb_dev *hvb)
 {
 	unsigned long delay;
 
-	while (!READ_ONCE(hvb->stopping) && hvb_receive(hvb))
+	while (hvb_may_receive(hvb) && hvb_receive(hvb))
 		cond_resched();
 
 	delay = hvb_negotiate_run(hvb);
+	if (READ_ONCE(hvb->pausing)) {
+		hvb->rested = true;
+		return delay;
+	}
+
+	hvb_resume_operations(hvb);
 	delay = min(delay, hvb_inflate_run(hvb));
 	delay = min(delay, hvb_hot_add_run(hvb));
-	delay = min(delay, hvb_reserve_run(hvb));
 	hvb_events_run(hvb);
 	return delay;
 }
@@ -291,7 +318,7 @@ static void hvb_pump(struct work_struct *work)
 		cond_resched();
 	} while (!delay && !READ_ONCE(hvb->stopping));
 
-	if (hvb_message_waits(hvb))
+	if (hvb_may_receive(hvb) && hvb_message_waits(hvb))
 		delay = min(delay, HVB_RECHECK);
 
 	/* Does not disturb a kick that came meanwhile. */
@@ -321,17 +348,24 @@ int hvb_channel_init(struct hvb_dev *hvb)
 		return -ENOMEM;
 
 	/*
-	 * Not ordered: the report must go out while the pump is busy. Freezable,
-	 * so that nothing moves while the system sleeps; with a rescuer, as the
-	 * pump is the way out of a shortage of memory.
+	 * Not ordered: the report must go out while the pump is busy. With a rescuer,
+	 * as the pump is the way out of a shortage of memory.
 	 */
-	hvb->wq = alloc_workqueue("hv_balloon", WQ_UNBOUND | WQ_FREEZABLE |
-				  WQ_MEM_RECLAIM, 0);
-	if (!hvb->wq) {
-		kvfree(hvb->rx);
-		return -ENOMEM;
-	}
+	hvb->wq = alloc_workqueue("hv_balloon", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!hvb->wq)
+		goto free_rx;
+
+	/* Without: to isolate pages the kernel waits for work that has no rescuer. */
+	hvb->slow_wq = alloc_workqueue("hv_balloon_slow", WQ_UNBOUND, 0);
+	if (!hvb->slow_wq)
+		goto destroy_wq;
 	return 0;
+
+destroy_wq:
+	destroy_workqueue(hvb->wq);
+free_rx:
+	kvfree(hvb->rx);
+	return -ENOMEM;
 }
 
 /**
@@ -342,8 +376,15 @@ int hvb_channel_init(struct hvb_dev *hvb)
  */
 void hvb_channel_exit(struct hvb_dev *hvb)
 {
+	destroy_workqueue(hvb->slow_wq);
 	destroy_workqueue(hvb->wq);
 	kvfree(hvb->rx);
+}
+
+/* The driver that opens the channel next may rely on the way it was found in. */
+static void hvb_channel_reset(struct vmbus_channel *channel)
+{
+	set_channel_read_mode(channel, HV_CALL_BATCHED);
 }
 
 /**
@@ -370,6 +411,7 @@ int hvb_channel_open(struct hvb_dev *hvb)
 			 hvb_channel_callback, hvb);
 	if (ret) {
 		dev_err(hvb_device(hvb), "cannot open the channel to the host (error %d)\n", ret);
+		hvb_channel_reset(channel);
 		return ret;
 	}
 
@@ -405,5 +447,6 @@ void hvb_channel_close(struct hvb_dev *hvb)
 	hvb_inflate_end(hvb);
 	hvb_hot_add_end(hvb);
 	vmbus_close(hvb->hdev->channel);
+	hvb_channel_reset(hvb->hdev->channel);
 	hvb_set_state(hvb, HVB_CLOSED);
 }

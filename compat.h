@@ -97,6 +97,33 @@ static inline int hvb_compat_take_range(unsigned long pfn, unsigned long end)
 #endif
 }
 
+/* Bits of a pageblock that have its migrate type, in all kernels. */
+#define HVB_PAGEBLOCK_TYPE	7UL
+
+/**
+ * hvb_compat_is_highatomic() - does the kernel keep a pageblock for atomic allocations
+ * @pfn: a PFN in it, online
+ *
+ * The function of the kernel that tells is not exported; the bits that it reads are
+ * found by what its headers have.
+ *
+ * Context: any.
+ * Return: whether it does.
+ */
+static inline bool hvb_compat_is_highatomic(unsigned long pfn)
+{
+#ifdef CONFIG_SPARSEMEM
+	const unsigned long *bits = section_to_usemap(__pfn_to_section(pfn));
+	const unsigned long block = (pfn & (PAGES_PER_SECTION - 1)) >> pageblock_order;
+	const unsigned long bit = block * NR_PAGEBLOCK_BITS;
+
+	return (READ_ONCE(bits[bit / BITS_PER_LONG]) >> (bit % BITS_PER_LONG) &
+		HVB_PAGEBLOCK_TYPE) == MIGRATE_HIGHATOMIC;
+#else
+	return false;
+#endif
+}
+
 /* The kind of a hint at free memory has another name in newer kernels. */
 #ifdef HVB_HAVE_HEAT_TYPE
 #define HVB_HINT_KIND(_hint)	((_hint)->heat_type)

@@ -1,26 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Blocks of 2 MiB that are emptied: what lies in them is moved away.
+ * Chunks of 2 MiB that are evacuated: what lies in them is migrated away.
  *
- * The page allocator makes such blocks too, when it is asked for one (it
+ * The page allocator makes such chunks too, when it is asked for one (it
  * compacts memory). But it guesses where to look, moves whatever comes first, and
  * keeps off for a while once it was wrong: where its guesses are bad it has none,
  * and most of the memory could still be moved. So it is asked last, as it can do
- * one thing more: drop caches. Here all memory is gone through, and each block
- * tried that looks as if it could be emptied.
+ * one thing more: reclaim caches. Here all memory is gone through, and each chunk
+ * tried that looks as if it could be evacuated.
+ *
+ * Migration and reclaim may wait for a file server or a disk, for as long as that
+ * likes. So all of it is done in a work item of its own. The pump asks for chunks,
+ * goes on, and collects them; it is kicked for each. transfer_lock is held only
+ * while the work looks for a candidate, so neither deflate nor memory that goes
+ * offline waits for a migration.
  */
 #include <linux/bits.h>
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
+#include <linux/lockdep.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/mm_inline.h>
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/page-flags.h>
 #include <linux/page_ref.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/spinlock.h>
 #include <linux/vmstat.h>
 
@@ -30,11 +39,17 @@
 #define HVB_CHUNK_PAGES		BIT(HVB_BLOCK_ORDER)
 
 /*
- * Pages of a block that are in use, at most; first what none is tried for: the
- * allocator may keep blocks of which nothing is in use for others. Each pass
- * through all memory is for the blocks between two of these, so that what takes
+ * The kernel reclaims caches and migrates, but looks everywhere only if it may
+ * retry: its first attempt keeps to memory that is full of what cannot move.
+ */
+#define HVB_GFP_COMPACT		(HVB_GFP | __GFP_RETRY_MAYFAIL)
+
+/*
+ * Pages of a chunk that are in use, at most; first what none is tried for: the
+ * allocator may keep chunks of which nothing is in use for others. Each pass
+ * through all memory is for the chunks between two of these, so that what takes
  * the least work comes first, and none is tried twice. With more pages in use,
- * others would be filled rather than one emptied. The guest, which may never need
+ * others would be filled rather than one evacuated. The guest, which may never need
  * them, gets none of the last pass.
  */
 static const unsigned int hvb_most_used[] = {
@@ -48,11 +63,17 @@ static const unsigned int hvb_most_used[] = {
 #define HVB_PASSES_FOR_GUEST	(HVB_PASSES - 1)
 
 /* How long after the last success to begin with the first pass again. */
-#define HVB_EVACUATE_PAUSE		(10 * HZ)
+#define HVB_EVACUATE_PAUSE	(10 * HZ)
 
-/* The guest keeps one free block for so many that the host has, up to 128 MiB. */
-#define HVB_RESERVE_SHARE		8
+/* Chunks to look at before transfer_lock is released: less than a millisecond. */
+#define HVB_SCAN_CHUNKS		64
+
+/* The guest keeps one free chunk for so many that the host has, up to 128 MiB. */
+#define HVB_RESERVE_SHARE	8
 #define HVB_RESERVE_MAX		64
+
+/* How long a memory block waits on its way offline for a migration in it. */
+#define HVB_OFFLINE_WAIT	(2 * HZ)
 
 /* How many free pages begin here, at least; read without a lock, so a guess. */
 static unsigned long hvb_free_run(const struct page *page)
@@ -62,19 +83,54 @@ static unsigned long hvb_free_run(const struct page *page)
 	return order <= HVB_BLOCK_ORDER ? 1UL << order : HVB_CHUNK_PAGES;
 }
 
-/* A program may have locked a page so that it never waits for it. */
+/* References that no mapping and no cache accounts for: a device may use the page. */
+static bool hvb_is_pinned(struct folio *folio)
+{
+	int known = atomic_read(&folio->_mapcount) + 1;
+
+	if (folio_test_large(folio))
+		return folio_maybe_dma_pinned(folio);
+
+	if (!folio_test_anon(folio) || folio_test_swapcache(folio))
+		known++;
+	return folio_ref_count(folio) > known + !!folio_test_private(folio);
+}
+
+/*
+ * Clean file pages are dropped rather than migrated, whoever uses them, and have to
+ * be read again; the file system may have to be waited for where they are dirty.
+ */
+static bool hvb_is_cheap_cache(struct folio *folio)
+{
+	return !folio_mapped(folio) && !folio_test_active(folio) &&
+	       !folio_test_referenced(folio) && !folio_test_workingset(folio) &&
+	       !folio_test_dirty(folio);
+}
+
+/*
+ * Migration waits for pages that are locked or under writeback, without a bound, and
+ * fails on pinned ones. A program may have locked a page so that it never moves.
+ */
 static bool hvb_may_move(struct page *page)
 {
 	struct folio *folio = page_folio(page);
 
-	return folio_test_lru(folio) && !folio_test_unevictable(folio);
+	if (!folio_test_lru(folio) || folio_test_unevictable(folio) ||
+	    folio_test_locked(folio) || folio_test_writeback(folio) || hvb_is_pinned(folio))
+		return false;
+	return !folio_is_file_lru(folio) || hvb_is_cheap_cache(folio);
 }
 
 /*
- * Only pages of programs and caches can be moved. A page without a reference is
- * free, or about to be, unless it is a part of a huge page that waits in its
- * pool.
+ * A page without a reference is free, or about to be, unless it is a part of a huge
+ * page that waits in its pool, or of a slab, which has none on newer kernels.
  */
+static bool hvb_may_be_free(struct page *page)
+{
+	return !page_count(page) && !PageCompound(page) && !PageSlab(page);
+}
+
+/* Only pages of programs and caches can be moved. */
 static bool hvb_looks_movable(struct page *page, unsigned int pass)
 {
 	unsigned long used = 0, i = 0;
@@ -86,7 +142,7 @@ static bool hvb_looks_movable(struct page *page, unsigned int pass)
 		}
 		if (hvb_may_move(page + i))
 			used++;
-		else if (page_count(page + i) || PageCompound(page + i))
+		else if (!hvb_may_be_free(page + i))
 			return false;
 		if (used > hvb_most_used[pass + 1])
 			return false;
@@ -103,22 +159,16 @@ static bool hvb_zone_can_spare(struct zone *zone)
 	return zone_page_state(zone, NR_FREE_PAGES) > kept + 2 * HVB_CHUNK_PAGES;
 }
 
-static bool hvb_goes_offline(struct hvb_hot_add *ha, u64 pfn)
-{
-	bool leaves;
-
-	spin_lock(&ha->lock);
-	leaves = hvb_is_leaving(ha, pfn);
-	spin_unlock(&ha->lock);
-	return leaves;
-}
-
+/*
+ * A pageblock that the kernel keeps for atomic allocations would be an ordinary one
+ * afterwards, while the zone still counts it as kept.
+ */
 static bool hvb_worth_evacuating(struct hvb_dev *hvb, u64 pfn, unsigned int pass)
 {
 	struct page *page = pfn_to_online_page(pfn);
 	struct zone *zone;
 
-	if (!page || hvb_goes_offline(&hvb->hot_add, pfn))
+	if (!page || hvb_goes_offline(&hvb->hot_add, pfn) || hvb_compat_is_highatomic(pfn))
 		return false;
 
 	zone = page_zone(page);
@@ -138,7 +188,7 @@ static u64 hvb_end_of_memory(void)
 
 /*
  * Memory must not go offline under us, which only the notifier can prevent. And
- * the kernel clears whole pageblocks, which can be far larger elsewhere.
+ * the kernel isolates whole pageblocks, which can be far larger elsewhere.
  */
 static bool hvb_may_evacuate(const struct hvb_hot_add *ha)
 {
@@ -146,9 +196,9 @@ static bool hvb_may_evacuate(const struct hvb_hot_add *ha)
 }
 
 /*
- * Pages with a reference each become a block as the allocator gives it, where
- * only the first one has any. Who looks at a page just now may hold one more.
- * Return: the order of the blocks that they are: HVB_BLOCK_ORDER, or 0.
+ * Pages with a reference each become a chunk as the allocator gives it, where
+ * only the first one has any. A speculative reference may be held.
+ * Return: the order of what they are: HVB_BLOCK_ORDER, or 0.
  */
 static unsigned int hvb_join_pages(struct page *page)
 {
@@ -165,27 +215,90 @@ static unsigned int hvb_join_pages(struct page *page)
 	return 0;
 }
 
-/*
- * From the end of memory on, as kcompactd begins at the start: where both empty
- * the same block neither gets it.
- */
-static void hvb_evacuate_begin_pass(struct hvb_balloon *balloon, unsigned int pass)
+static void hvb_free_chunk(const struct hvb_chunk *chunk)
 {
-	balloon->evacuate_pass = pass;
-	balloon->evacuate_next = hvb_end_of_memory();
+	unsigned long i;
+
+	for (i = 0; i < HVB_CHUNK_PAGES; i += 1UL << chunk->order)
+		__free_pages(chunk->page + i, chunk->order);
 }
 
-/* Return: the next block that could be emptied in this pass, NULL if there is none. */
+/* Memory that is migrated from must not be removed: see hvb_evacuate_leave(). */
+static void hvb_set_evacuating(struct hvb_evacuate *evac, u64 pfn, u64 end)
+{
+	spin_lock(&evac->lock);
+	evac->range = (struct hvb_extent) { pfn, end };
+	spin_unlock(&evac->lock);
+}
+
+/*
+ * From the end of memory on, as kcompactd begins at the start: where both empty
+ * the same chunk neither gets it.
+ */
+static void hvb_evacuate_begin_pass(struct hvb_evacuate *evac, unsigned int pass)
+{
+	evac->pass = pass;
+	evac->next = hvb_end_of_memory();
+}
+
+/*
+ * Look at some chunks. Return: the first that is worth evacuating, which is noted as
+ * being evacuated; 0 if there is none among them.
+ */
+static u64 hvb_evacuate_scan(struct hvb_dev *hvb)
+{
+	struct hvb_evacuate *evac = &hvb->evacuate;
+	unsigned int i;
+
+	lockdep_assert_held(&hvb->transfer_lock);
+	/* A block that goes offline while the driver stops is not noted as such. */
+	for (i = 0; i < HVB_SCAN_CHUNKS && evac->next && !hvb_must_rest(hvb); i++) {
+		const u64 pfn = evac->next - HVB_CHUNK_PAGES;
+
+		evac->next = pfn;
+		if (hvb_worth_evacuating(hvb, pfn, evac->pass)) {
+			hvb_set_evacuating(evac, pfn, pfn + HVB_CHUNK_PAGES);
+			return pfn;
+		}
+	}
+	return 0;
+}
+
+/*
+ * PF_MEMALLOC keeps migration from waiting for pages that somebody has locked since
+ * they were looked at. It also lets it use reserves, of which hvb_zone_can_spare()
+ * sees to it that there is no need.
+ */
+static bool hvb_evacuate_range(struct hvb_evacuate *evac, u64 pfn)
+{
+	const unsigned int flags = memalloc_noreclaim_save();
+	const int ret = hvb_compat_take_range(pfn, pfn + HVB_CHUNK_PAGES);
+
+	memalloc_noreclaim_restore(flags);
+	hvb_set_evacuating(evac, 0, 0);
+	wake_up_all(&evac->idle);
+	return !ret;
+}
+
+/* Return: whether anybody still wants what the work makes. */
+static bool hvb_evacuate_is_wanted(const struct hvb_dev *hvb)
+{
+	const struct hvb_evacuate *evac = &hvb->evacuate;
+
+	return !hvb_must_rest(hvb) && (READ_ONCE(evac->wanted) || READ_ONCE(evac->reserve));
+}
+
+/* Return: the next chunk that could be evacuated in this pass, NULL if there is none. */
 static struct page *hvb_evacuate_next(struct hvb_dev *hvb)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
+	struct hvb_evacuate *evac = &hvb->evacuate;
+	u64 pfn;
 
-	while (balloon->evacuate_next && !hvb_must_end(hvb)) {
-		const u64 pfn = balloon->evacuate_next - HVB_CHUNK_PAGES;
-
-		balloon->evacuate_next = pfn;
-		if (hvb_worth_evacuating(hvb, pfn, balloon->evacuate_pass) &&
-		    !hvb_compat_take_range(pfn, pfn + HVB_CHUNK_PAGES))
+	while (evac->next && hvb_evacuate_is_wanted(hvb)) {
+		mutex_lock(&hvb->transfer_lock);
+		pfn = hvb_evacuate_scan(hvb);
+		mutex_unlock(&hvb->transfer_lock);
+		if (pfn && hvb_evacuate_range(evac, pfn))
 			return pfn_to_page(pfn);
 		cond_resched();
 	}
@@ -193,52 +306,83 @@ static struct page *hvb_evacuate_next(struct hvb_dev *hvb)
 }
 
 /*
- * Empty the next block that can be emptied, in one of the first @passes passes.
- * Return: its first page, and in @order what it consists of then; NULL if there
- * is no more to be emptied for now.
+ * Evacuate the next chunk that can be, in one of the first @passes passes.
+ * Return: whether there was one.
  */
-static struct page *hvb_evacuate_chunk(struct hvb_dev *hvb, unsigned int passes,
-				    unsigned int *order)
+static bool hvb_evacuate_chunk(struct hvb_dev *hvb, unsigned int passes,
+			       struct hvb_chunk *chunk)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
-	struct page *page;
+	struct hvb_evacuate *evac = &hvb->evacuate;
 
 	if (!hvb_may_evacuate(&hvb->hot_add))
-		return NULL;
-	if (!time_before(jiffies, balloon->evacuate_restart))
-		hvb_evacuate_begin_pass(balloon, 0);
+		return false;
+	if (!time_before(jiffies, evac->restart))
+		hvb_evacuate_begin_pass(evac, 0);
 
-	while (balloon->evacuate_pass < passes) {
-		balloon->evacuate_restart = jiffies + HVB_EVACUATE_PAUSE;
-		page = hvb_evacuate_next(hvb);
-		if (page) {
-			*order = hvb_join_pages(page);
-			return page;
+	while (evac->pass < passes && hvb_evacuate_is_wanted(hvb)) {
+		evac->restart = jiffies + HVB_EVACUATE_PAUSE;
+		chunk->page = hvb_evacuate_next(hvb);
+		if (chunk->page) {
+			chunk->order = hvb_join_pages(chunk->page);
+			return true;
 		}
-		hvb_evacuate_begin_pass(balloon, balloon->evacuate_pass + 1);
+		if (!evac->next)
+			hvb_evacuate_begin_pass(evac, evac->pass + 1);
 	}
-	return NULL;
+	return false;
 }
 
-/**
- * hvb_evacuate_for_host() - empty a block that the host can have
- * @hvb: the device
- * @order: the order of the blocks of which it consists then: HVB_BLOCK_ORDER, or
- *	0 if somebody holds on to one of its pages
- *
- * Context: the pump, hvb->transfer_lock held; may sleep.
- * Return: its first page; NULL if there is no more to be emptied for now.
+/*
+ * The cheapest way comes first, for each chunk anew: while one is evacuated here,
+ * others free theirs, and kcompactd may be making some on another processor.
  */
-struct page *hvb_evacuate_for_host(struct hvb_dev *hvb, unsigned int *order)
+static bool hvb_find_chunk(struct hvb_dev *hvb, struct hvb_chunk *chunk)
 {
-	struct page *page = hvb_evacuate_chunk(hvb, HVB_PASSES, order);
-
-	if (page)
+	if (hvb_evacuate_chunk(hvb, HVB_PASSES, chunk)) {
 		hvb->stats.blocks_cleared++;
-	return page;
+		return true;
+	}
+	if (!hvb_evacuate_is_wanted(hvb))
+		return false;
+
+	chunk->order = HVB_BLOCK_ORDER;
+	chunk->page = alloc_pages(HVB_GFP_COMPACT, HVB_BLOCK_ORDER);
+	return chunk->page;
 }
 
-/* Return: free blocks that everybody can have. */
+/* Return: whether the host still wants the chunk; it waits for the pump then. */
+static bool hvb_hand_over(struct hvb_evacuate *evac, const struct hvb_chunk *chunk)
+{
+	bool wanted;
+
+	spin_lock(&evac->lock);
+	wanted = evac->wanted;
+	if (wanted) {
+		evac->wanted--;
+		evac->made[evac->nr_made++] = *chunk;
+	}
+	spin_unlock(&evac->lock);
+	return wanted;
+}
+
+static void hvb_make_for_host(struct hvb_dev *hvb)
+{
+	struct hvb_evacuate *evac = &hvb->evacuate;
+	struct hvb_chunk chunk;
+
+	if (hvb_find_chunk(hvb, &chunk)) {
+		if (!hvb_hand_over(evac, &chunk))
+			hvb_free_chunk(&chunk);
+	} else if (!hvb_must_rest(hvb)) {
+		spin_lock(&evac->lock);
+		evac->exhausted = evac->wanted;
+		evac->wanted = 0;
+		spin_unlock(&evac->lock);
+	}
+	hvb_kick(hvb, 0);
+}
+
+/* Return: free chunks that everybody can have. */
 static unsigned long hvb_free_chunks(void)
 {
 	u64 pages = 0;
@@ -257,59 +401,226 @@ static unsigned long hvb_free_chunks(void)
 
 static unsigned long hvb_chunks_to_reserve(const struct hvb_balloon *balloon)
 {
-	return min_t(u64, balloon->pages / HVB_CHUNK_PAGES / HVB_RESERVE_SHARE, HVB_RESERVE_MAX);
+	return min_t(u64, READ_ONCE(balloon->pages) / HVB_CHUNK_PAGES / HVB_RESERVE_SHARE,
+		     HVB_RESERVE_MAX);
 }
 
-static bool hvb_reserve_block(struct hvb_dev *hvb)
+/*
+ * The balloon takes chunks of 2 MiB first, and leaves free memory in single pages.
+ * Where the kernel cannot make larger ones of these (see above), it kills programs
+ * for want of two pages in a row.
+ */
+static void hvb_make_for_guest(struct hvb_dev *hvb)
 {
-	struct page *page;
-	unsigned int order;
-	unsigned long i;
+	struct hvb_evacuate *evac = &hvb->evacuate;
+	struct hvb_chunk chunk;
+	bool made;
 
-	page = hvb_evacuate_chunk(hvb, HVB_PASSES_FOR_GUEST, &order);
-	if (!page)
-		return false;
+	made = hvb_free_chunks() < hvb_chunks_to_reserve(&hvb->balloon) &&
+	       hvb_evacuate_chunk(hvb, HVB_PASSES_FOR_GUEST, &chunk);
+	if (made) {
+		hvb->stats.blocks_kept++;
+		hvb_free_chunk(&chunk);
+	}
+	if (!made && hvb_must_rest(hvb))
+		return;
 
-	hvb->stats.blocks_kept++;
-	for (i = 0; i < HVB_CHUNK_PAGES; i += 1UL << order)
-		__free_pages(page + i, order);
-	return true;
+	spin_lock(&evac->lock);
+	evac->reserve = made && evac->reserve ? evac->reserve - 1 : 0;
+	spin_unlock(&evac->lock);
+}
+
+static void hvb_evacuate_work(struct work_struct *work)
+{
+	struct hvb_dev *hvb = container_of(work, struct hvb_dev, evacuate.work);
+
+	while (hvb_evacuate_is_wanted(hvb)) {
+		if (READ_ONCE(hvb->evacuate.wanted))
+			hvb_make_for_host(hvb);
+		else
+			hvb_make_for_guest(hvb);
+		cond_resched();
+	}
 }
 
 /**
- * hvb_reserve_begin() - the guest should have some free blocks left
- * @balloon: the balloon, which has grown
+ * hvb_evacuate_request() - ask for chunks, unless there are none to be made
+ * @hvb: the device
+ * @nr: how many, those included that were made and not collected
+ *
+ * Context: the pump. It is kicked for each, and when there are no more.
+ */
+void hvb_evacuate_request(struct hvb_dev *hvb, unsigned int nr)
+{
+	struct hvb_evacuate *evac = &hvb->evacuate;
+	bool ask;
+
+	nr = min_t(unsigned int, nr, HVB_CHUNKS_AHEAD);
+	spin_lock(&evac->lock);
+	ask = !evac->exhausted && nr > evac->nr_made;
+	if (ask) {
+		evac->wanted = nr - evac->nr_made;
+		evac->reserve = 0;
+	}
+	spin_unlock(&evac->lock);
+	if (ask)
+		queue_work(hvb->slow_wq, &evac->work);
+}
+
+/**
+ * hvb_evacuate_collect() - take a chunk that was made
+ * @hvb: the device
+ * @chunk: set to it
+ *
+ * Context: the pump.
+ * Return: whether there was one.
+ */
+bool hvb_evacuate_collect(struct hvb_dev *hvb, struct hvb_chunk *chunk)
+{
+	struct hvb_evacuate *evac = &hvb->evacuate;
+	bool found;
+
+	spin_lock(&evac->lock);
+	found = evac->nr_made;
+	if (found)
+		*chunk = evac->made[--evac->nr_made];
+	spin_unlock(&evac->lock);
+	return found;
+}
+
+/**
+ * hvb_evacuate_pending() - whether chunks were asked for that may still come
+ * @hvb: the device
+ *
+ * Context: the pump.
+ * Return: whether they may.
+ */
+bool hvb_evacuate_pending(struct hvb_dev *hvb)
+{
+	struct hvb_evacuate *evac = &hvb->evacuate;
+	bool pending;
+
+	spin_lock(&evac->lock);
+	pending = evac->wanted || evac->nr_made;
+	spin_unlock(&evac->lock);
+	return pending;
+}
+
+/**
+ * hvb_evacuate_retry() - chunks may be asked for again, though there were none
+ * @hvb: the device
  *
  * Context: the pump.
  */
-void hvb_reserve_begin(struct hvb_balloon *balloon)
+void hvb_evacuate_retry(struct hvb_dev *hvb)
 {
-	balloon->to_reserve = hvb_chunks_to_reserve(balloon);
+	spin_lock(&hvb->evacuate.lock);
+	hvb->evacuate.exhausted = false;
+	spin_unlock(&hvb->evacuate.lock);
 }
 
 /**
- * hvb_reserve_run() - empty a block for the guest if it has too few that are free
+ * hvb_evacuate_stop() - no more chunks are wanted until hvb_evacuate_retry()
  * @hvb: the device
  *
- * The balloon takes blocks of 2 MiB first, and leaves free memory in single
- * pages. Where the kernel cannot make larger ones of these (see above), it kills
- * programs for want of two pages in a row.
+ * Does not wait for one that is being made: it is freed when it is there.
  *
- * Context: the pump; may sleep.
- * Return: jiffies until it wants to run again.
+ * Context: the pump, or while it cannot run.
  */
-unsigned long hvb_reserve_run(struct hvb_dev *hvb)
+void hvb_evacuate_stop(struct hvb_dev *hvb)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
+	struct hvb_evacuate *evac = &hvb->evacuate;
+	struct hvb_chunk chunk;
 
-	if (!balloon->to_reserve)
-		return HVB_NEVER;
+	spin_lock(&evac->lock);
+	evac->wanted = 0;
+	evac->reserve = 0;
+	evac->exhausted = true;
+	spin_unlock(&evac->lock);
+	while (hvb_evacuate_collect(hvb, &chunk))
+		hvb_free_chunk(&chunk);
+}
 
-	mutex_lock(&hvb->transfer_lock);
-	if (hvb_free_chunks() < hvb_chunks_to_reserve(balloon) && hvb_reserve_block(hvb))
-		balloon->to_reserve--;
-	else
-		balloon->to_reserve = 0;
-	mutex_unlock(&hvb->transfer_lock);
-	return balloon->to_reserve ? 0 : HVB_NEVER;
+/**
+ * hvb_evacuate_reserve() - the guest should have some free chunks left
+ * @hvb: the device; its balloon has grown
+ *
+ * Context: the pump.
+ */
+void hvb_evacuate_reserve(struct hvb_dev *hvb)
+{
+	struct hvb_evacuate *evac = &hvb->evacuate;
+
+	spin_lock(&evac->lock);
+	evac->reserve = hvb_chunks_to_reserve(&hvb->balloon);
+	spin_unlock(&evac->lock);
+	queue_work(hvb->slow_wq, &evac->work);
+}
+
+/**
+ * hvb_evacuate_resume() - go on with what rested while the system was frozen
+ * @hvb: the device
+ *
+ * Context: the pump.
+ */
+void hvb_evacuate_resume(struct hvb_dev *hvb)
+{
+	queue_work(hvb->slow_wq, &hvb->evacuate.work);
+}
+
+static bool hvb_evacuates(struct hvb_evacuate *evac, const struct hvb_extent *range)
+{
+	bool overlap;
+
+	spin_lock(&evac->lock);
+	overlap = evac->range.start < range->end && evac->range.end > range->start;
+	spin_unlock(&evac->lock);
+	return overlap;
+}
+
+/**
+ * hvb_evacuate_leave() - wait until nothing is migrated from memory that goes offline
+ * @hvb: the device
+ * @range: the memory, noted as going offline
+ *
+ * The kernel has isolated the range before it tells: a migration that begins now
+ * fails at once. One that had begun earlier kept the kernel from isolating.
+ *
+ * Context: process, may sleep for two seconds.
+ * Return: 0 or -EBUSY.
+ */
+int hvb_evacuate_leave(struct hvb_dev *hvb, const struct hvb_extent *range)
+{
+	struct hvb_evacuate *evac = &hvb->evacuate;
+
+	return wait_event_timeout(evac->idle, !hvb_evacuates(evac, range),
+				  HVB_OFFLINE_WAIT) ? 0 : -EBUSY;
+}
+
+/**
+ * hvb_evacuate_init() - get ready to make chunks
+ * @hvb: the device
+ *
+ * Context: process.
+ */
+void hvb_evacuate_init(struct hvb_dev *hvb)
+{
+	struct hvb_evacuate *evac = &hvb->evacuate;
+
+	INIT_WORK(&evac->work, hvb_evacuate_work);
+	spin_lock_init(&evac->lock);
+	init_waitqueue_head(&evac->idle);
+	evac->restart = jiffies;
+}
+
+/**
+ * hvb_evacuate_exit() - wait until no chunk is made any more
+ * @hvb: the device; its channel is closed
+ *
+ * Context: process, may sleep for as long as a migration that has begun.
+ */
+void hvb_evacuate_exit(struct hvb_dev *hvb)
+{
+	hvb_evacuate_stop(hvb);
+	cancel_work_sync(&hvb->evacuate.work);
 }

@@ -8,8 +8,10 @@
  * whose pages are marked (mark.h) and kept from the page allocator until the
  * host gives them too. region.c keeps the books.
  *
- * A request is worked on block by block, one per turn of the pump. Where a
- * block cannot be added for lack of memory, the request is parked: the host
+ * A request is worked on block by block. add_memory() waits for memory hotplug in
+ * progress, which may be a block that hangs on its way offline: so it is called
+ * in a work item of its own, the add work, which kicks the pump when it is done.
+ * Where a block cannot be added for lack of memory, the request is parked: the host
  * takes a short answer as "never ask again", so that comes last.
  *
  * add_memory() is told of blocks that the host backs whole: their memory is
@@ -20,6 +22,7 @@
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/mmzone.h>
 #include <linux/numa.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -89,27 +92,50 @@ static int hvb_add_memory(struct hvb_hot_add *ha, u64 block, bool whole)
 }
 
 /*
+ * Free pages that the kernel could use for itself: memory maps lie in these. With
+ * @reserves all of them, else those that any allocation could have.
+ */
+static u64 hvb_kernel_pages(bool reserves)
+{
+	u64 pages = 0;
+	int nid, i;
+
+	for_each_online_node(nid) {
+		for (i = 0; i < ZONE_MOVABLE; i++) {
+			struct zone *zone = &NODE_DATA(nid)->node_zones[i];
+			const u64 free = zone_page_state(zone, NR_FREE_PAGES);
+			const u64 kept = min_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
+
+			pages += reserves ? free : free - min(free, kept);
+		}
+	}
+	return pages;
+}
+
+/*
  * A block costs a memory map before it brings anything. If it comes online at
- * once it brings far more, so that the map may come from the reserves of the
- * kernel; but not to their last page, or the kernel kills programs meanwhile.
- * If nobody onlines it, it brings nothing: then the guest keeps its floor.
+ * once, for the kernel too, it brings far more, so that the map may come from the
+ * reserves; but not to their last page, or the kernel kills programs meanwhile.
+ * If the last block came online for programs only, the kernel gets nothing back: its
+ * reserves stay. If nobody onlines blocks, they bring nothing: then the guest keeps
+ * its floor.
  */
 static int hvb_pay_for_block(struct hvb_dev *hvb, u64 block, bool whole)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	const u64 map = PFN_UP(ha->regions.block_pages * sizeof(struct page));
-	const u64 price = map + map / HVB_MAP_MARGIN;
+	const u64 needed = map + map / HVB_MAP_MARGIN;
+	const bool reserves = !READ_ONCE(ha->nobody_onlines) && !READ_ONCE(ha->comes_movable);
 	unsigned int flags;
 	int ret;
 
-	if (READ_ONCE(ha->nobody_onlines)) {
-		if (si_mem_available() < (long)(hvb_floor(hvb) + price))
-			return -ENOMEM;
-		return hvb_add_memory(ha, block, whole);
-	}
-
-	if (global_zone_page_state(NR_FREE_PAGES) < price)
+	if (READ_ONCE(ha->nobody_onlines) && si_mem_available() < (long)(hvb_floor(hvb) + needed))
 		return -ENOMEM;
+	if (hvb_kernel_pages(reserves) < needed)
+		return -ENOMEM;
+	if (!reserves)
+		return hvb_add_memory(ha, block, whole);
+
 	flags = memalloc_noreclaim_save();
 	ret = hvb_add_memory(ha, block, whole);
 	memalloc_noreclaim_restore(flags);
@@ -140,6 +166,17 @@ void hvb_block_came(struct hvb_hot_add *ha, u64 block)
 	wake_up_all(&ha->came);
 }
 
+/*
+ * Memory for programs only helps nobody who wants some for the kernel. That is not
+ * what is missing while the kernel's own zones are above what it keeps.
+ */
+static bool hvb_block_helps(struct hvb_hot_add *ha, u64 block)
+{
+	if (!hvb_block_online(ha, block))
+		return false;
+	return !READ_ONCE(ha->comes_movable) || hvb_kernel_pages(false);
+}
+
 /**
  * hvb_hot_add_await() - the guest is out of memory: wait for a block that comes
  * @ha: the hot-added memory
@@ -163,59 +200,174 @@ unsigned long hvb_hot_add_await(struct hvb_hot_add *ha)
 
 	if (wait_event_timeout(ha->came, READ_ONCE(ha->coming) != block,
 			       HVB_ONLINE_WAIT))
-		return hvb_block_online(ha, block) ? ha->regions.block_pages : 0;
+		return hvb_block_helps(ha, block) ? ha->regions.block_pages : 0;
 
 	hvb_block_came(ha, block);
 	return 0;
 }
 
-/* The books first: the block may be onlined before add_memory() returns. */
+/* The moves between the states of a request; see enum hvb_hot_add_state. */
+static const unsigned int hvb_hot_add_moves[HVB_HOT_ADD_STATES] = {
+	[HVB_HOT_ADD_IDLE]	= BIT(HVB_HOT_ADD_NEXT),
+	[HVB_HOT_ADD_NEXT]	= BIT(HVB_HOT_ADD_IDLE) | BIT(HVB_HOT_ADD_ADDING) |
+				  BIT(HVB_HOT_ADD_PARKED),
+	[HVB_HOT_ADD_ADDING]	= BIT(HVB_HOT_ADD_IDLE) | BIT(HVB_HOT_ADD_NEXT) |
+				  BIT(HVB_HOT_ADD_ONLINING) | BIT(HVB_HOT_ADD_PARKED),
+	[HVB_HOT_ADD_ONLINING]	= BIT(HVB_HOT_ADD_IDLE) | BIT(HVB_HOT_ADD_NEXT),
+	[HVB_HOT_ADD_PARKED]	= BIT(HVB_HOT_ADD_IDLE) | BIT(HVB_HOT_ADD_NEXT),
+};
+
+/* The only place that changes the state. Context: the pump, or while it cannot run. */
+static void hvb_hot_add_set_state(struct hvb_hot_add *ha, enum hvb_hot_add_state state)
+{
+	WARN_ON_ONCE(!(hvb_hot_add_moves[ha->state] & BIT(state)));
+	ha->state = state;
+}
+
+static void hvb_hot_add_wait(struct hvb_hot_add *ha, enum hvb_hot_add_state state,
+			     unsigned long delay)
+{
+	hvb_hot_add_set_state(ha, state);
+	ha->not_before = jiffies + delay;
+}
+
+/* A block that was not added after all is not in the way of those that are. */
+static void hvb_drop_block(struct hvb_hot_add *ha, u64 block)
+{
+	spin_lock(&ha->lock);
+	hvb_regions_drop_block(&ha->regions, block);
+	spin_unlock(&ha->lock);
+	hvb_block_came(ha, block);
+}
+
+static void hvb_add_work(struct work_struct *work)
+{
+	struct hvb_add *add = container_of(work, struct hvb_add, work);
+	struct hvb_dev *hvb = container_of(add, struct hvb_dev, hot_add.add);
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	const bool whole = add->end - add->start == ha->regions.block_pages;
+	int ret;
+
+	ret = hvb_pay_for_block(hvb, add->block, whole);
+	if (ret)
+		hvb_drop_block(ha, add->block);
+	if (ret && READ_ONCE(add->answered))
+		dev_err(hvb_device(hvb),
+			"cannot add the memory block at PFN 0x%llx (error %d), which the host counts as added\n",
+			add->block, ret);
+	add->result = ret;
+	/* The pump must not see a result before it is there. */
+	smp_store_release(&add->busy, false);
+	hvb_kick(hvb, 0);
+}
+
+/* Update the map first: the block may come online before add_memory() returns. */
 static int hvb_add_block(struct hvb_dev *hvb, u64 start, u64 end)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
-	const u64 block = hvb_block_of(ha, start);
-	const bool whole = end - start == ha->regions.block_pages;
+	struct hvb_add *add = &ha->add;
 	int ret;
 
-	ret = hvb_books_add_block(hvb, block, start, end);
+	add->block = hvb_block_of(ha, start);
+	add->start = start;
+	add->end = end;
+	ret = hvb_books_add_block(hvb, add->block, start, end);
 	if (ret)
 		return ret;
 
-	hvb_block_comes(ha, block);
-	ret = hvb_pay_for_block(hvb, block, whole);
-	if (ret) {
-		spin_lock(&ha->lock);
-		hvb_regions_drop_block(&ha->regions, block);
-		spin_unlock(&ha->lock);
-		hvb_block_came(ha, block);
-		return ret;
-	}
-
-	ha->added += end - start;
-	ha->waiting_for = block;
-	ha->not_before = jiffies + HVB_ONLINE_WAIT;
+	hvb_block_comes(ha, add->block);
+	WRITE_ONCE(add->answered, false);
+	add->busy = true;
+	hvb_hot_add_set_state(ha, HVB_HOT_ADD_ADDING);
+	queue_work(hvb->slow_wq, &add->work);
 	return 0;
 }
 
+static bool hvb_add_is_busy(const struct hvb_add *add)
+{
+	return smp_load_acquire(&add->busy);
+}
+
 /*
- * Each block costs memory for its map before it gives any: let it come online
- * before the next one. If nobody onlines it, do not wait for its successors.
- * Return: whether to go on waiting.
+ * The request must be answered while a block is being added. What was not begun is
+ * undone. Else the host counts the block as given: the guest may use it in a moment.
  */
+static void hvb_add_abandon(struct hvb_hot_add *ha)
+{
+	struct hvb_add *add = &ha->add;
+
+	if (cancel_work(&add->work)) {
+		hvb_drop_block(ha, add->block);
+		add->busy = false;
+		return;
+	}
+	WRITE_ONCE(add->answered, true);
+	if (hvb_add_is_busy(add) || !add->result) {
+		ha->added += add->end - add->start;
+		ha->next = add->end;
+	}
+}
+
+/**
+ * hvb_add_exit() - wait until no block is being added any more
+ * @hvb: the device; its channel is closed
+ *
+ * Context: process, may sleep for as long as memory hotplug in progress.
+ */
+void hvb_add_exit(struct hvb_dev *hvb)
+{
+	cancel_work_sync(&hvb->hot_add.add.work);
+}
+
+/* Return: whether to go on waiting for the block that was added last to come online. */
 static bool hvb_wait_online(struct hvb_hot_add *ha)
 {
-	if (ha->waiting_for == HVB_NO_BLOCK)
+	if (hvb_block_online(ha, ha->add.block))
 		return false;
+	if (!READ_ONCE(ha->nobody_onlines) && time_before(jiffies, ha->not_before))
+		return true;
 
-	if (!hvb_block_online(ha, ha->waiting_for)) {
-		if (!READ_ONCE(ha->nobody_onlines) &&
-		    time_before(jiffies, ha->not_before))
-			return true;
-		WRITE_ONCE(ha->nobody_onlines, true);
-	}
-	ha->waiting_for = HVB_NO_BLOCK;
-	ha->not_before = jiffies;
+	WRITE_ONCE(ha->nobody_onlines, true);
 	return false;
+}
+
+/*
+ * A block of this range is memory of somebody else, as where boot memory ends within
+ * a memory block. It is left out, and counts as added only with what follows: the
+ * host takes an answer for the first pages of its offer.
+ */
+static void hvb_hot_add_skip(struct hvb_dev *hvb, u64 end)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+
+	dev_warn_ratelimited(hvb_device(hvb),
+			     "%llu MiB at PFN 0x%llx that the host offered are in a memory block that exists: not used\n",
+			     hvb_pages_to_mib(end - ha->next), ha->next);
+	ha->skipped += end - ha->next;
+	ha->next = end;
+}
+
+static void hvb_hot_add_done(struct hvb_hot_add *ha, u64 pages, u64 end)
+{
+	ha->added += ha->skipped + pages;
+	ha->skipped = 0;
+	ha->next = end;
+	ha->short_of_memory = false;
+}
+
+/* Fill a part of a block that was added before. */
+static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	u32 filled = 0;
+	int ret;
+
+	mutex_lock(&hvb->transfer_lock);
+	ret = hvb_books_fill(hvb, start, end, &filled);
+	mutex_unlock(&hvb->transfer_lock);
+	if (!ret)
+		hvb_hot_add_done(ha, filled, end);
+	return ret;
 }
 
 /* Add the part of the request that lies in the next block. */
@@ -224,18 +376,10 @@ static int hvb_hot_add_step(struct hvb_dev *hvb)
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	const u64 start = ha->next;
 	const u64 end = min(ha->end, hvb_block_of(ha, start) + ha->regions.block_pages);
-	int ret;
 
-	if (hvb_regions_know(&ha->regions, hvb_block_of(ha, start))) {
-		mutex_lock(&hvb->transfer_lock);
-		ret = hvb_books_fill(hvb, start, end, &ha->added);
-		mutex_unlock(&hvb->transfer_lock);
-	} else {
-		ret = hvb_add_block(hvb, start, end);
-	}
-	if (!ret)
-		ha->next = end;
-	return ret;
+	if (hvb_books_know(ha, hvb_block_of(ha, start)))
+		return hvb_fill_block(hvb, start, end);
+	return hvb_add_block(hvb, start, end);
 }
 
 /* A block found no memory for its map. Return: jiffies to the next try. */
@@ -247,7 +391,7 @@ static unsigned long hvb_hot_add_park(struct hvb_dev *hvb)
 		ha->short_of_memory = true;
 		ha->give_up = jiffies + HVB_RETRY_LIMIT;
 		dev_info_ratelimited(hvb_device(hvb),
-				     "no memory to add memory: trying again for %d s\n",
+				     "out of memory while hot-adding: retrying for %d s\n",
 				     HVB_RETRY_LIMIT / HZ);
 	}
 
@@ -255,7 +399,7 @@ static unsigned long hvb_hot_add_park(struct hvb_dev *hvb)
 		hvb_hot_add_end(hvb);
 		return 0;
 	}
-	ha->not_before = jiffies + HVB_RETRY_INTERVAL;
+	hvb_hot_add_wait(ha, HVB_HOT_ADD_PARKED, HVB_RETRY_INTERVAL);
 	return HVB_RETRY_INTERVAL;
 }
 
@@ -274,8 +418,30 @@ static void hvb_hot_add_answer(struct hvb_dev *hvb, u32 pages, u32 result)
  */
 void hvb_hot_add_retry(struct hvb_dev *hvb)
 {
-	if (hvb->hot_add.active && hvb->hot_add.short_of_memory)
+	if (hvb->hot_add.state == HVB_HOT_ADD_PARKED)
 		hvb->hot_add.not_before = jiffies;
+}
+
+/**
+ * hvb_hot_add_resume() - go on after the system was frozen
+ * @hvb: the device
+ *
+ * Context: the pump.
+ */
+void hvb_hot_add_resume(struct hvb_dev *hvb)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+
+	ha->give_up = jiffies + HVB_RETRY_LIMIT;
+	if (ha->state == HVB_HOT_ADD_ONLINING)
+		ha->not_before = jiffies + HVB_ONLINE_WAIT;
+	hvb_hot_add_retry(hvb);
+}
+
+/* Nothing to add that is not there already: there is no use in another offer. */
+static u32 hvb_hot_add_result(const struct hvb_hot_add *ha)
+{
+	return ha->added || ha->skipped ? HVB_HOT_ADD_DONE : HVB_HOT_ADD_TRANSIENT;
 }
 
 /**
@@ -288,10 +454,12 @@ void hvb_hot_add_end(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 
-	if (!ha->active)
+	if (ha->state == HVB_HOT_ADD_IDLE)
 		return;
 
-	ha->active = false;
+	if (ha->state == HVB_HOT_ADD_ADDING)
+		hvb_add_abandon(ha);
+	hvb_hot_add_set_state(ha, HVB_HOT_ADD_IDLE);
 	hvb_offline_watch(ha);
 	hvb->stats.hot_add_added += ha->added;
 	hvb->stats.hot_add_refused += ha->offered - ha->added;
@@ -300,8 +468,7 @@ void hvb_hot_add_end(struct hvb_dev *hvb)
 		dev_warn_ratelimited(hvb_device(hvb),
 				     "added %llu MiB less than the host offered; it may offer no more\n",
 				     hvb_pages_to_mib(ha->end - ha->next));
-	hvb_hot_add_answer(hvb, ha->added, ha->added ? HVB_HOT_ADD_DONE :
-						      HVB_HOT_ADD_TRANSIENT);
+	hvb_hot_add_answer(hvb, ha->added, hvb_hot_add_result(ha));
 }
 
 /**
@@ -386,47 +553,85 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	ha->end = range->start + range->count;
 	ha->offered = range->count;
 	ha->added = 0;
+	ha->skipped = 0;
 	ha->short_of_memory = false;
-	ha->waiting_for = HVB_NO_BLOCK;
-	ha->not_before = jiffies;
-	ha->active = true;
+	hvb_hot_add_set_state(ha, HVB_HOT_ADD_NEXT);
 	hvb_op_begin(&hvb->record, HVB_OP_HOT_ADD, ha->offered);
+}
+
+/* A part of the request was worked on. Return: jiffies to the next turn. */
+static unsigned long hvb_hot_add_go_on(struct hvb_dev *hvb, int ret)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+
+	if (ret == -ENOMEM)
+		return hvb_hot_add_park(hvb);
+
+	if (ret)
+		dev_err_ratelimited(hvb_device(hvb),
+				    "cannot add the memory block of PFN 0x%llx (error %d)\n",
+				    ha->next, ret);
+	if (ret || (ha->state != HVB_HOT_ADD_ADDING && ha->next == ha->end))
+		hvb_hot_add_end(hvb);
+	return 0;
+}
+
+/* The add work is done. */
+static unsigned long hvb_hot_add_added(struct hvb_dev *hvb)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_add *add = &ha->add;
+
+	if (!add->result) {
+		hvb_hot_add_done(ha, add->end - add->start, add->end);
+		hvb_hot_add_wait(ha, HVB_HOT_ADD_ONLINING, HVB_ONLINE_WAIT);
+		return hvb_hot_add_go_on(hvb, 0);
+	}
+
+	hvb_hot_add_set_state(ha, HVB_HOT_ADD_NEXT);
+	if (add->result != -EEXIST)
+		return hvb_hot_add_go_on(hvb, add->result);
+	hvb_hot_add_skip(hvb, add->end);
+	return hvb_hot_add_go_on(hvb, 0);
 }
 
 /**
  * hvb_hot_add_run() - add the next block, or wait for what it needs
  * @hvb: the device
  *
- * Context: the pump; may sleep.
+ * Each block costs memory for its map before it gives any: it should come online
+ * before the next one is added. If nobody onlines it, its successors do not wait.
+ *
+ * Context: the pump; may sleep, but not for memory hotplug in progress.
  * Return: jiffies until it wants to run again.
  */
 unsigned long hvb_hot_add_run(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
-	int ret;
 
-	if (!ha->active)
+	if (ha->state == HVB_HOT_ADD_IDLE)
 		return hvb_offline_run(hvb);
+	if (hvb_must_rest(hvb))
+		return HVB_NEVER;
 
-	if (hvb_must_end(hvb)) {
-		hvb_hot_add_end(hvb);
-		return 0;
+	switch (ha->state) {
+	case HVB_HOT_ADD_ADDING:
+		return hvb_add_is_busy(&ha->add) ? HVB_NEVER : hvb_hot_add_added(hvb);
+	case HVB_HOT_ADD_ONLINING:
+		if (hvb_wait_online(ha))
+			return hvb_jiffies_until(ha->not_before);
+		break;
+	case HVB_HOT_ADD_PARKED:
+		if (time_before(jiffies, ha->not_before))
+			return hvb_jiffies_until(ha->not_before);
+		break;
+	default:
+		/* It may still be busy for an earlier request. */
+		return hvb_add_is_busy(&ha->add) ? HVB_NEVER :
+						   hvb_hot_add_go_on(hvb, hvb_hot_add_step(hvb));
 	}
 
-	if (hvb_wait_online(ha) || time_before(jiffies, ha->not_before))
-		return hvb_jiffies_until(ha->not_before);
-
-	ret = hvb_hot_add_step(hvb);
-	if (ret == -ENOMEM)
-		return hvb_hot_add_park(hvb);
-
-	ha->short_of_memory = false;
-	if (ret)
-		dev_err_ratelimited(hvb_device(hvb),
-				    "cannot add the memory block of page frame 0x%llx (error %d)\n",
-				    ha->next, ret);
-	if (ret || ha->next == ha->end)
-		hvb_hot_add_end(hvb);
+	hvb_hot_add_set_state(ha, HVB_HOT_ADD_NEXT);
 	return 0;
 }
 
@@ -441,24 +646,24 @@ static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
 			 block);
 }
 
-/*
- * Blocks that are offline and have gaps must go: once we are gone, anybody
- * could online them whole. Gaps in blocks that are online keep their mark.
+/**
+ * hvb_remove_partial_blocks() - remove offline blocks that the host backs in part
+ * @hvb: the device; its channel is closed
+ *
+ * Once the online-page callback is gone, anybody could online them whole. Gaps in
+ * blocks that are online keep their mark.
+ *
+ * Context: process, may sleep for as long as memory hotplug in progress.
  */
-static void hvb_remove_partial_blocks(struct hvb_dev *hvb)
+void hvb_remove_partial_blocks(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
-	const struct hvb_extents *gaps = &ha->regions.gaps;
-	u64 block, next = 0;
-	unsigned int i;
+	u64 block = 0;
 
-	/* A block may have several gaps, and a gap lie in several blocks. */
-	for (i = 0; i < gaps->nr; i++)
-		for (block = max(next, hvb_block_of(ha, gaps->list[i].start));
-		     block < gaps->list[i].end; block = next) {
-			hvb_remove_block(hvb, block);
-			next = block + ha->regions.block_pages;
-		}
+	while (hvb_books_next_partial(ha, &block)) {
+		hvb_remove_block(hvb, block);
+		block += ha->regions.block_pages;
+	}
 }
 
 static int hvb_groups_init(struct hvb_hot_add *ha)
@@ -499,7 +704,7 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
 
 	spin_lock_init(&ha->lock);
 	ha->regions.block_pages = PHYS_PFN(memory_block_size_bytes());
-	ha->waiting_for = HVB_NO_BLOCK;
+	INIT_WORK(&ha->add.work, hvb_add_work);
 	ha->coming = HVB_NO_BLOCK;
 	init_waitqueue_head(&ha->came);
 	ret = hvb_groups_init(ha);
@@ -520,7 +725,6 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
  */
 void hvb_hot_add_exit(struct hvb_dev *hvb)
 {
-	hvb_remove_partial_blocks(hvb);
 	hvb_online_exit(hvb);
 	hvb_groups_exit(&hvb->hot_add);
 	hvb_books_free(&hvb->hot_add.regions);

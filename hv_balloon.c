@@ -54,6 +54,9 @@
 /* Give nothing for so long after the guest ran out of memory. */
 #define HVB_OOM_PAUSE		(10 * HZ)
 
+/* How long a wait takes of which the log says what it is for. */
+#define HVB_WAIT_LOGGED		HZ
+
 #define HVB_REPORT_DELAY_MAX	3600U		/* seconds */
 #define HVB_FLOOR_MIB_MAX	67108864U	/* 64 TiB */
 
@@ -146,9 +149,9 @@ module_param_named(reclaim, hvb_params.reclaim, bool, 0444);
 MODULE_PARM_DESC(reclaim, "At load, put pages to use that an earlier load left ballooned (default: N). Safe only if the host has forgotten that it has them, as QEMU does when the driver is unloaded; a host that still has them will stop the guest when it touches them.");
 
 /*
- * Freezing waits at most 20 s for work in progress: cut it short. And it waits
- * without a limit for a probe, which waits for the pump, which is frozen by
- * then: let the probe go.
+ * Operations rest while the system is frozen, and go on after the thaw. A probe is
+ * waited for without a limit before the freeze, and itself waits for the host: let
+ * it go, the pump goes on to negotiate.
  */
 static int hvb_pm_event(struct notifier_block *nb, unsigned long event, void *unused)
 {
@@ -166,7 +169,6 @@ static int hvb_pm_event(struct notifier_block *nb, unsigned long event, void *un
 		break;
 	}
 
-	wake_up(&hvb->room);
 	hvb_kick(hvb, 0);
 	return NOTIFY_OK;
 }
@@ -186,26 +188,49 @@ static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *
 	return NOTIFY_OK;
 }
 
-static int hvb_register_notifiers(struct hvb_dev *hvb)
+static int hvb_register_pm(struct hvb_dev *hvb)
 {
-	int ret;
-
 	hvb->pm_nb.notifier_call = hvb_pm_event;
-	ret = register_pm_notifier(&hvb->pm_nb);
-	if (ret)
-		return ret;
-
-	hvb->oom_nb.notifier_call = hvb_oom_event;
-	ret = register_oom_notifier(&hvb->oom_nb);
-	if (ret)
-		unregister_pm_notifier(&hvb->pm_nb);
-	return ret;
+	return register_pm_notifier(&hvb->pm_nb);
 }
 
-static void hvb_unregister_notifiers(struct hvb_dev *hvb)
+static int hvb_register_oom(struct hvb_dev *hvb)
 {
-	unregister_oom_notifier(&hvb->oom_nb);
-	unregister_pm_notifier(&hvb->pm_nb);
+	hvb->oom_nb.notifier_call = hvb_oom_event;
+	return register_oom_notifier(&hvb->oom_nb);
+}
+
+static void hvb_log_wait(struct work_struct *work)
+{
+	struct hvb_dev *hvb = container_of(to_delayed_work(work), struct hvb_dev, wait_log);
+
+	dev_warn(hvb_device(hvb), "waiting for %s\n", hvb->waits_for);
+}
+
+/**
+ * hvb_wait_begin() - log what is waited for, if that takes more than a second
+ * @hvb: the device
+ * @what: what it is
+ *
+ * For what cannot be interrupted. Ends with hvb_wait_end().
+ *
+ * Context: probe or remove; may sleep.
+ */
+void hvb_wait_begin(struct hvb_dev *hvb, const char *what)
+{
+	hvb->waits_for = what;
+	schedule_delayed_work(&hvb->wait_log, HVB_WAIT_LOGGED);
+}
+
+/**
+ * hvb_wait_end() - the wait is over
+ * @hvb: the device
+ *
+ * Context: probe or remove; may sleep.
+ */
+void hvb_wait_end(struct hvb_dev *hvb)
+{
+	cancel_delayed_work_sync(&hvb->wait_log);
 }
 
 static int hvb_connect(struct hvb_dev *hvb)
@@ -222,6 +247,18 @@ static int hvb_connect(struct hvb_dev *hvb)
 	return ret;
 }
 
+/* The channel is closed, but a work item may still wait for somebody else. */
+static void hvb_slow_exit(struct hvb_dev *hvb)
+{
+	hvb_wait_begin(hvb, "pages to be migrated, which somebody keeps locked");
+	hvb_evacuate_exit(hvb);
+	hvb_wait_end(hvb);
+
+	hvb_wait_begin(hvb, "a memory block to be added, behind memory hotplug in progress");
+	hvb_add_exit(hvb);
+	hvb_wait_end(hvb);
+}
+
 static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id)
 {
 	struct hvb_dev *hvb;
@@ -233,15 +270,22 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 
 	hvb->hdev = hdev;
 	hvb->hibernation = hv_is_hibernation_supported();
+	INIT_DELAYED_WORK(&hvb->wait_log, hvb_log_wait);
+	hvb_evacuate_init(hvb);
 	hvb_events_init(hvb);
 	hvb_record_init(&hvb->record);
 	ret = hvb_channel_init(hvb);
 	if (ret)
 		goto free_device;
 
-	ret = hvb_balloon_init(hvb);
+	/* Before anything that may wait: the system may be about to freeze. */
+	ret = hvb_register_pm(hvb);
 	if (ret)
 		goto exit_channel;
+
+	ret = hvb_balloon_init(hvb);
+	if (ret)
+		goto unregister_pm;
 
 	ret = hvb_hot_add_init(hvb);
 	if (ret)
@@ -251,26 +295,29 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 	if (ret)
 		goto exit_hot_add;
 
-	ret = hvb_register_notifiers(hvb);
+	ret = hvb_register_oom(hvb);
 	if (ret)
 		goto exit_hot_add;
 
 	hv_set_drvdata(hdev, hvb);
 	ret = hvb_connect(hvb);
 	if (ret)
-		goto unregister_notifiers;
+		goto unregister_oom;
 
 	hvb_hints_init(hvb);
 	hvb_debugfs_init(hvb);
 	return 0;
 
-unregister_notifiers:
+unregister_oom:
 	hv_set_drvdata(hdev, NULL);
-	hvb_unregister_notifiers(hvb);
+	unregister_oom_notifier(&hvb->oom_nb);
 exit_hot_add:
+	hvb_slow_exit(hvb);
 	hvb_hot_add_exit(hvb);
 exit_balloon:
 	hvb_balloon_exit(hvb);
+unregister_pm:
+	unregister_pm_notifier(&hvb->pm_nb);
 exit_channel:
 	hvb_channel_exit(hvb);
 free_device:
@@ -285,8 +332,10 @@ static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 	hvb_debugfs_exit(hvb);
 	hvb_hints_exit(hvb);
 	hvb_channel_close(hvb);
-	hvb_unregister_notifiers(hvb);
+	unregister_oom_notifier(&hvb->oom_nb);
+	hvb_slow_exit(hvb);
 	hvb_hot_add_exit(hvb);
+	unregister_pm_notifier(&hvb->pm_nb);
 
 	if (hvb->balloon.pages)
 		dev_warn(&hdev->device,

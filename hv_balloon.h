@@ -8,6 +8,7 @@
 #include <linux/completion.h>
 #include <linux/hyperv.h>
 #include <linux/jiffies.h>
+#include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/page_reporting.h>
@@ -34,6 +35,12 @@ struct zone;
 /* Page frames of the host have 40 bits; those of the guest must hold them. */
 static_assert(BITS_PER_LONG == 64);
 static_assert(HVB_HOST_PAGE_SHIFT == HV_HYP_PAGE_SHIFT);
+
+/*
+ * Memory that programs could have had: without the reserves, and without a
+ * complaint if there is none. The pages cannot move.
+ */
+#define HVB_GFP		(GFP_HIGHUSER | __GFP_NOMEMALLOC | __GFP_NOWARN)
 
 /* "Not before somebody asks for it", as the delay of a part of the pump. */
 #define HVB_NEVER	MAX_SCHEDULE_TIMEOUT
@@ -142,10 +149,8 @@ struct hvb_stats {
  * @give_up: jiffies at which the operation ends if it has not until then
  * @highest_order: largest block worth trying for; falls when a try fails,
  *	rises by one with each step
- * @evacuate_pass: how often all memory was gone through for these
- * @evacuate_next: page frame up to which that is still to be done
- * @evacuate_restart: jiffies from which on to begin with the first pass again
- * @to_reserve: blocks of 2 MiB that may still be emptied for the guest
+ * @in_step: a step has begun, and goes on when a chunk has been made
+ * @chunk_deadline: jiffies at which no chunk is waited for any more
  * @movable: memory that only programs can use may still be had in this step
  * @movable_order: the largest block of it worth trying for
  * @shortage_told: the last operation ended short of pages, and the log says so
@@ -168,15 +173,98 @@ struct hvb_balloon {
 	u64 hoped_for;
 	unsigned long give_up;
 	unsigned int highest_order;
-	unsigned int evacuate_pass;
-	u64 evacuate_next;
-	unsigned long evacuate_restart;
-	unsigned long to_reserve;
+	bool in_step;
+	unsigned long chunk_deadline;
 	bool movable;
 	unsigned int movable_order;
 	bool shortage_told;
 	struct hvb_batch *batch;
 	struct hvb_wire_balloon_response *response;
+};
+
+/* Chunks that are made before the pump has collected the first of them. */
+#define HVB_CHUNKS_AHEAD	8
+
+/* How long an inflate waits for the next chunk: longer than one takes to make. */
+#define HVB_CHUNK_WAIT		HZ
+
+/**
+ * struct hvb_chunk - 2 MiB of memory that belong to the driver
+ * @page: the first page
+ * @order: of the blocks that it consists of: HVB_BLOCK_ORDER, or 0
+ */
+struct hvb_chunk {
+	struct page *page;
+	unsigned int order;
+};
+
+/**
+ * struct hvb_evacuate - makes chunks, in a work item of its own
+ * @work: makes them; may wait for as long as a file system or a disk likes
+ * @lock: protects all down to @range
+ * @wanted: chunks to make for the host
+ * @reserve: chunks to make for the guest, at most, after those
+ * @exhausted: there were none to be made
+ * @nr_made: chunks that wait for the pump
+ * @made: they
+ * @range: page frames that are migrated from just now, empty if none are
+ * @idle: woken when @range becomes empty
+ * @pass: how often all memory was gone through; @work only, as what follows
+ * @next: page frame up to which that is still to be done
+ * @restart: jiffies from which on to begin with the first pass again
+ */
+struct hvb_evacuate {
+	struct work_struct work;
+	spinlock_t lock; /* protects all down to range */
+	unsigned int wanted;
+	unsigned int reserve;
+	bool exhausted;
+	unsigned int nr_made;
+	struct hvb_chunk made[HVB_CHUNKS_AHEAD];
+	struct hvb_extent range;
+	wait_queue_head_t idle;
+	unsigned int pass;
+	u64 next;
+	unsigned long restart;
+};
+
+/**
+ * enum hvb_hot_add_state - where a request to add memory stands
+ * @HVB_HOT_ADD_IDLE: there is none
+ * @HVB_HOT_ADD_NEXT: the next block can be added
+ * @HVB_HOT_ADD_ADDING: the add work adds a block
+ * @HVB_HOT_ADD_ONLINING: a block was added and should come online first
+ * @HVB_HOT_ADD_PARKED: there was no memory for a memory map; try again later
+ * @HVB_HOT_ADD_STATES: number of states
+ */
+enum hvb_hot_add_state {
+	HVB_HOT_ADD_IDLE,
+	HVB_HOT_ADD_NEXT,
+	HVB_HOT_ADD_ADDING,
+	HVB_HOT_ADD_ONLINING,
+	HVB_HOT_ADD_PARKED,
+	HVB_HOT_ADD_STATES,
+};
+
+/**
+ * struct hvb_add - adds a memory block, in a work item of its own
+ * @work: calls add_memory(), which may wait for as long as memory hotplug in progress
+ * @busy: it is queued or runs; set by the pump, cleared by @work
+ * @answered: the host was told that the block is there; see hvb_add_abandon()
+ * @block: first page frame of the block; this and the next two are written by the
+ *	pump while @work is not busy
+ * @start: first page frame of it that the host gives
+ * @end: first page frame behind that
+ * @result: 0 or a negative error number; holds when no longer @busy
+ */
+struct hvb_add {
+	struct work_struct work;
+	bool busy;
+	bool answered;
+	u64 block;
+	u64 start;
+	u64 end;
+	int result;
 };
 
 /**
@@ -195,16 +283,19 @@ struct hvb_balloon {
  * @usable: the kernel lets us online memory in parts (the online-page callback
  *	is ours) and the guest can hot-add
  * @groups: memory group of each node, negative if it has none yet
- * @active: an operation runs. From here on: pump only
+ * @closing: the driver ends: no block that has a gap may come online any more
+ * @comes_movable: the last block came online as memory for programs only
+ * @add: adds blocks
+ * @state: where the request stands. From here on: pump only
  * @next: next page frame to add
  * @end: first page frame behind the request
  * @offered: pages of the request
  * @added: pages added so far
+ * @skipped: pages behind those that were left out, see hvb_hot_add_skip()
  * @not_before: jiffies before which nothing is tried
  * @give_up: jiffies at which the operation is answered as it stands
  * @short_of_memory: @give_up holds: a block could not be added for lack of
  *	memory
- * @waiting_for: block that should come online first, HVB_NO_BLOCK if none
  * @nobody_onlines: a block stayed offline too long; wait for none until one
  *	is onlined
  * @check_offline: jiffies of the next look for blocks that stayed offline
@@ -222,15 +313,18 @@ struct hvb_hot_add {
 	wait_queue_head_t came;
 	bool usable;
 	int *groups;
-	bool active;
+	bool closing;
+	bool comes_movable;
+	struct hvb_add add;
+	enum hvb_hot_add_state state;
 	u64 next;
 	u64 end;
 	u32 offered;
 	u32 added;
+	u32 skipped;
 	unsigned long not_before;
 	unsigned long give_up;
 	bool short_of_memory;
-	u64 waiting_for;
 	bool nobody_onlines;
 	unsigned long check_offline;
 	bool check_armed;
@@ -287,6 +381,8 @@ struct hvb_hints {
  * struct hvb_dev - the Dynamic Memory device
  * @hdev: the VMBus device
  * @wq: runs @pump, @report and the work of @events, which may overlap each other
+ * @slow_wq: runs what may wait for as long as others like: the work of @evacuate
+ *	and of @hot_add
  * @state: see there; changed by hvb_set_state() only
  * @version: protocol version agreed or proposed
  * @proposal: index of that version
@@ -300,7 +396,9 @@ struct hvb_hints {
  * @kick_lock: protects @stopping
  * @stopping: the channel is not open or is about to be closed: the pump must
  *	not be queued, and ends soon if it runs
- * @pausing: the system is about to freeze: operations end early
+ * @pausing: the system freezes or is frozen: operations rest; written by the PM
+ *	notifier
+ * @rested: the pump has seen @pausing; pump only
  * @oom_until: in jiffies64: the guest was out of memory, give nothing
  * @pump: the only reader of the channel and the only worker on requests
  * @report: sends the status report
@@ -315,21 +413,27 @@ struct hvb_hints {
  * @rx: receive buffer, HVB_RING_BYTES
  * @stats: counters
  * @balloon: pages that the host has
+ * @evacuate: makes chunks for it
  * @hot_add: memory that the host gave on top
  * @hints: free memory that the host may use meanwhile
  * @record: what is remembered for people who look for a fault
  * @events: what programs are told
  * @pm_nb: the power management notifier
  * @oom_nb: the out-of-memory notifier
+ * @wait_log: logs @waits_for, if that takes long
+ * @waits_for: what probe or remove waits for
  * @debugfs: our directory
  * @debugfs_legacy: the file that the driver in the kernel tree has
  *
  * The pump is a work item, so it never runs twice at once: what only it
- * touches needs no lock.
+ * touches needs no lock. No work item is freezable: what must not go on while the
+ * system is frozen looks at @pausing. So a probe that begins meanwhile can agree with
+ * the host, and nothing that is stuck keeps the system from freezing.
  */
 struct hvb_dev {
 	struct hv_device *hdev;
 	struct workqueue_struct *wq;
+	struct workqueue_struct *slow_wq;
 	enum hvb_state state;
 	u32 version;
 	unsigned int proposal;
@@ -342,6 +446,7 @@ struct hvb_dev {
 	spinlock_t kick_lock; /* protects stopping */
 	bool stopping;
 	bool pausing;
+	bool rested;
 	u64 oom_until;
 	struct delayed_work pump;
 	struct delayed_work report;
@@ -353,12 +458,15 @@ struct hvb_dev {
 	void *rx;
 	struct hvb_stats stats;
 	struct hvb_balloon balloon;
+	struct hvb_evacuate evacuate;
 	struct hvb_hot_add hot_add;
 	struct hvb_hints hints;
 	struct hvb_record record;
 	struct hvb_events events;
 	struct notifier_block pm_nb;
 	struct notifier_block oom_nb;
+	struct delayed_work wait_log;
+	const char *waits_for;
 	struct dentry *debugfs;
 	struct dentry *debugfs_legacy;
 };
@@ -368,11 +476,16 @@ static inline struct device *hvb_device(const struct hvb_dev *hvb)
 	return &hvb->hdev->device;
 }
 
-/* Nothing long may go on: the driver stops, the system freezes, the host left. */
+/* The channel is about to be closed, or the host has gone. */
 static inline bool hvb_must_end(const struct hvb_dev *hvb)
 {
-	return READ_ONCE(hvb->stopping) || READ_ONCE(hvb->pausing) ||
-	       READ_ONCE(hvb->hdev->channel->rescind);
+	return READ_ONCE(hvb->stopping) || READ_ONCE(hvb->hdev->channel->rescind);
+}
+
+/* Long operations must stop where they are: until the thaw, or for good. */
+static inline bool hvb_must_rest(const struct hvb_dev *hvb)
+{
+	return READ_ONCE(hvb->pausing) || hvb_must_end(hvb);
 }
 
 /* Jiffies from now to @when, 0 if that has passed. */
@@ -404,6 +517,10 @@ static inline u64 hvb_rejected_messages(const struct hvb_stats *stats)
 	return rejected;
 }
 
+/* hv_balloon.c */
+void hvb_wait_begin(struct hvb_dev *hvb, const char *what);
+void hvb_wait_end(struct hvb_dev *hvb);
+
 /* channel.c */
 const char *hvb_state_name(enum hvb_state state);
 int hvb_channel_init(struct hvb_dev *hvb);
@@ -428,6 +545,7 @@ int hvb_balloon_init(struct hvb_dev *hvb);
 void hvb_balloon_exit(struct hvb_dev *hvb);
 void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages);
 unsigned long hvb_inflate_run(struct hvb_dev *hvb);
+void hvb_inflate_resume(struct hvb_dev *hvb);
 void hvb_inflate_end(struct hvb_dev *hvb);
 void hvb_inflate_refuse(struct hvb_dev *hvb, u32 num_pages);
 void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg);
@@ -438,6 +556,7 @@ u64 hvb_free_in_blocks(const struct zone *zone, unsigned int order);
 void hvb_blocks_choose(struct hvb_dev *hvb);
 bool hvb_blocks_can_spare(const struct hvb_dev *hvb);
 u32 hvb_blocks_take(struct hvb_dev *hvb, u64 budget);
+bool hvb_chunks_pending(struct hvb_dev *hvb);
 bool hvb_blocks_are_ours(struct hvb_dev *hvb, const struct hvb_range *range);
 void hvb_blocks_release(struct hvb_dev *hvb, const struct hvb_range *range);
 void hvb_blocks_adopt(struct hvb_dev *hvb, struct page *page);
@@ -445,9 +564,16 @@ int hvb_blocks_adopt_taken(struct hvb_dev *hvb, u64 start, u64 end);
 void hvb_blocks_let_go(struct hvb_dev *hvb, struct page *page);
 
 /* evacuate.c */
-struct page *hvb_evacuate_for_host(struct hvb_dev *hvb, unsigned int *order);
-void hvb_reserve_begin(struct hvb_balloon *balloon);
-unsigned long hvb_reserve_run(struct hvb_dev *hvb);
+void hvb_evacuate_init(struct hvb_dev *hvb);
+void hvb_evacuate_exit(struct hvb_dev *hvb);
+void hvb_evacuate_request(struct hvb_dev *hvb, unsigned int nr);
+bool hvb_evacuate_collect(struct hvb_dev *hvb, struct hvb_chunk *chunk);
+bool hvb_evacuate_pending(struct hvb_dev *hvb);
+void hvb_evacuate_retry(struct hvb_dev *hvb);
+void hvb_evacuate_stop(struct hvb_dev *hvb);
+void hvb_evacuate_reserve(struct hvb_dev *hvb);
+void hvb_evacuate_resume(struct hvb_dev *hvb);
+int hvb_evacuate_leave(struct hvb_dev *hvb, const struct hvb_extent *range);
 
 /* adopt.c */
 int hvb_adopt(struct hvb_dev *hvb);
@@ -461,6 +587,9 @@ void hvb_hot_add_end(struct hvb_dev *hvb);
 void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 pages, u32 result);
 bool hvb_hot_add_possible(const struct hvb_dev *hvb);
 void hvb_hot_add_retry(struct hvb_dev *hvb);
+void hvb_hot_add_resume(struct hvb_dev *hvb);
+void hvb_add_exit(struct hvb_dev *hvb);
+void hvb_remove_partial_blocks(struct hvb_dev *hvb);
 void hvb_block_came(struct hvb_hot_add *ha, u64 block);
 unsigned long hvb_hot_add_await(struct hvb_hot_add *ha);
 
@@ -468,6 +597,8 @@ unsigned long hvb_hot_add_await(struct hvb_hot_add *ha);
 int hvb_books_reserve(struct hvb_dev *hvb, unsigned int gaps);
 int hvb_books_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end);
 int hvb_books_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled);
+bool hvb_books_know(struct hvb_hot_add *ha, u64 block);
+bool hvb_books_next_partial(struct hvb_hot_add *ha, u64 *block);
 void hvb_books_take(struct hvb_dev *hvb, u64 start, u64 end);
 int hvb_books_take_back(struct hvb_dev *hvb, u64 start, u64 end);
 int hvb_books_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken);
@@ -504,7 +635,19 @@ static inline u64 hvb_block_of(const struct hvb_hot_add *ha, u64 pfn)
 /* Whether @pfn is about to go offline. Context: ha->lock held. */
 static inline bool hvb_is_leaving(const struct hvb_hot_add *ha, u64 pfn)
 {
+	lockdep_assert_held(&ha->lock);
 	return pfn >= ha->leaving.start && pfn < ha->leaving.end;
+}
+
+/* The same without the lock. */
+static inline bool hvb_goes_offline(struct hvb_hot_add *ha, u64 pfn)
+{
+	bool goes;
+
+	spin_lock(&ha->lock);
+	goes = hvb_is_leaving(ha, pfn);
+	spin_unlock(&ha->lock);
+	return goes;
 }
 
 /* hints.c */

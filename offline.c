@@ -82,6 +82,20 @@ static void hvb_set_leaving(struct hvb_hot_add *ha, struct hvb_extent range)
 	spin_unlock(&ha->lock);
 }
 
+/* Give up the pages of the block that the driver holds. Return: 0 or -ENOMEM. */
+static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *range)
+{
+	const int ret = hvb_books_reserve(hvb, hvb_count_runs(range->start, range->end));
+
+	if (ret)
+		return ret;
+
+	hvb_let_go(hvb, range->start, range->end);
+	hvb_hold_gaps(range, false);
+	hvb_set_leaving(&hvb->hot_add, *range);
+	return 0;
+}
+
 /**
  * hvb_offline_begin() - the kernel wants to take a block offline
  * @hvb: the device
@@ -89,26 +103,19 @@ static void hvb_set_leaving(struct hvb_hot_add *ha, struct hvb_extent range)
  * @count: pages from there on
  *
  * Context: process, may sleep; takes hvb->transfer_lock.
- * Return: 0 or -ENOMEM.
+ * Return: 0, -ENOMEM, or -EBUSY if something is migrated from it for too long.
  */
 int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count)
 {
 	const struct hvb_extent range = { start, start + count };
-	int ret;
-
-	/* Nobody would keep the pages out when the block comes back. */
-	if (!hvb->hot_add.usable || READ_ONCE(hvb->stopping))
-		return 0;
+	int ret = 0;
 
 	mutex_lock(&hvb->transfer_lock);
-	ret = hvb_books_reserve(hvb, hvb_count_runs(range.start, range.end));
-	if (!ret) {
-		hvb_let_go(hvb, range.start, range.end);
-		hvb_hold_gaps(&range, false);
-		hvb_set_leaving(&hvb->hot_add, range);
-	}
+	/* Else nobody would keep the pages out when the block comes back. */
+	if (hvb->hot_add.usable && !READ_ONCE(hvb->stopping))
+		ret = hvb_offline_detach(hvb, &range);
 	mutex_unlock(&hvb->transfer_lock);
-	return ret;
+	return ret ?: hvb_evacuate_leave(hvb, &range);
 }
 
 /* Online what came back while the block seemed to go. */

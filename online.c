@@ -18,8 +18,9 @@
 #define HVB_OFFLINE_PATIENCE	(10 * HZ)
 
 /*
- * The kernel has one online-page callback for all memory and gives it no
- * context; set_online_page_callback() sees to it that there is one owner.
+ * The kernel has one online-page callback for all memory and gives it no context:
+ * there can be one device. It owns the callback from before it is set until after
+ * it is restored.
  */
 static struct hvb_dev *hvb_online_owner;
 
@@ -280,6 +281,34 @@ static void hvb_note_online(struct hvb_hot_add *ha, const struct memory_notify *
 	spin_unlock(&ha->lock);
 }
 
+/*
+ * A block with a gap must not come online without our callback, which nobody could
+ * keep out of the gap. So none may while the driver ends.
+ */
+static int hvb_going_online(struct hvb_hot_add *ha, const struct memory_notify *memory)
+{
+	const u64 block = hvb_block_of(ha, memory->start_pfn);
+	bool partial;
+
+	spin_lock(&ha->lock);
+	partial = hvb_regions_is_partial(&ha->regions, block);
+	spin_unlock(&ha->lock);
+	if (partial && READ_ONCE(ha->closing))
+		return -EBUSY;
+
+	hvb_note_online(ha, memory, true);
+	return 0;
+}
+
+static void hvb_came_online(struct hvb_hot_add *ha, const struct memory_notify *memory)
+{
+	const u64 block = hvb_block_of(ha, memory->start_pfn);
+
+	WRITE_ONCE(ha->comes_movable, is_zone_movable_page(pfn_to_page(memory->start_pfn)));
+	WRITE_ONCE(ha->nobody_onlines, false);
+	hvb_block_came(ha, block);
+}
+
 /* Keeps track of which blocks are online, and lets go of those that leave. */
 static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void *arg)
 {
@@ -290,14 +319,13 @@ static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void
 
 	switch (event) {
 	case MEM_GOING_ONLINE:
-		hvb_note_online(ha, memory, true);
+		ret = hvb_going_online(ha, memory);
 		break;
 	case MEM_CANCEL_ONLINE:
 		hvb_note_online(ha, memory, false);
 		break;
 	case MEM_ONLINE:
-		WRITE_ONCE(ha->nobody_onlines, false);
-		hvb_block_came(ha, hvb_block_of(ha, memory->start_pfn));
+		hvb_came_online(ha, memory);
 		break;
 	case MEM_GOING_OFFLINE:
 		ret = hvb_offline_begin(hvb, memory->start_pfn, memory->nr_pages);
@@ -322,36 +350,53 @@ static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void
  * Where the kernel has given the online-page callback to somebody else, the
  * driver works without hot-add.
  *
- * Context: process, may sleep.
- * Return: 0 or the error of the memory notifier.
+ * Context: process, may sleep for as long as memory hotplug in progress.
+ * Return: 0, the error of the memory notifier, or -EBUSY if there is another device.
  */
 int hvb_online_init(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	int ret;
 
+	if (cmpxchg(&hvb_online_owner, NULL, hvb)) {
+		dev_err(hvb_device(hvb), "another Dynamic Memory device is in use: this one stays off\n");
+		return -EBUSY;
+	}
+
 	ha->memory_nb.notifier_call = hvb_memory_event;
 	ret = register_memory_notifier(&ha->memory_nb);
-	if (ret || !HVB_CAN_HOT_ADD)
+	if (ret) {
+		WRITE_ONCE(hvb_online_owner, NULL);
 		return ret;
+	}
 
-	hvb_online_owner = hvb;
-	ha->usable = !set_online_page_callback(hvb_online_page);
-	if (!ha->usable)
+	ha->usable = HVB_CAN_HOT_ADD && !set_online_page_callback(hvb_online_page);
+	if (HVB_CAN_HOT_ADD && !ha->usable)
 		dev_warn(hvb_device(hvb),
 			 "no hot-add: another driver decides how memory is onlined\n");
 	return 0;
 }
 
 /**
- * hvb_online_exit() - undo hvb_online_init()
+ * hvb_online_exit() - undo hvb_online_init(), and remove what it alone can guard
  * @hvb: the device
  *
- * Context: process, may sleep.
+ * A block may be on its way offline, and the host have a part of it: to give the
+ * callback back the kernel waits for the end of that. So partial blocks are removed
+ * after it, and the notifier lets none of them come online until then.
+ *
+ * Context: process, may sleep for as long as memory hotplug in progress.
  */
 void hvb_online_exit(struct hvb_dev *hvb)
 {
-	if (hvb->hot_add.usable)
+	struct hvb_hot_add *ha = &hvb->hot_add;
+
+	hvb_wait_begin(hvb, "memory hotplug in progress");
+	WRITE_ONCE(ha->closing, true);
+	if (ha->usable)
 		restore_online_page_callback(hvb_online_page);
-	unregister_memory_notifier(&hvb->hot_add.memory_nb);
+	hvb_remove_partial_blocks(hvb);
+	unregister_memory_notifier(&ha->memory_nb);
+	hvb_wait_end(hvb);
+	WRITE_ONCE(hvb_online_owner, NULL);
 }

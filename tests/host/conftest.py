@@ -160,6 +160,7 @@ def cleaned(machine, node):  # pylint: disable=redefined-outer-name
     machine.host.reports()
     warnings = machine.warnings()[known:]
     assert not warnings, "\n".join(warnings)
+    assert not machine.host.disorder
     if not getattr(node, "failed", False):
         before.assert_balanced(machine)
 

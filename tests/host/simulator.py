@@ -340,6 +340,8 @@ class Host:
         self._connection = connection
         self._patience = patience
         self._messages = queue.Queue()
+        self._number = 0
+        self.disorder = []  # what was wrong with the numbers of messages
         self._answers = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -434,7 +436,14 @@ class Host:
                 if word & ANSWER:
                     self._answers.put(word & ~ANSWER)
                 else:
-                    self._messages.put(wire.parse(self._exactly(word)))
+                    self._note(wire.parse(self._exactly(word)))
+
+    def _note(self, message):
+        """Keep a message; numbers rise in the order in which messages are sent."""
+        if message.type != wire.VERSION_REQUEST and message.id <= self._number:
+            self.disorder.append(f"number {message.id} behind {self._number}")
+        self._number = message.id
+        self._messages.put(message)
 
     def _exactly(self, size):
         data = b""

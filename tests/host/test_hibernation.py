@@ -17,6 +17,7 @@ from test_balloon import assert_books
 MIB = 256  # pages
 STATUS = "/sys/kernel/debug/hv_balloon/status"
 LIMIT = 120
+FROZEN = 2  # seconds that the kernel's test of freezing lasts
 FREEZING_LIMIT = 20  # seconds that the kernel waits for all to freeze
 
 SLEEP = "echo {level} >/sys/power/pm_test && echo {state} >/sys/power/state"
@@ -40,7 +41,7 @@ def sleep_as_soon_as(guest, figure):
     It need not be 0 now: gaps of earlier cases lie in blocks that count as hot-added.
     """
     now = guest.status()[figure]
-    guest.run("echo 1 >/sys/module/suspend/parameters/pm_test_delay; rm -f /tmp/slept")
+    guest.run(f"echo {FROZEN} >/sys/module/suspend/parameters/pm_test_delay; rm -f /tmp/slept")
     guest.run(f"(while grep -qx '{figure}: {now}' {STATUS}; do :; done;"
               f" {SLEEP.format(level='freezer', state='freeze')}; echo $? >/tmp/slept)"
               " >/dev/null 2>&1 &")
@@ -52,29 +53,53 @@ def assert_slept(guest):
 
 
 def test_frozen_while_it_gives_memory(running):
-    """The operation ends short, no page is lost, and the next one is served as ever."""
-    asked = 600 * MIB
+    """The operation rests, goes on after the thaw, and gives all; the next one as well."""
+    # Single pages, of which two thirds are in use: they take a while.
+    first, _ = running.host.inflate(300 * MIB)
+    single = [(at, 1) for start, count in first for at in range(start, start + count)]
+    running.host.deflate(single[::3])
+    asked = 200 * MIB
     sleep_as_soon_as(running, "pages_ballooned")
+    started = time.monotonic()
     ranges, _ = running.host.inflate(asked)
+    assert time.monotonic() - started > FROZEN, "it had ended before the guest was frozen"
     assert_slept(running)
-    assert 0 < wire.total(ranges) < asked
-    assert_books(running, wire.total(ranges))
+    assert wire.total(ranges) == asked
     ranges += running.host.inflate(10 * MIB)[0]
-    assert_books(running, wire.total(ranges))
+    assert_books(running, 300 * MIB - len(single[::3]) + asked + 10 * MIB)
     running.host.deflate(ranges)
+    running.host.deflate(single[1::3] + single[2::3])
     assert_books(running, 0)
 
 
 def test_frozen_while_it_adds_memory(running, blocks):
-    """The host hears how far it came, and the rest can be added later."""
+    """The offer is taken whole, after the thaw: a host never asks again after a short answer."""
     first, before = blocks.row(4), running.total()
+    running.run(f"echo slow-online >{CONTROL}")
     sleep_as_soon_as(running, "pages_hot_added")
-    added, done = running.host.add(first, 4 * BLOCK)
+    started = time.monotonic()
+    assert running.host.add(first, 4 * BLOCK) == (4 * BLOCK, 1)
+    assert time.monotonic() - started > FROZEN, "it had ended before the guest was frozen"
     assert_slept(running)
-    assert (added % BLOCK, done) == (0, 1) and 0 < added < 4 * BLOCK
-    assert running.total() == before + added
-    assert running.host.add(first + added, 4 * BLOCK - added) == (4 * BLOCK - added, 1)
+    running.run(f"echo let-online >{CONTROL}")
     assert running.total() == before + 4 * BLOCK
+
+
+def test_asked_while_it_is_frozen(running):
+    """Requests wait for the thaw, and are served then, in their order."""
+    ranges, _ = running.host.inflate(64 * MIB)
+    running.run(f"echo {FROZEN} >/sys/module/suspend/parameters/pm_test_delay; rm -f /tmp/slept")
+    running.run(f"(sleep 1; {SLEEP.format(level='freezer', state='freeze')}; echo $? >/tmp/slept)"
+                " >/dev/null 2>&1 &")
+    time.sleep(2 * running.patience)
+    running.host.send(wire.unballoon(ranges))
+    running.host.send(wire.balloon(32 * MIB))
+    running.host.expect(wire.UNBALLOON_RESPONSE)
+    _, ranges = wire.ranges_of(running.host.expect(wire.BALLOON_RESPONSE))
+    assert_slept(running)
+    assert_books(running, 32 * MIB)
+    running.host.deflate(ranges)
+    assert_books(running, 0)
 
 
 @pytest.mark.parametrize("level", [pytest.param("freezer", marks=pytest.mark.slow), "devices",

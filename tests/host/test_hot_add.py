@@ -3,7 +3,7 @@
 
 import pytest
 
-from conftest import udev_stopped
+from conftest import agreed, cleaned, udev_stopped
 from simulator import BLOCK
 
 DONE, TRANSIENT = 1, 0
@@ -24,6 +24,11 @@ def block(blocks):
 def folder_of(block):
     """Return the folder of a memory block in sysfs."""
     return f"/sys/devices/system/memory/memory{block // BLOCK}"
+
+
+def is_online(guest, block):
+    """Tell whether a memory block is online."""
+    return guest.run(f"cat {folder_of(block)}/state").strip() == "online"
 
 
 @pytest.mark.parametrize("with_region", [False, True], ids=["no region", "region"])
@@ -113,16 +118,40 @@ def test_partial_block_that_is_offline_goes_at_unload(running, block):
 
 
 @pytest.mark.parametrize("start, count, region", [
-    (0x8000, BLOCK, None),
     (0, 0, None),
     (2 ** 40 - BLOCK, BLOCK, None),
     (1 << 30, 2 ** 24 - 1, (0, 1)),
-], ids=["memory that is there", "no pages", "past the last page frame", "outside its region"])
+], ids=["no pages", "past the last page frame", "outside its region"])
 def test_refused(running, start, count, region):
     """Nothing is added, the host is answered, and hot-add goes on working."""
     before = running.total()
     assert running.host.add(start, count, region) == (0, TRANSIENT)
     assert_added(running, before, 0)
+
+
+def test_memory_that_is_there(running, block):
+    """The host is told for good that there is nothing to add; another offer is another matter."""
+    before = running.total()
+    assert running.host.add(0x8000, BLOCK) == (0, DONE)
+    assert "in a memory block that exists" in running.run("dmesg | tail -5")
+    assert_added(running, before, 0)
+    assert running.host.add(block, BLOCK) == (BLOCK, DONE)
+    assert_added(running, before, BLOCK)
+
+
+def test_boot_memory_ends_within_a_block(keeper, request):
+    """The offer begins in the last block of boot memory: what follows it is added, and the host
+    is told of all, as it takes the number for the first pages of its offer."""
+    odd = 1000 * STEP // 2
+    with keeper.new(told=1000) as guest:
+        request.node.simulator = guest
+        with cleaned(guest, request.node):
+            agreed(guest)
+            before, behind = guest.total(), -(-odd // BLOCK) * BLOCK
+            count = behind + BLOCK - odd
+            assert guest.host.add(odd, count) == (count, DONE)
+            assert_added(guest, before, BLOCK)
+            assert is_online(guest, behind)
 
 
 def test_refused_by_the_administrator(running):

@@ -6,6 +6,7 @@ import time
 import pytest
 
 import wire
+from conftest import agreed
 from test_balloon import assert_books
 from test_lifecycle import waiting
 
@@ -107,6 +108,28 @@ def test_ring_full_while_memory_is_taken(running, seconds):
     running.host.deflate(single[1::2])
     running.host.deflate(more)
     assert_books(running, 0)
+
+
+def test_reports_while_the_ring_is_full(guest):
+    """A long answer waits for room, in which reports still fit: numbers rise all the same."""
+    agreed(guest)
+    guest.run("echo 0 >/sys/module/hv_balloon/parameters/pressure_report_delay")
+    guest.rescind()
+    guest.offer()
+    guest.host.negotiate()
+    ranges, _ = guest.host.inflate(360 * MIB)
+    single = [(at, 1) for start, count in ranges for at in range(start, start + count)]
+    guest.host.deflate(single[::2])
+    guest.host.reports()
+    guest.host.pause()
+    guest.host.send(wire.balloon(150 * MIB))
+    time.sleep(4)
+    guest.host.resume()
+    more, _ = answers(guest.host, {wire.BALLOON_RESPONSE: 1})
+    assert guest.host.disorder == []
+    guest.host.deflate(single[1::2])
+    guest.host.deflate(more)
+    assert_books(guest, 0)
 
 
 REQUESTS = {

@@ -13,17 +13,12 @@ from conftest import Keeper
 from lab.memhog import Memhog
 from simulator import BLOCK, CONTROL, GUEST_MIB
 from test_balloon import assert_books
-from test_hot_add import STEP, folder_of
+from test_hot_add import STEP, folder_of, is_online
 from test_memory import ALL, available, give_back, spare
 
 MIB = 256  # pages
 DONE = 1
 BLOCKS = "/sys/devices/system/memory"
-
-
-def is_online(guest, block):
-    """Tell whether a block is online."""
-    return guest.run(f"cat {folder_of(block)}/state").strip() == "online"
 
 
 def assert_blocks(guest, offline):

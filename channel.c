@@ -263,6 +263,8 @@ static bool hvb_receive(struct hvb_dev *hvb)
 
 	if (msg.reserved_bits)
 		hvb->stats.reserved_bits++;
+	if (msg.size_mismatch)
+		hvb->stats.size_mismatches++;
 	hvb_dispatch(hvb, &msg);
 	return true;
 }

@@ -55,6 +55,7 @@ static void hvb_show_stats(struct seq_file *file, const struct hvb_stats *stats)
 	hvb_show(file, "messages_rejected", hvb_rejected_messages(stats));
 	hvb_show(file, "messages_unexpected", stats->unexpected);
 	hvb_show(file, "messages_with_reserved_bits", stats->reserved_bits);
+	hvb_show(file, "messages_with_wrong_size", stats->size_mismatches);
 	hvb_show(file, "send_failures", stats->send_failures);
 }
 

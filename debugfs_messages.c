@@ -134,6 +134,9 @@ static void hvb_show_entry(struct seq_file *file, const char *way,
 	seq_printf(file, "%s %u", hvb_msg_name(type), le32_to_cpu(header->trans_id));
 	if (hvb_say[type])
 		hvb_say[type](file, entry->bytes, entry->pages);
+	if (le16_to_cpu(header->size) != entry->len)
+		seq_printf(file, "; %u bytes declared, %u received",
+			   le16_to_cpu(header->size), entry->len);
 	seq_putc(file, '\n');
 }
 

@@ -91,6 +91,7 @@ extern struct hvb_params hvb_params;
  * @rejected: messages that failed a check of the codec, by reason
  * @unexpected: messages that had no place in the state
  * @reserved_bits: messages with a reserved bit set
+ * @size_mismatches: messages with a size in the header that does not fit
  * @reports: status reports that were sent
  * @send_failures: messages that could not be sent
  * @balloon_requests: requests for pages
@@ -114,6 +115,7 @@ struct hvb_stats {
 	u64 rejected[HVB_REJECTS];
 	u64 unexpected;
 	u64 reserved_bits;
+	u64 size_mismatches;
 	u64 reports;
 	u64 send_failures;
 	u64 balloon_requests;

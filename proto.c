@@ -4,9 +4,11 @@
  * back. Nothing else in the driver looks at the bytes of a message.
  *
  * The rules for what the host sends:
- *  - the declared size must not exceed what arrived, and only the declared
- *    bytes are read. Bytes behind them are allowed, as VMBus pads to 8;
- *  - a type that has one length must declare at least that length;
+ *  - what arrived decides what is read: never a byte behind it, and it must hold
+ *    what the type needs. It may hold more, as VMBus pads to 8 bytes;
+ *  - a size in the header that does not fit is ignored and noted: nobody knows
+ *    that all hosts fill it in alike. Only a hot-add request must declare its
+ *    size, which tells its two forms apart;
  *  - reserved bits are ignored and noted, since newer hosts may use them.
  */
 #include <linux/errno.h>
@@ -35,7 +37,7 @@ static const char * const hvb_reject_names[] = {
 	[HVB_ACCEPTED]		= "accepted",
 	[HVB_REJECT_SHORT]	= "too short",
 	[HVB_REJECT_LONG]	= "too long",
-	[HVB_REJECT_SIZE]	= "wrong size in header",
+	[HVB_REJECT_SIZE]	= "wrong size declared",
 	[HVB_REJECT_TYPE]	= "type that no host sends",
 	[HVB_REJECT_COUNT]	= "more ranges than bytes",
 	[HVB_REJECT_RANGE]	= "range past the last page frame",
@@ -98,7 +100,7 @@ static bool hvb_range_fits(const struct hvb_range *range)
 	return range->start + range->count <= HVB_RANGE_PFN_LIMIT;
 }
 
-/* The least size that a message of the host must declare, 0 if none is sent. */
+/* The least bytes that a message of the host needs, 0 if no host sends it. */
 static size_t hvb_host_msg_size(u16 type)
 {
 	switch (type) {
@@ -116,6 +118,15 @@ static size_t hvb_host_msg_size(u16 type)
 	default:
 		return 0;
 	}
+}
+
+/* @needed bytes of a message were read: does it declare these, and no more than came? */
+static void hvb_note_size(const struct hvb_wire_header *hdr, size_t len, size_t needed,
+			  struct hvb_msg *msg)
+{
+	const size_t size = le16_to_cpu(hdr->size);
+
+	msg->size_mismatch = size < needed || size > len;
 }
 
 static enum hvb_reject hvb_decode_accept(const struct hvb_wire_accept_response *resp,
@@ -142,13 +153,12 @@ static enum hvb_reject hvb_decode_balloon(const struct hvb_wire_balloon_request 
 }
 
 static enum hvb_reject hvb_decode_unballoon(const struct hvb_wire_unballoon_request *req,
-					    size_t size, struct hvb_msg *msg)
+					    size_t len, struct hvb_msg *msg)
 {
 	const u32 count = le32_to_cpu(req->range_count);
-	const u32 flags = le32_to_cpu(req->flags);
 	u32 i;
 
-	if (count > (size - sizeof(*req)) / sizeof(req->ranges[0]))
+	if (count > (len - sizeof(*req)) / sizeof(req->ranges[0]))
 		return HVB_REJECT_COUNT;
 
 	for (i = 0; i < count; i++) {
@@ -158,17 +168,20 @@ static enum hvb_reject hvb_decode_unballoon(const struct hvb_wire_unballoon_requ
 			return HVB_REJECT_RANGE;
 	}
 
-	msg->unballoon.more = flags & HVB_MORE_PAGES;
+	msg->unballoon.more = le32_to_cpu(req->flags) & HVB_MORE_PAGES;
 	msg->unballoon.count = count;
 	msg->unballoon.ranges = req->ranges;
-	msg->reserved_bits = flags & ~HVB_MORE_PAGES;
+	msg->reserved_bits = le32_to_cpu(req->flags) & ~HVB_MORE_PAGES;
+	hvb_note_size(&req->hdr, len, struct_size(req, ranges, count), msg);
 	return HVB_ACCEPTED;
 }
 
 static enum hvb_reject hvb_decode_hot_add(const struct hvb_wire_hot_add_request *req,
-					  size_t size, struct hvb_msg *msg)
+					  size_t len, struct hvb_msg *msg)
 {
-	if (size != HVB_HOT_ADD_REQUEST_SHORT && size < sizeof(*req))
+	const size_t size = le16_to_cpu(req->hdr.size);
+
+	if (size > len || (size != HVB_HOT_ADD_REQUEST_SHORT && size < sizeof(*req)))
 		return HVB_REJECT_SIZE;
 
 	msg->hot_add.range = hvb_decode_range(req->range);
@@ -182,18 +195,19 @@ static enum hvb_reject hvb_decode_hot_add(const struct hvb_wire_hot_add_request 
 }
 
 static enum hvb_reject hvb_decode_info(const struct hvb_wire_info *info,
-				       size_t size, struct hvb_msg *msg)
+				       size_t len, struct hvb_msg *msg)
 {
 	msg->reserved_bits = info->reserved != 0;
 	if (le32_to_cpu(info->info_type) != HVB_INFO_MAX_PAGE_COUNT)
 		return HVB_ACCEPTED;
 
-	if (size < sizeof(*info) ||
+	if (len < sizeof(*info) ||
 	    le32_to_cpu(info->data_size) != sizeof(info->max_page_count))
 		return HVB_REJECT_SIZE;
 
 	msg->info.has_max_pages = true;
 	msg->info.max_pages = le64_to_cpu(info->max_page_count);
+	hvb_note_size(&info->hdr, len, sizeof(*info), msg);
 	return HVB_ACCEPTED;
 }
 
@@ -210,7 +224,7 @@ static enum hvb_reject hvb_decode_info(const struct hvb_wire_info *info,
 enum hvb_reject hvb_decode(const void *buf, size_t len, struct hvb_msg *msg)
 {
 	const struct hvb_wire_header *hdr = buf;
-	size_t size, least;
+	size_t least;
 
 	memset(msg, 0, sizeof(*msg));
 	if (len < sizeof(*hdr))
@@ -227,19 +241,16 @@ enum hvb_reject hvb_decode(const void *buf, size_t len, struct hvb_msg *msg)
 	if (len < least)
 		return HVB_REJECT_SHORT;
 
-	size = le16_to_cpu(hdr->size);
-	if (size > len || size < least)
-		return HVB_REJECT_SIZE;
-
+	hvb_note_size(hdr, len, least, msg);
 	switch (msg->type) {
 	case HVB_MSG_BALLOON_REQUEST:
 		return hvb_decode_balloon(buf, msg);
 	case HVB_MSG_UNBALLOON_REQUEST:
-		return hvb_decode_unballoon(buf, size, msg);
+		return hvb_decode_unballoon(buf, len, msg);
 	case HVB_MSG_HOT_ADD_REQUEST:
-		return hvb_decode_hot_add(buf, size, msg);
+		return hvb_decode_hot_add(buf, len, msg);
 	case HVB_MSG_INFO:
-		return hvb_decode_info(buf, size, msg);
+		return hvb_decode_info(buf, len, msg);
 	default:
 		return hvb_decode_accept(buf, msg);
 	}

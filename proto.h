@@ -23,8 +23,9 @@ struct hvb_range {
  * @HVB_ACCEPTED: it was
  * @HVB_REJECT_SHORT: fewer bytes than the type needs, or none for a header
  * @HVB_REJECT_LONG: more than HVB_MSG_MAX bytes
- * @HVB_REJECT_SIZE: the header declares more bytes than arrived, or a size
- *	that the type cannot have
+ * @HVB_REJECT_SIZE: a hot-add request declares more bytes than arrived, or a
+ *	size that it cannot have; or the data of an information message are not
+ *	as long as its type has them
  * @HVB_REJECT_TYPE: not a type that a host sends
  * @HVB_REJECT_COUNT: more ranges than the message holds
  * @HVB_REJECT_RANGE: a range runs past the last page frame
@@ -47,6 +48,8 @@ enum hvb_reject {
  * @trans_id: the host's number for it
  * @reserved_bits: a reserved bit was set. It is ignored, as newer hosts may
  *	give it a meaning, but counted
+ * @size_mismatch: the header declares more bytes than arrived, or fewer than
+ *	were read. It is ignored, too, and counted
  * @accept: VERSION_RESPONSE and CAPABILITIES_RESPONSE
  * @accept.accepted: the host agrees
  * @accept.no_reports: the host wants no status reports
@@ -67,6 +70,7 @@ struct hvb_msg {
 	enum hvb_msg_type type;
 	u32 trans_id;
 	bool reserved_bits;
+	bool size_mismatch;
 	union {
 		struct {
 			bool accepted;

@@ -71,7 +71,7 @@ void hvb_record_in(struct hvb_record *record, const void *bytes, u32 len,
 	if (reject == HVB_ACCEPTED) {
 		entry.pages = hvb_msg_pages(bytes);
 		trace_balloon_message_in(le16_to_cpu(header->type), le32_to_cpu(header->trans_id),
-					 le16_to_cpu(header->size), entry.pages);
+					 len, entry.pages);
 	} else {
 		trace_balloon_message_rejected(le16_to_cpu(header->type), len, reject);
 	}

@@ -4,9 +4,10 @@
  * source of the figures that the guest puts into its own messages.
  *
  * The verdict has to be that of a second, simpler reading of the protocol; what
- * was understood has to give the same bytes again; and nothing behind the
- * declared size has any effect. Blocks of memory are just as long as the
- * messages in them, so that the sanitizer sees each byte too far.
+ * was understood has to give the same bytes again; and the declared size has no
+ * effect but in an offer of memory, behind which no byte has any. Blocks of
+ * memory are just as long as the messages in them, so that the sanitizer sees
+ * each byte too far.
  */
 #include "../unit/oracle.h"
 #include "fuzz.h"
@@ -97,29 +98,42 @@ static void put_message(struct kunit *test, u8 *bytes, size_t size,
 	}
 }
 
-/* The message in as many bytes as it declares must be understood the same way. */
-static void check_understood(struct kunit *test, const u8 *bytes, enum hvb_reject expected)
+/* What was understood of @bytes, of which @size count, gives these bytes again. */
+static void check_understood(struct kunit *test, const u8 *bytes, size_t size,
+			     const struct hvb_msg *msg)
 {
-	const size_t size = get_le(bytes + AT_SIZE, 2);
 	u8 *again = kunit_kmalloc(test, size, GFP_KERNEL);
+
+	KUNIT_ASSERT_EQ(test, msg->reserved_bits, !!reserved_bits(msg, bytes));
+	memcpy(again, bytes, size);
+	put_message(test, again, size, msg);
+	KUNIT_ASSERT_TRUE(test, !memcmp(again, bytes, size));
+}
+
+/*
+ * The same bytes with the true size declared are understood the same way. An
+ * offer of memory has just as many bytes as it declares.
+ */
+static void check_true_size(struct kunit *test, const u8 *bytes, size_t size,
+			    enum hvb_reject expected)
+{
 	u8 *exact = kunit_kmalloc(test, size, GFP_KERNEL);
 	struct hvb_msg msg;
 
 	memcpy(exact, bytes, size);
+	put_le(exact + AT_SIZE, size, 2);
 	KUNIT_ASSERT_EQ(test, hvb_decode(exact, size, &msg), expected);
 	if (expected)
 		return;
-
-	KUNIT_ASSERT_EQ(test, msg.reserved_bits, !!reserved_bits(&msg, exact));
-	memcpy(again, exact, size);
-	put_message(test, again, size, &msg);
-	KUNIT_ASSERT_TRUE(test, !memcmp(again, exact, size));
+	KUNIT_ASSERT_FALSE(test, msg.size_mismatch);
+	check_understood(test, exact, size, &msg);
 }
 
 static void check_decode(struct kunit *test, const u8 *bytes, size_t len)
 {
 	const enum hvb_reject expected = oracle_verdict(bytes, len);
 	struct hvb_msg msg;
+	size_t size;
 
 	KUNIT_ASSERT_EQ(test, hvb_decode(bytes, len, &msg), expected);
 	KUNIT_ASSERT_NOT_NULL(test, hvb_reject_name(expected));
@@ -129,9 +143,16 @@ static void check_decode(struct kunit *test, const u8 *bytes, size_t len)
 	KUNIT_ASSERT_EQ(test, (u32)msg.type, get_le(bytes + AT_TYPE, 2));
 	KUNIT_ASSERT_EQ(test, msg.trans_id, get_le(bytes + AT_ID, 4));
 	KUNIT_ASSERT_NOT_NULL(test, hvb_msg_name(msg.type));
-	if (expected == HVB_ACCEPTED || expected == HVB_REJECT_COUNT ||
-	    expected == HVB_REJECT_RANGE)
-		check_understood(test, bytes, expected);
+	if (expected != HVB_ACCEPTED && expected != HVB_REJECT_COUNT &&
+	    expected != HVB_REJECT_RANGE)
+		return;
+
+	size = msg.type == HVB_MSG_HOT_ADD_REQUEST ? get_le(bytes + AT_SIZE, 2) : len;
+	check_true_size(test, bytes, size, expected);
+	if (expected)
+		return;
+	KUNIT_ASSERT_EQ(test, msg.size_mismatch, oracle_size_is_wrong(bytes, len));
+	check_understood(test, bytes, size, &msg);
 }
 
 /* What the guest says ------------------------------------------------------ */

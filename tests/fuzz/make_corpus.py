@@ -25,6 +25,11 @@ def message(kind, body=b"", size=None):
     return struct.pack("<HHI", kind, declared, IDENTITY) + body
 
 
+def declaring(data, size):
+    """Return a message with another size in its header."""
+    return data[:2] + struct.pack("<H", size) + data[4:]
+
+
 def page_range(start, count):
     """Return a range of page frames as it is sent."""
     return struct.pack("<Q", count << 40 | start)
@@ -80,6 +85,9 @@ def codec():
     yield "information-unknown-type", information(1)
     yield "declared-size-too-large", message(6, bytes(8), 17)
     yield "declared-size-too-small", message(6, bytes(8), 15)
+    yield "unballoon-no-size-declared", declaring(unballoon(block, page_range(0, 1)), 0)
+    yield "hot-add-no-size-declared", declaring(hot_add(page_range(1 << 20, 128 * MIB)), 0)
+    yield "information-too-much-declared", declaring(information(0, bytes(8)), 4096)
     yield "padded-to-8-bytes", message(6, bytes(8), 16) + bytes(8)
     yield "of-the-guest", message(7, bytes(8))
     yield "unknown-type", message(13, bytes(8))

@@ -122,6 +122,17 @@ def test_messages(running, blocks):
     ]
 
 
+def test_sizes_that_lie_are_shown(running):
+    """One sees which messages are counted as having a wrong size."""
+    running.host.send(wire.message(wire.BALLOON_REQUEST, bytes(8), 0))
+    running.host.expect(wire.BALLOON_RESPONSE)
+    running.host.send(wire.message(wire.UNBALLOON_REQUEST, bytes(8), 4096))
+    running.host.expect(wire.UNBALLOON_RESPONSE)
+    assert [text for way, text in messages(running) if way == "in"][-2:] == [
+        "balloon request 7 0 pages; 0 bytes declared, 16 received",
+        "unballoon request 7 0 pages in 0 ranges; 4096 bytes declared, 16 received"]
+
+
 def test_old_messages_are_forgotten(running):
     """The last 64 each way, the newest at the end."""
     for count in range(1, 101):

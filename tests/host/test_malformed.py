@@ -19,6 +19,15 @@ GOOD = {
     "information message": wire.info_max_pages(1 << 20),
 }
 
+# For the size in the header of messages of 16 to 32 bytes.
+LIES = [0, 7, 8, 15, 33, 4096, 65535]
+
+
+def declaring(data, size):
+    """Return a message with another size in its header."""
+    kind, _, number = wire.HEADER.unpack_from(data)
+    return wire.HEADER.pack(kind, size, number) + data[wire.HEADER.size:]
+
 
 def drain(host):
     """Read and drop all answers that are on their way."""
@@ -36,26 +45,61 @@ def assert_alive(guest):
 
 @pytest.mark.parametrize("data", GOOD.values(), ids=GOOD)
 def test_truncated_at_every_byte(running, data):
-    """With the size of the whole message declared, none of them is used."""
+    """Each is rejected, or is a message without ranges whose header declares some."""
     before = running.status()
     for length in range(1, len(data)):
         running.host.send(data[:length])
     assert_alive(running)
     after = running.status()
+    seen = {name: after[name] - before[name] for name in
+            ("messages_rejected", "messages_with_wrong_size", "pages_hot_added", "foreign_ranges")}
     # VMBus pads to 8 bytes, so the last few are the whole message again, with zeros.
     whole = len(data) - 1 - (len(data) - 1) // 8 * 8
-    assert after["messages_rejected"] - before["messages_rejected"] == len(data) - 1 - whole
-    assert after["pages_hot_added"] == before["pages_hot_added"]
+    assert seen["messages_rejected"] + seen["messages_with_wrong_size"] == len(data) - 1 - whole
+    # One that ends before its number of ranges has none.
+    without = 4 if data == GOOD["unballoon request"] else 0
+    assert seen["messages_with_wrong_size"] == without
+    assert seen["pages_hot_added"] == 0
 
 
-@pytest.mark.parametrize("size", [0, 7, 8, 15, 17, 4096, 65535])
+@pytest.mark.parametrize("size", LIES)
 def test_declared_size_is_a_lie(running, size):
-    """More than arrived, or less than the type needs."""
-    running.host.send(wire.message(wire.BALLOON_REQUEST, struct.pack("<II", 512, 0), size))
-    drain(running.host)
-    assert running.status()["messages_rejected"] == 1
-    assert running.status()["balloon_requests"] == 0
-    assert_alive(running)
+    """More than arrived, or less than the type needs: what arrived decides, and it is counted."""
+    running.host.send(declaring(wire.balloon(512), size))
+    more, ranges = wire.ranges_of(running.host.expect(wire.BALLOON_RESPONSE))
+    assert (more, wire.total(ranges)) == (0, 512)
+    running.host.send(declaring(wire.unballoon(ranges), size))
+    running.host.expect(wire.UNBALLOON_RESPONSE)
+    running.host.send(declaring(wire.info_max_pages(9000), size))
+    running.wait_for("pages_max", 9000)
+    seen = running.status()
+    assert (seen["pages_ballooned"], seen["foreign_ranges"]) == (0, 0)
+    assert (seen["messages_rejected"], seen["messages_with_wrong_size"]) == (0, 3)
+
+
+@pytest.mark.parametrize("size", LIES)
+def test_agreement_with_sizes_that_lie(guest, size):
+    """A host that fills in the size in another way has the driver all the same."""
+    guest.load("pressure_report_delay=3600")
+    guest.offer()
+    guest.host.expect(wire.VERSION_REQUEST)
+    guest.host.send(declaring(wire.version_response(True), size))
+    guest.host.expect(wire.CAPABILITIES_REPORT)
+    guest.host.send(declaring(wire.capabilities_response(True), size))
+    guest.wait_for("state", "running")
+    assert guest.status()["messages_with_wrong_size"] == 2
+    assert_alive(guest)
+
+
+@pytest.mark.parametrize("region", [None, (1 << 15, 512)], ids=["range", "region"])
+@pytest.mark.parametrize("size", [0, 15, 17, 23, 25, 4096])
+def test_offer_must_declare_its_size(running, size, region):
+    """It tells the two forms apart, so a wrong one is no guess at what the host means."""
+    running.host.send(declaring(wire.hot_add(1 << 15, 512, region), size))
+    assert running.host.expect(wire.HOT_ADD_RESPONSE).words("<II") == (0, 0)
+    seen = running.status()
+    assert (seen["messages_rejected"], seen["messages_with_wrong_size"]) == (1, 0)
+    assert seen["hot_add_requests"] == 0
 
 
 @pytest.mark.parametrize("count", [2, 511, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1])

@@ -24,12 +24,12 @@ static inline bool oracle_word_fits(const u8 *bytes)
 	return (word & 0xffffffffff) + (word >> 40) <= 1ULL << 40;
 }
 
-static inline enum hvb_reject oracle_unballoon(const u8 *bytes, u32 size)
+static inline enum hvb_reject oracle_unballoon(const u8 *bytes, u32 len)
 {
 	const u64 count = get_le(bytes + 12, 4);
 	u64 i;
 
-	if (16 + 8 * count > size)
+	if (16 + 8 * count > len)
 		return HVB_REJECT_COUNT;
 	for (i = 0; i < count; i++)
 		if (!oracle_word_fits(bytes + 16 + 8 * i))
@@ -37,25 +37,28 @@ static inline enum hvb_reject oracle_unballoon(const u8 *bytes, u32 size)
 	return HVB_ACCEPTED;
 }
 
-static inline enum hvb_reject oracle_hot_add(const u8 *bytes, u32 size)
+/* The one type whose declared size means something. */
+static inline enum hvb_reject oracle_hot_add(const u8 *bytes, u32 len)
 {
-	if (size > 16 && size < 24)
+	const u32 size = get_le(bytes + AT_SIZE, 2);
+
+	if (size > len || size < 16 || (size > 16 && size < 24))
 		return HVB_REJECT_SIZE;
 	return oracle_word_fits(bytes + 8) &&
 	       (size < 24 || oracle_word_fits(bytes + 16)) ?
 	       HVB_ACCEPTED : HVB_REJECT_RANGE;
 }
 
-/* @bytes are @size long, and that is enough for their type. */
-static inline enum hvb_reject oracle_body(const u8 *bytes, u32 size)
+/* @bytes are @len long, and that is enough for their type. */
+static inline enum hvb_reject oracle_body(const u8 *bytes, u32 len)
 {
 	switch (get_le(bytes + AT_TYPE, 2)) {
 	case 8:
-		return oracle_unballoon(bytes, size);
+		return oracle_unballoon(bytes, len);
 	case 10:
-		return oracle_hot_add(bytes, size);
+		return oracle_hot_add(bytes, len);
 	case 12:
-		return get_le(bytes + 16, 4) || (size >= 32 && get_le(bytes + 20, 4) == 8) ?
+		return get_le(bytes + 16, 4) || (len >= 32 && get_le(bytes + 20, 4) == 8) ?
 		       HVB_ACCEPTED : HVB_REJECT_SIZE;
 	default:
 		return HVB_ACCEPTED;
@@ -64,7 +67,7 @@ static inline enum hvb_reject oracle_body(const u8 *bytes, u32 size)
 
 static inline enum hvb_reject oracle_verdict(const u8 *bytes, size_t len)
 {
-	u32 least, size;
+	u32 least;
 
 	if (len < HEADER_SIZE)
 		return HVB_REJECT_SHORT;
@@ -76,11 +79,20 @@ static inline enum hvb_reject oracle_verdict(const u8 *bytes, size_t len)
 		return HVB_REJECT_TYPE;
 	if (len < least)
 		return HVB_REJECT_SHORT;
+	return oracle_body(bytes, len);
+}
 
-	size = get_le(bytes + AT_SIZE, 2);
-	if (size > len || size < least)
-		return HVB_REJECT_SIZE;
-	return oracle_body(bytes, size);
+/* Whether an accepted message declares a size that does not fit it. */
+static inline bool oracle_size_is_wrong(const u8 *bytes, size_t len)
+{
+	const u32 type = get_le(bytes + AT_TYPE, 2), size = get_le(bytes + AT_SIZE, 2);
+	u64 needed = oracle_least(type);
+
+	if (type == 8)
+		needed += 8 * get_le(bytes + 12, 4);
+	if (type == 12 && !get_le(bytes + 16, 4))
+		needed += 8;
+	return size < needed || size > len;
 }
 
 #endif /* _HVB_ORACLE_H */

@@ -23,6 +23,11 @@ static const struct decode_case {
 		"version accepted", "0200 1000 " ID " 0100000000000000",
 		HVB_ACCEPTED, { HVB_MSG_VERSION_RESPONSE, .accept = { true } },
 	}, {
+		"version accepted, no size declared", "0200 0000 " ID " 0100000000000000",
+		HVB_ACCEPTED, {
+			HVB_MSG_VERSION_RESPONSE, .size_mismatch = true, .accept = { true },
+		},
+	}, {
 		"version refused", "0200 1000 " ID " 0000000000000000",
 		HVB_ACCEPTED, { HVB_MSG_VERSION_RESPONSE, .accept = { false } },
 	}, {
@@ -42,6 +47,13 @@ static const struct decode_case {
 	}, {
 		"balloon request", "0600 1000 " ID " 78563412 00000000",
 		HVB_ACCEPTED, { HVB_MSG_BALLOON_REQUEST, .balloon = { 0x12345678 } },
+	}, {
+		"balloon request, more declared than there is",
+		"0600 1800 " ID " 78563412 00000000",
+		HVB_ACCEPTED, {
+			HVB_MSG_BALLOON_REQUEST, .size_mismatch = true,
+			.balloon = { 0x12345678 },
+		},
 	}, {
 		"balloon request of all pages", "0600 1000 " ID " ffffffff 00000000",
 		HVB_ACCEPTED, { HVB_MSG_BALLOON_REQUEST, .balloon = { 0xffffffff } },
@@ -63,13 +75,23 @@ static const struct decode_case {
 	}, {
 		"unballoon request, its range behind the declared size",
 		"0800 1000 " ID " 00000000 01000000 9a78563412 000200",
-		HVB_REJECT_COUNT,
+		HVB_ACCEPTED, {
+			HVB_MSG_UNBALLOON_REQUEST, .size_mismatch = true,
+			.unballoon = { false, 1 },
+		},
 	}, {
 		"unballoon request, half its range declared",
 		"0800 1400 " ID " 00000000 01000000 9a78563412 000200",
+		HVB_ACCEPTED, {
+			HVB_MSG_UNBALLOON_REQUEST, .size_mismatch = true,
+			.unballoon = { false, 1 },
+		},
+	}, {
+		"unballoon request, its range declared but not there",
+		"0800 1800 " ID " 00000000 01000000",
 		HVB_REJECT_COUNT,
 	}, {
-		"unballoon request, a bad range behind the declared size",
+		"unballoon request, a bad range behind all that it has",
 		"0800 1800 " ID " 00000000 01000000 9a78563412 000200 ffffffffffffffff",
 		HVB_ACCEPTED, { HVB_MSG_UNBALLOON_REQUEST, .unballoon = { false, 1 } },
 	}, {
@@ -102,6 +124,14 @@ static const struct decode_case {
 		HVB_ACCEPTED,
 		{ HVB_MSG_HOT_ADD_REQUEST, .hot_add = { { 0x123456789a, 0x200 } } },
 	}, {
+		"hot-add, a region declared but not there",
+		"0a00 1800 " ID " 9a78563412 000200",
+		HVB_REJECT_SIZE,
+	}, {
+		"hot-add, nothing declared",
+		"0a00 0000 " ID " 9a78563412 000200 0078563412 008000",
+		HVB_REJECT_SIZE,
+	}, {
 		"hot-add, half a region declared",
 		"0a00 1400 " ID " 9a78563412 000200 0078563412 008000",
 		HVB_REJECT_SIZE,
@@ -116,6 +146,13 @@ static const struct decode_case {
 	}, {
 		"information, most pages behind the declared size",
 		"0c00 1800 " ID " 00000000 10000000 00000000 08000000 efcdab8967452301",
+		HVB_ACCEPTED, {
+			HVB_MSG_INFO, .size_mismatch = true,
+			.info = { true, 0x0123456789abcdef },
+		},
+	}, {
+		"information, most pages declared but not there",
+		"0c00 2000 " ID " 00000000 10000000 00000000 08000000 efcdab89",
 		HVB_REJECT_SIZE,
 	}, {
 		"information, most pages in 4 bytes",
@@ -195,6 +232,7 @@ static void decode_table(struct kunit *test)
 	if (row->reject)
 		return;
 	KUNIT_EXPECT_FALSE(test, msg.reserved_bits);
+	KUNIT_EXPECT_EQ(test, msg.size_mismatch, row->msg.size_mismatch);
 	expect_body(test, bytes, &msg, &row->msg);
 }
 

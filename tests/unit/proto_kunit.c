@@ -21,17 +21,17 @@
 /*
  * A message at its longest. It is cut to every length and declared to have
  * every size; the rest of its bytes are zero.
- *  least:	the smallest size of the type, 0 if no host sends it
- *  not_from,
- *  not_to:	sizes in between do not exist
+ *  least:	the fewest bytes of the type, 0 if no host sends it
+ *  data:	bytes behind these that it must have, too
+ *  two_forms:	the declared size is one of 16, or at least 24
  *  ranges:	the number that the message says to hold
  */
 static const struct length_case {
 	const char *name;
 	u16 type;
 	u16 least;
-	u16 not_from;
-	u16 not_to;
+	u16 data;
+	bool two_forms;
 	u32 ranges;
 	u32 info_type;
 } length_cases[] = {
@@ -50,8 +50,8 @@ static const struct length_case {
 	{ "unballoon request, 2^31-1 ranges", 8, 16, .ranges = 0x7fffffff },
 	{ "unballoon request, 2^31 ranges", 8, 16, .ranges = 0x80000000 },
 	{ "unballoon request, 2^32-1 ranges", 8, 16, .ranges = 0xffffffff },
-	{ "hot-add request", 10, 16, 17, 23 },
-	{ "information, most pages", 12, 24, 24, 31, .info_type = 0 },
+	{ "hot-add request", 10, 16, .two_forms = true },
+	{ "information, most pages", 12, 24, .data = 8, .info_type = 0 },
 	{ "information, type 1", 12, 24, .info_type = 1 },
 	{ "information, type 2^32-1", 12, 24, .info_type = 0xffffffff },
 	{ "type 0", 0 },
@@ -97,13 +97,18 @@ static enum hvb_reject length_expected(const struct length_case *row, size_t len
 		return HVB_REJECT_TYPE;
 	if (len < row->least)
 		return HVB_REJECT_SHORT;
-	if (size > len || size < row->least)
+	if (row->two_forms && (size > len || size < 16 || (size > 16 && size < 24)))
 		return HVB_REJECT_SIZE;
-	if (row->not_from && size >= row->not_from && size <= row->not_to)
+	if (len < row->least + row->data)
 		return HVB_REJECT_SIZE;
-	if (row->type == 8 && (u64)row->ranges * 8 > size - 16)
+	if ((u64)row->ranges * 8 > len - 16)
 		return HVB_REJECT_COUNT;
 	return HVB_ACCEPTED;
+}
+
+static bool length_mismatch(const struct length_case *row, size_t len, u32 size)
+{
+	return size > len || size < row->least + row->data + row->ranges * 8;
 }
 
 /* @bytes is @len long. A size that does not fit 16 bits cannot be declared. */
@@ -126,6 +131,9 @@ static void length_check(struct kunit *test, u8 *bytes, size_t len, long size)
 		return;
 	KUNIT_ASSERT_EQ(test, (u32)msg.type, (u32)row->type);
 	KUNIT_ASSERT_EQ(test, msg.trans_id, 0x12345678);
+	if (reject == HVB_ACCEPTED)
+		KUNIT_ASSERT_EQ_MSG(test, msg.size_mismatch, length_mismatch(row, len, size),
+				    "%s: %zu bytes, %ld declared", row->name, len, size);
 }
 
 static void length_check_sizes(struct kunit *test, u8 *bytes, size_t len)
@@ -226,6 +234,10 @@ static void garbage(struct kunit *test)
 
 		KUNIT_ASSERT_EQ_MSG(test, reject, oracle_verdict(bytes, len),
 				    "message %d, %zu bytes", i, len);
+		if (reject == HVB_ACCEPTED)
+			KUNIT_ASSERT_EQ_MSG(test, msg.size_mismatch,
+					    oracle_size_is_wrong(bytes, len),
+					    "message %d, %zu bytes", i, len);
 		seen[reject]++;
 	}
 

@@ -152,6 +152,18 @@ static enum hvb_reject hvb_decode_balloon(const struct hvb_wire_balloon_request 
 	return HVB_ACCEPTED;
 }
 
+/* All that is needed of a message that may be rejected. */
+static void hvb_decode_head(const void *buf, size_t len, struct hvb_msg *msg)
+{
+	const struct hvb_wire_unballoon_request *req = buf;
+
+	msg->type = le16_to_cpu(req->hdr.type);
+	msg->trans_id = le32_to_cpu(req->hdr.trans_id);
+	if (msg->type == HVB_MSG_UNBALLOON_REQUEST &&
+	    len >= offsetof(struct hvb_wire_unballoon_request, range_count))
+		msg->unballoon.more = le32_to_cpu(req->flags) & HVB_MORE_PAGES;
+}
+
 static enum hvb_reject hvb_decode_unballoon(const struct hvb_wire_unballoon_request *req,
 					    size_t len, struct hvb_msg *msg)
 {
@@ -168,7 +180,6 @@ static enum hvb_reject hvb_decode_unballoon(const struct hvb_wire_unballoon_requ
 			return HVB_REJECT_RANGE;
 	}
 
-	msg->unballoon.more = le32_to_cpu(req->flags) & HVB_MORE_PAGES;
 	msg->unballoon.count = count;
 	msg->unballoon.ranges = req->ranges;
 	msg->reserved_bits = le32_to_cpu(req->flags) & ~HVB_MORE_PAGES;
@@ -216,7 +227,9 @@ static enum hvb_reject hvb_decode_info(const struct hvb_wire_info *info,
  * @buf: what was received; must stay while @msg is used
  * @len: bytes in @buf
  * @msg: filled in; its contents mean nothing if the message is rejected,
- *	except for @type and @trans_id once a header was there
+ *	except for @type and @trans_id once a header was there, and except for
+ *	@unballoon.more once the flags were (else it is false): only the last
+ *	message of an operation is answered, also if it is rejected
  *
  * Context: any.
  * Return: HVB_ACCEPTED, or the reason why not.
@@ -230,8 +243,7 @@ enum hvb_reject hvb_decode(const void *buf, size_t len, struct hvb_msg *msg)
 	if (len < sizeof(*hdr))
 		return HVB_REJECT_SHORT;
 
-	msg->type = le16_to_cpu(hdr->type);
-	msg->trans_id = le32_to_cpu(hdr->trans_id);
+	hvb_decode_head(buf, len, msg);
 	if (len > HVB_MSG_MAX)
 		return HVB_REJECT_LONG;
 

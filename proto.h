@@ -43,7 +43,7 @@ enum hvb_reject {
 };
 
 /**
- * struct hvb_msg - a message of the host that passed all checks
+ * struct hvb_msg - a message of the host, as far as it passed the checks
  * @type: decides which member of the union holds
  * @trans_id: the host's number for it
  * @reserved_bits: a reserved bit was set. It is ignored, as newer hosts may
@@ -56,7 +56,8 @@ enum hvb_reject {
  * @balloon: BALLOON_REQUEST
  * @balloon.num_pages: pages that the host wants
  * @unballoon: UNBALLOON_REQUEST
- * @unballoon.more: another message of the same operation follows
+ * @unballoon.more: another message of the same operation follows, so no answer
+ *	is due yet. Holds also if the message was rejected and its flags were there
  * @unballoon.count: number of ranges, each checked
  * @unballoon.ranges: points into the received bytes; see hvb_decode_range()
  * @hot_add: HOT_ADD_REQUEST

@@ -143,6 +143,8 @@ static void check_decode(struct kunit *test, const u8 *bytes, size_t len)
 	KUNIT_ASSERT_EQ(test, (u32)msg.type, get_le(bytes + AT_TYPE, 2));
 	KUNIT_ASSERT_EQ(test, msg.trans_id, get_le(bytes + AT_ID, 4));
 	KUNIT_ASSERT_NOT_NULL(test, hvb_msg_name(msg.type));
+	if (msg.type == HVB_MSG_UNBALLOON_REQUEST)
+		KUNIT_ASSERT_EQ(test, msg.unballoon.more, oracle_more(bytes, len));
 	if (expected != HVB_ACCEPTED && expected != HVB_REJECT_COUNT &&
 	    expected != HVB_REJECT_RANGE)
 		return;

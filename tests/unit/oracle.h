@@ -82,6 +82,12 @@ static inline enum hvb_reject oracle_verdict(const u8 *bytes, size_t len)
 	return oracle_body(bytes, len);
 }
 
+/* Whether the sender says that no answer is due yet, of a message accepted or not. */
+static inline bool oracle_more(const u8 *bytes, size_t len)
+{
+	return len >= 12 && get_le(bytes + AT_TYPE, 2) == 8 && bytes[8] & 1;
+}
+
 /* Whether an accepted message declares a size that does not fit it. */
 static inline bool oracle_size_is_wrong(const u8 *bytes, size_t len)
 {

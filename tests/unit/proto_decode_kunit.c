@@ -503,6 +503,33 @@ static void unballoon_every_count(struct kunit *test)
 	}
 }
 
+/*
+ * Cut at each byte, and too long: whether more is to follow is known as soon as
+ * the flags are there.
+ */
+static void unballoon_more_though_rejected(struct kunit *test)
+{
+	u8 *bytes = kunit_kzalloc(test, LENGTH_BEYOND, GFP_KERNEL);
+	struct hvb_msg msg;
+	size_t len;
+
+	KUNIT_ASSERT_NOT_NULL(test, bytes);
+	unballoon_fill(bytes, RANGES_MAX);
+	bytes[8] = 1;
+	for (len = HEADER_SIZE; len <= LENGTH_BEYOND; len++) {
+		KUNIT_ASSERT_EQ(test, decode_exact(test, bytes, len, &msg) != HVB_ACCEPTED,
+				len != LENGTH_MAX);
+		KUNIT_ASSERT_EQ_MSG(test, msg.unballoon.more, len >= 12, "%zu bytes", len);
+	}
+
+	put_le(bytes + 16, wire_word((1ULL << 40) - 1, 2), 8);
+	KUNIT_EXPECT_EQ(test, decode_exact(test, bytes, LENGTH_MAX, &msg), HVB_REJECT_RANGE);
+	KUNIT_EXPECT_TRUE(test, msg.unballoon.more);
+	bytes[8] = 0;
+	KUNIT_EXPECT_EQ(test, decode_exact(test, bytes, LENGTH_MAX, &msg), HVB_REJECT_RANGE);
+	KUNIT_EXPECT_FALSE(test, msg.unballoon.more);
+}
+
 static const struct pages_case {
 	const char *name;
 	const char *wire;
@@ -556,6 +583,7 @@ static struct kunit_case proto_decode_cases[] = {
 	KUNIT_CASE_PARAM(range_in_region, range_gen_params),
 	KUNIT_CASE_PARAM(range_in_unballoon, range_gen_params),
 	KUNIT_CASE(unballoon_every_count),
+	KUNIT_CASE(unballoon_more_though_rejected),
 	KUNIT_CASE_PARAM(pages_of_message, pages_gen_params),
 	{}
 };

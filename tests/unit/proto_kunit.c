@@ -234,6 +234,9 @@ static void garbage(struct kunit *test)
 
 		KUNIT_ASSERT_EQ_MSG(test, reject, oracle_verdict(bytes, len),
 				    "message %d, %zu bytes", i, len);
+		if (len >= HEADER_SIZE && msg.type == HVB_MSG_UNBALLOON_REQUEST)
+			KUNIT_ASSERT_EQ_MSG(test, msg.unballoon.more, oracle_more(bytes, len),
+					    "message %d, %zu bytes", i, len);
 		if (reject == HVB_ACCEPTED)
 			KUNIT_ASSERT_EQ_MSG(test, msg.size_mismatch,
 					    oracle_size_is_wrong(bytes, len),

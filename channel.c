@@ -176,7 +176,8 @@ static void hvb_answer_rejected(struct hvb_dev *hvb, const struct hvb_msg *msg)
 		hvb_inflate_refuse(hvb, 0);
 		break;
 	case HVB_MSG_UNBALLOON_REQUEST:
-		hvb_deflate_confirm(hvb);
+		if (!msg->unballoon.more)
+			hvb_deflate_confirm(hvb);
 		break;
 	case HVB_MSG_HOT_ADD_REQUEST:
 		hvb_hot_add_refuse(hvb, 0, HVB_HOT_ADD_TRANSIENT);

@@ -112,6 +112,23 @@ def test_more_ranges_than_bytes(running, count):
     assert running.status()["foreign_ranges"] == 0
 
 
+@pytest.mark.parametrize("body", [
+    struct.pack("<II", 1, 2) + wire.pages(1, 1),
+    struct.pack("<II", 1, 1) + wire.pages(2 ** 40 - 1, 2),
+    struct.pack("<II", 1, 511) + wire.pages(0, 0) * 511,
+    struct.pack("<II", 1, 0) + wire.pages(0, 0) * 1000,
+], ids=["more ranges than bytes", "past the last page frame", "511 ranges", "8016 bytes"])
+def test_rejected_with_more_to_follow(running, body):
+    """Only the last message of an operation is answered, whatever became of the others."""
+    ranges, _ = running.host.inflate(512)
+    running.host.send(wire.message(wire.UNBALLOON_REQUEST, body))
+    running.wait_for("messages_rejected", 1)
+    assert running.host.silent()
+    running.host.deflate(ranges)
+    assert running.host.silent()
+    assert running.status()["pages_ballooned"] == 0
+
+
 @pytest.mark.parametrize("kind", [0, 1, 3, 5, 7, 9, 11, 13, 14, 65535])
 def test_types_that_no_host_sends(running, kind):
     """Rejected, and nothing is said."""

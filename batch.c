@@ -10,6 +10,29 @@
 #include "batch.h"
 
 /**
+ * hvb_batch_init() - make an empty batch
+ * @batch: filled in
+ * @block_pages: pages of a memory block, a power of two
+ */
+void hvb_batch_init(struct hvb_batch *batch, u64 block_pages)
+{
+	batch->block_pages = block_pages;
+	hvb_batch_limit(batch, 0);
+	hvb_batch_clear(batch);
+}
+
+/**
+ * hvb_batch_limit() - set how long a range may become
+ * @batch: the batch, empty
+ * @range_pages: pages, at least those of the largest block and at most
+ *	HVB_RANGE_COUNT_MAX; 0 if only a memory block and the wire limit it
+ */
+void hvb_batch_limit(struct hvb_batch *batch, u32 range_pages)
+{
+	batch->range_pages = range_pages ? range_pages : HVB_RANGE_COUNT_MAX;
+}
+
+/**
  * hvb_batch_clear() - start a new batch
  * @batch: the batch
  */

@@ -13,12 +13,17 @@
  * struct hvb_batch - ranges to report in the next messages
  * @nr: ranges in use
  * @pages: pages in them
+ * @block_pages: no range reaches over a multiple of so many page frames; a
+ *	power of two
+ * @range_pages: no range has more pages
  * @ranges: in the order of allocation; after hvb_batch_merge() ascending and
  *	with neighbours joined
  */
 struct hvb_batch {
 	u32 nr;
 	u32 pages;
+	u64 block_pages;
+	u32 range_pages;
 	struct hvb_range ranges[HVB_BATCH_MAX];
 };
 
@@ -27,6 +32,8 @@ static inline bool hvb_batch_full(const struct hvb_batch *batch)
 	return batch->nr == HVB_BATCH_MAX;
 }
 
+void hvb_batch_init(struct hvb_batch *batch, u64 block_pages);
+void hvb_batch_limit(struct hvb_batch *batch, u32 range_pages);
 void hvb_batch_clear(struct hvb_batch *batch);
 void hvb_batch_add(struct hvb_batch *batch, u64 pfn, u32 count);
 void hvb_batch_merge(struct hvb_batch *batch);

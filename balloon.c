@@ -6,6 +6,7 @@
  *
  * Everything here runs in the pump, or while it cannot run.
  */
+#include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -407,11 +408,13 @@ int hvb_balloon_init(struct hvb_dev *hvb)
 	mutex_init(&hvb->transfer_lock);
 	balloon->batch = kvmalloc(sizeof(*balloon->batch), GFP_KERNEL);
 	balloon->response = kmalloc(HVB_MSG_MAX, GFP_KERNEL);
-	if (balloon->batch && balloon->response)
-		return 0;
+	if (!balloon->batch || !balloon->response) {
+		hvb_balloon_exit(hvb);
+		return -ENOMEM;
+	}
 
-	hvb_balloon_exit(hvb);
-	return -ENOMEM;
+	hvb_batch_init(balloon->batch, PHYS_PFN(memory_block_size_bytes()));
+	return 0;
 }
 
 /**

@@ -2,6 +2,9 @@
 /*
  * Gathers blocks and merges neighbours into one range, so that the host gets
  * few messages, can keep its large pages, and gives them back in few messages.
+ *
+ * A range ends where a memory block ends: what lies on both sides may be of two
+ * nodes, of boot memory and hot-added memory, of two offers of the host.
  */
 #include <linux/kernel.h>
 #include <linux/minmax.h>
@@ -42,17 +45,17 @@ void hvb_batch_clear(struct hvb_batch *batch)
 	batch->pages = 0;
 }
 
-/* Append to the last range if it touches and stays in the limits of the wire. */
+/* Append to the last range if it touches and neither limit is in the way. */
 static bool hvb_batch_join(struct hvb_batch *batch, u64 pfn, u32 count)
 {
 	struct hvb_range *last;
 
-	if (!batch->nr)
+	if (!batch->nr || !(pfn & (batch->block_pages - 1)))
 		return false;
 
 	last = &batch->ranges[batch->nr - 1];
 	if (last->start + last->count != pfn ||
-	    count > HVB_RANGE_COUNT_MAX - last->count)
+	    (u64)last->count + count > batch->range_pages)
 		return false;
 
 	last->count += count;
@@ -63,7 +66,7 @@ static bool hvb_batch_join(struct hvb_batch *batch, u64 pfn, u32 count)
  * hvb_batch_add() - note a block
  * @batch: the batch, not full; the pages in it and these stay below 2^32
  * @pfn: first page frame
- * @count: pages, at most HVB_RANGE_COUNT_MAX
+ * @count: pages; the block keeps to the limits of the batch by itself
  */
 void hvb_batch_add(struct hvb_batch *batch, u64 pfn, u32 count)
 {

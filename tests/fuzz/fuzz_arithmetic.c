@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The figures of a request to balloon, and the batch of blocks that becomes its
- * answer. The input has four figures, then where the blocks lie and how large
- * their pieces are, then four bytes for each block.
+ * answer. The input has four figures, then where the blocks lie, how large their
+ * pieces are and what limits a range, then four bytes for each block.
  *
  * What holds whatever the figures are is checked, and that the messages name
  * just the pages that were taken.
@@ -96,13 +96,33 @@ static struct taken *taken_new(struct kunit *test, unsigned int place)
 	return taken;
 }
 
+/* The limits of ranges: memory blocks, and what an administrator has set. */
+static void batch_set_limits(struct hvb_batch *batch, unsigned int place)
+{
+	static const u64 blocks[] = { NO_BORDERS, 0x8000, 0x80000, 0x400 };
+	static const u32 ranges[] = { 0, 0x200, 0x300, 0x1000 };
+
+	hvb_batch_init(batch, blocks[place >> 4 & 3]);
+	hvb_batch_limit(batch, ranges[place >> 6 & 3]);
+}
+
+/* Whether a block keeps to them, as those of the page allocator do. */
+static bool batch_may_add(const struct hvb_batch *batch, u64 pfn, u64 count)
+{
+	return count <= batch->range_pages &&
+	       pfn / batch->block_pages == (pfn + count - 1) / batch->block_pages;
+}
+
 /* A block that lies where nothing was given yet, and no longer than can be. */
 static void taken_add(struct taken *taken, struct hvb_batch *batch, u32 first, u32 count)
 {
+	const u64 pfn = taken->base + (u64)first * taken->piece;
 	u32 i;
 
 	count = min(count, 0xffffffU / taken->piece);
 	if (hvb_batch_full(batch) || first + count > PIECES)
+		return;
+	if (!batch_may_add(batch, pfn, (u64)count * taken->piece))
 		return;
 	for (i = first; i < first + count; i++)
 		if (taken->given[i])
@@ -110,7 +130,7 @@ static void taken_add(struct taken *taken, struct hvb_batch *batch, u32 first, u
 
 	memset(taken->given + first, true, count);
 	taken->pages += (u64)count * taken->piece;
-	hvb_batch_add(batch, taken->base + (u64)first * taken->piece, count * taken->piece);
+	hvb_batch_add(batch, pfn, count * taken->piece);
 }
 
 /* A range of a message to the host: takes the pieces in it out of what was given. */
@@ -152,9 +172,10 @@ static void check_messages(struct kunit *test, struct taken *taken,
 static void check_batch(struct kunit *test, struct fuzz_input *input)
 {
 	struct hvb_batch *batch = kunit_kmalloc(test, sizeof(*batch), GFP_KERNEL);
-	struct taken *taken = taken_new(test, fuzz_take(input, 1));
+	const unsigned int place = fuzz_take(input, 1);
+	struct taken *taken = taken_new(test, place);
 
-	hvb_batch_clear(batch);
+	batch_set_limits(batch, place);
 	while (input->left) {
 		const u32 first = fuzz_take(input, 2) % PIECES;
 

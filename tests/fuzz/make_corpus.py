@@ -141,7 +141,10 @@ def regions():
 # The arithmetic: figures, and blocks that are given.
 
 def request(figures, place, *blocks):
-    """Return an input: total, wish, available, wanted; where; first piece and length of blocks."""
+    """Return an input: total, wish, available, wanted; place; first piece and length of blocks.
+
+    The place has the size of pieces, where they lie, and what limits a range: see the harness.
+    """
     return (struct.pack("<QQQQB", *figures, place)
             + b"".join(struct.pack("<HH", first, length - 1) for first, length in blocks))
 
@@ -164,6 +167,10 @@ def arithmetic():
     yield "more-than-a-range-holds", request(large, 2, (0, 511), (511, 511), (1022, 10))
     yield "more-than-a-range-holds-downwards", request(large, 2, (511, 511), (0, 511))
     yield "largest-pieces-up-to-the-end", request(large, 7, (4080, 16), (4064, 16), (4000, 1))
+    yield "over-the-end-of-a-memory-block", request(large, 0x11, (62, 2), (64, 2), (60, 2))
+    yield "in-memory-blocks-of-4-mib", request(small, 0x30, *((i * 512, 512) for i in range(6)))
+    yield "no-range-longer-than-2-mib", request(large, 0x51, *((i, 1) for i in range(6)))
+    yield "no-range-longer-than-3-mib", request(large, 0x90, (0, 512), (768, 256), (512, 256))
     yield "600-ranges", request(large, 4, *((2 * i, 1) for i in range(600)))
 
 

@@ -6,6 +6,7 @@ import random
 import pytest
 
 import wire
+from simulator import BLOCK
 
 MIB = 256  # pages
 
@@ -25,9 +26,43 @@ def test_whole_blocks_come_first_and_merged(running):
     assert wire.total(ranges) == 200 * MIB and messages == 1
     assert len(ranges) <= 20
     assert sorted(ranges) == ranges
-    assert all(one[0] + one[1] < two[0] for one, two in zip(ranges, ranges[1:]))
+    assert all(one[0] + one[1] <= two[0] for one, two in zip(ranges, ranges[1:]))
+    # Those that touch do so at the end of a memory block.
+    ends = {start + count for start, count in ranges}
+    assert all(start % BLOCK == 0 for start, _ in ranges if start in ends)
     assert_books(running, 200 * MIB)
     running.host.deflate(ranges)
+    assert_books(running, 0)
+
+
+def joined(ranges):
+    """Return the ranges with those that touch made one."""
+    runs = []
+    for start, count in sorted(ranges):
+        if runs and sum(runs[-1]) == start:
+            runs[-1] = (runs[-1][0], runs[-1][1] + count)
+        else:
+            runs.append((start, count))
+    return runs
+
+
+def longest(ranges):
+    """Return the number of pages of the longest range."""
+    return max(count for _, count in ranges)
+
+
+def in_memory_blocks(ranges):
+    """Tell whether no range goes over the end of a memory block."""
+    return all(start // BLOCK == (start + count - 1) // BLOCK for start, count in ranges)
+
+
+def test_no_range_crosses_a_memory_block(running):
+    """Though there is more memory in one piece; the host may return it in one, too."""
+    ranges, _ = running.host.inflate(400 * MIB)
+    runs = joined(ranges)
+    assert longest(runs) > BLOCK
+    assert in_memory_blocks(ranges)
+    running.host.deflate(runs)
     assert_books(running, 0)
 
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The merging of blocks: what goes in comes out, in as few ranges as can be.
+ * The merging of blocks: what goes in comes out, in as few ranges as may be.
  */
 #include <kunit/test.h>
 #include <linux/kernel.h>
@@ -18,7 +18,7 @@ static struct hvb_batch *batch_new(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, batch);
 	memset(batch, 0xaa, sizeof(*batch));
-	hvb_batch_clear(batch);
+	hvb_batch_init(batch, NO_BORDERS);
 	return batch;
 }
 
@@ -110,6 +110,83 @@ static void merge_table(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, batch->ranges[i].count, row->merged[i].count);
 	}
 	KUNIT_EXPECT_EQ(test, batch->nr, i);
+}
+
+/* Memory blocks of 1024 pages; the limit of a range is 0 if there is no other. */
+static const struct limit_case {
+	const char *name;
+	u32 range_pages;
+	struct hvb_range blocks[BLOCKS];
+	struct hvb_range merged[BLOCKS];
+} limit_cases[] = {
+	{ "up to the end of a memory block", 0,
+	  { { 512, 256 }, { 768, 256 } }, { { 512, 512 } } },
+	{ "over the end of a memory block", 0,
+	  { { 512, 512 }, { 1024, 512 } }, { { 512, 512 }, { 1024, 512 } } },
+	{ "over the end of a memory block, descending", 0,
+	  { { 1024, 512 }, { 512, 512 } }, { { 512, 512 }, { 1024, 512 } } },
+	{ "a memory block and a page each side", 0,
+	  { { 2048, 1 }, { 1536, 512 }, { 1024, 512 }, { 1023, 1 } },
+	  { { 1023, 1 }, { 1024, 1024 }, { 2048, 1 } } },
+	{ "over page frame 2^32", 0,
+	  { { 0x100000000, 512 }, { 0xfffffe00, 512 } },
+	  { { 0xfffffe00, 512 }, { 0x100000000, 512 } } },
+	{ "up to the last page frame", 0,
+	  { { LAST_FRAME, 1 }, { LAST_FRAME - 1, 1 } }, { { LAST_FRAME - 1, 2 } } },
+
+	{ "no two blocks in one range", 512,
+	  { { 0, 512 }, { 512, 512 }, { 1024, 512 } },
+	  { { 0, 512 }, { 512, 512 }, { 1024, 512 } } },
+	{ "as many as a range may have", 512,
+	  { { 256, 256 }, { 128, 128 }, { 0, 128 } }, { { 0, 512 } } },
+	{ "one more than a range may have", 512,
+	  { { 512, 1 }, { 256, 256 }, { 128, 128 }, { 0, 128 } }, { { 0, 512 }, { 512, 1 } } },
+	{ "no power of two", 768,
+	  { { 0, 512 }, { 512, 256 }, { 768, 256 } }, { { 0, 768 }, { 768, 256 } } },
+	{ "only whole blocks go into a range", 768,
+	  { { 0, 512 }, { 512, 512 } }, { { 0, 512 }, { 512, 512 } } },
+	{ "longer than a memory block", 4096,
+	  { { 512, 512 }, { 1024, 512 }, { 1536, 512 } }, { { 512, 512 }, { 1024, 1024 } } },
+};
+
+static void limit_describe(const struct limit_case *row, char *desc)
+{
+	strscpy(desc, row->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(limit, limit_cases, limit_describe);
+
+static void limit_table(struct kunit *test)
+{
+	const struct limit_case *row = test->param_value;
+	struct hvb_batch *batch = batch_new(test);
+	u32 i;
+
+	hvb_batch_init(batch, 1024);
+	hvb_batch_limit(batch, row->range_pages);
+	for (i = 0; i < BLOCKS && row->blocks[i].count; i++)
+		hvb_batch_add(batch, row->blocks[i].start, row->blocks[i].count);
+	batch_merge(test, batch);
+
+	for (i = 0; i < BLOCKS && row->merged[i].count; i++) {
+		KUNIT_EXPECT_EQ(test, batch->ranges[i].start, row->merged[i].start);
+		KUNIT_EXPECT_EQ(test, batch->ranges[i].count, row->merged[i].count);
+	}
+	KUNIT_EXPECT_EQ(test, batch->nr, i);
+}
+
+/* The limits stay when a batch is cleared; one that is taken back is the wire's. */
+static void limit_stays(struct kunit *test)
+{
+	struct hvb_batch *batch = batch_new(test);
+
+	hvb_batch_init(batch, 1024);
+	hvb_batch_limit(batch, 2);
+	hvb_batch_clear(batch);
+	KUNIT_EXPECT_EQ(test, batch->range_pages, 2);
+	KUNIT_EXPECT_EQ(test, batch->block_pages, 1024);
+	hvb_batch_limit(batch, 0);
+	KUNIT_EXPECT_EQ(test, batch->range_pages, COUNT_MAX);
 }
 
 /* What touches the last range goes into it at once; nothing else does. */
@@ -253,6 +330,7 @@ static void never_full_if_they_touch(struct kunit *test)
  * @blocks: the blocks
  * @nr: number of them
  * @base: page frame of the first of @frames
+ * @border: pages of a memory block, over whose end no block goes
  */
 struct shuffle {
 	struct hvb_prng prng;
@@ -260,9 +338,10 @@ struct shuffle {
 	struct hvb_range *blocks;
 	u32 nr;
 	u64 base;
+	u64 border;
 };
 
-static void shuffle_init(struct kunit *test, struct shuffle *shuffle, u64 base)
+static void shuffle_init(struct kunit *test, struct shuffle *shuffle, u64 base, u64 border)
 {
 	*shuffle = (struct shuffle) {
 		.prng = { HVB_PRNG_SEED },
@@ -270,10 +349,17 @@ static void shuffle_init(struct kunit *test, struct shuffle *shuffle, u64 base)
 		.blocks = kunit_kzalloc(test, HVB_BATCH_MAX * sizeof(*shuffle->blocks),
 					GFP_KERNEL),
 		.base = base,
+		.border = border,
 	};
 	KUNIT_ASSERT_NOT_NULL(test, shuffle->frames);
 	KUNIT_ASSERT_NOT_NULL(test, shuffle->blocks);
 	kunit_info(test, "seed %#llx\n", HVB_PRNG_SEED);
+}
+
+/* How many page frames there are up to the next border. */
+static u64 shuffle_room(const struct shuffle *shuffle, u32 at)
+{
+	return shuffle->border - (shuffle->base + at) % shuffle->border;
 }
 
 /* Powers of two, of which a part of @share in 8 is taken, in any order. */
@@ -285,6 +371,7 @@ static void shuffle_blocks(struct shuffle *shuffle, u32 share)
 	shuffle->nr = 0;
 	for (at = 0; at < FRAMES && shuffle->nr < HVB_BATCH_MAX; at += count) {
 		count = min(1U << hvb_prng_below(&shuffle->prng, 10), FRAMES - at);
+		count = min((u64)count, shuffle_room(shuffle, at));
 		if (hvb_prng_below(&shuffle->prng, 8) >= share)
 			continue;
 		shuffle->blocks[shuffle->nr++] = (struct hvb_range) {
@@ -307,7 +394,8 @@ static void shuffle_compare(struct kunit *test, const struct shuffle *shuffle,
 
 	for (at = 0; at < FRAMES; at = end) {
 		end = at + 1;
-		while (end < FRAMES && shuffle->frames[end] == shuffle->frames[at])
+		while (end < FRAMES && shuffle->frames[end] == shuffle->frames[at] &&
+		       (shuffle->base + end) % shuffle->border)
 			end++;
 		if (!shuffle->frames[at])
 			continue;
@@ -323,14 +411,18 @@ static const struct shuffle_case {
 	const char *name;
 	u64 base;
 	u32 share;
+	u64 border;
 } shuffle_cases[] = {
-	{ "from page frame 0, one in 8", 0, 1 },
-	{ "from page frame 0, half of them", 0, 4 },
-	{ "from page frame 0, 7 in 8", 0, 7 },
-	{ "from page frame 0, all", 0, 8 },
-	{ "over page frame 2^32, half of them", (1ULL << 32) - FRAMES / 2, 4 },
-	{ "up to page frame 2^40, half of them", LAST_FRAME + 1 - FRAMES, 4 },
-	{ "up to page frame 2^40, all", LAST_FRAME + 1 - FRAMES, 8 },
+	{ "from page frame 0, one in 8", 0, 1, NO_BORDERS },
+	{ "from page frame 0, half of them", 0, 4, NO_BORDERS },
+	{ "from page frame 0, 7 in 8", 0, 7, NO_BORDERS },
+	{ "from page frame 0, all", 0, 8, NO_BORDERS },
+	{ "over page frame 2^32, half of them", (1ULL << 32) - FRAMES / 2, 4, NO_BORDERS },
+	{ "up to page frame 2^40, half of them", LAST_FRAME + 1 - FRAMES, 4, NO_BORDERS },
+	{ "up to page frame 2^40, all", LAST_FRAME + 1 - FRAMES, 8, NO_BORDERS },
+	{ "in memory blocks of 128 MiB, all", 0, 8, 0x8000 },
+	{ "in memory blocks of 128 MiB, 7 in 8", (1ULL << 32) - FRAMES / 2, 7, 0x8000 },
+	{ "in memory blocks of 4 MiB, all", LAST_FRAME + 1 - FRAMES, 8, 0x400 },
 };
 
 static void shuffle_describe(const struct shuffle_case *row, char *desc)
@@ -347,7 +439,8 @@ static void shuffled(struct kunit *test)
 	struct shuffle shuffle;
 	u32 round, i, pages;
 
-	shuffle_init(test, &shuffle, row->base);
+	shuffle_init(test, &shuffle, row->base, row->border);
+	hvb_batch_init(batch, row->border);
 	for (round = 0; round < ROUNDS; round++) {
 		shuffle_blocks(&shuffle, row->share);
 		hvb_batch_clear(batch);
@@ -364,6 +457,8 @@ static void shuffled(struct kunit *test)
 
 static struct kunit_case batch_cases[] = {
 	KUNIT_CASE_PARAM(merge_table, merge_gen_params),
+	KUNIT_CASE_PARAM(limit_table, limit_gen_params),
+	KUNIT_CASE(limit_stays),
 	KUNIT_CASE(add_joins_the_last),
 	KUNIT_CASE(clear),
 	KUNIT_CASE(the_same_block_twice),

@@ -90,6 +90,8 @@ static void hvb_inflate_begin_step(struct hvb_dev *hvb)
 	if (!hvb->balloon.in_step)
 		hvb_blocks_choose(hvb);
 	hvb->balloon.in_step = true;
+	hvb_batch_limit(hvb->balloon.batch,
+			READ_ONCE(hvb_params.max_range_mib) * HVB_PAGES_PER_MIB);
 }
 
 /*

@@ -60,6 +60,12 @@
 #define HVB_REPORT_DELAY_MAX	3600U		/* seconds */
 #define HVB_FLOOR_MIB_MAX	67108864U	/* 64 TiB */
 
+/* A range has a whole block at least, and at most what the protocol allows. */
+#define HVB_RANGE_MIB_MIN	((1U << HVB_BLOCK_ORDER) / HVB_PAGES_PER_MIB)
+#define HVB_RANGE_MIB_MAX	(HVB_RANGE_COUNT_MAX / HVB_PAGES_PER_MIB)
+static_assert(HVB_RANGE_MIB_MIN == 2);
+static_assert(HVB_RANGE_MIB_MAX == 65535);
+
 struct hvb_params hvb_params = {
 	.hot_add = true,
 	.report_delay = 45,
@@ -98,6 +104,16 @@ static int hvb_set_floor(const char *value, const struct kernel_param *param)
 			    "a number of MiB from 0 to 67108864");
 }
 
+static int hvb_set_max_range(const char *value, const struct kernel_param *param)
+{
+	const char *expected = "0 or a number of MiB from 2 to 65535";
+	unsigned int number;
+
+	if (!kstrtouint(value, 0, &number) && number && number < HVB_RANGE_MIB_MIN)
+		return hvb_bad_value(value, param, expected);
+	return hvb_set_uint(value, param, HVB_RANGE_MIB_MAX, expected);
+}
+
 static int hvb_set_accounting(const char *value, const struct kernel_param *param)
 {
 	if (sysfs_streq(value, "keep"))
@@ -124,6 +140,11 @@ static const struct kernel_param_ops hvb_floor_ops = {
 	.get = param_get_uint,
 };
 
+static const struct kernel_param_ops hvb_max_range_ops = {
+	.set = hvb_set_max_range,
+	.get = param_get_uint,
+};
+
 static const struct kernel_param_ops hvb_accounting_ops = {
 	.set = hvb_set_accounting,
 	.get = hvb_get_accounting,
@@ -140,6 +161,10 @@ MODULE_PARM_DESC(pressure_report_delay, "Seconds from the agreement with the hos
 module_param_cb(floor_mib, &hvb_floor_ops, &hvb_params.floor_mib, 0644);
 __MODULE_PARM_TYPE(floor_mib, "uint");
 MODULE_PARM_DESC(floor_mib, "Memory in MiB that ballooning leaves the guest, if that is more than the built-in floor for its size (default: 0)");
+
+module_param_cb(max_range_mib, &hvb_max_range_ops, &hvb_params.max_range_mib, 0644);
+__MODULE_PARM_TYPE(max_range_mib, "uint");
+MODULE_PARM_DESC(max_range_mib, "Most memory in MiB that is named to the host in one range, at least 2 (default: 0, up to a memory block)");
 
 module_param_cb(accounting, &hvb_accounting_ops, NULL, 0444);
 __MODULE_PARM_TYPE(accounting, "charp");

@@ -70,6 +70,7 @@ enum hvb_state {
  * @hot_add: serve hot-add requests
  * @report_delay: seconds from agreement with the host to the first report
  * @floor_mib: least floor in MiB, 0 for none
+ * @max_range_mib: most MiB that a range in a message has, 0 for no such limit
  * @shrink: ballooned memory leaves the guest's total (fixed at load)
  * @reclaim: take back what an earlier load left ballooned (fixed at load)
  *
@@ -80,6 +81,7 @@ struct hvb_params {
 	bool hot_add;
 	unsigned int report_delay;
 	unsigned int floor_mib;
+	unsigned int max_range_mib;
 	bool shrink;
 	bool reclaim;
 };

@@ -6,6 +6,7 @@ import random
 import pytest
 
 import wire
+from conftest import agreed
 from simulator import BLOCK
 
 MIB = 256  # pages
@@ -64,6 +65,30 @@ def test_no_range_crosses_a_memory_block(running):
     assert in_memory_blocks(ranges)
     running.host.deflate(runs)
     assert_books(running, 0)
+
+
+@pytest.mark.parametrize("mib", [2, 6, 64])
+def test_administrator_limits_ranges(guest, mib):
+    """For hosts that take no long ones: at load, and from the next operation when written."""
+    agreed(guest, f"max_range_mib={mib}")
+    ranges, _ = guest.host.inflate(200 * MIB)
+    assert longest(joined(ranges)) > mib * MIB
+    assert longest(ranges) == mib * MIB and in_memory_blocks(ranges)
+    guest.host.deflate(ranges)
+    guest.run("echo 0 >/sys/module/hv_balloon/parameters/max_range_mib")
+    ranges, _ = guest.host.inflate(200 * MIB)
+    assert longest(ranges) > mib * MIB and in_memory_blocks(ranges)
+    guest.host.deflate(ranges)
+    assert_books(guest, 0)
+
+
+@pytest.mark.parametrize("value", ["1", "65536", "-1", "all"])
+def test_limits_that_make_no_sense(running, value):
+    """Less than a block, more than a range can be, no number: refused, and the log says why."""
+    file = "/sys/module/hv_balloon/parameters/max_range_mib"
+    assert running.call(f"echo {value} >{file}").status != 0
+    assert running.run(f"cat {file}").strip() == "0"
+    assert running.has_said(f'parameter max_range_mib: "{value}" is not')
 
 
 @pytest.mark.parametrize("count", [1, 511, 512, 513, 1000, 12345])

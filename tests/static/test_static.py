@@ -18,7 +18,8 @@ from lab import kernels  # noqa: E402  pylint: disable=wrong-import-position
 
 SOURCES = sorted(PROJECT.glob("*.c"))
 HEADERS = sorted(PROJECT.glob("*.h"))
-PARAMETERS = {"hot_add", "pressure_report_delay", "floor_mib", "accounting", "reclaim"}
+PARAMETERS = {"hot_add", "pressure_report_delay", "floor_mib", "max_range_mib", "accounting",
+              "reclaim"}
 
 
 def run(*command, **options):

@@ -13,6 +13,8 @@
  * items of its own, which kick the pump when they have something (evacuate.c,
  * hot_add.c).
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/hyperv.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -199,14 +201,15 @@ static void hvb_reject(struct hvb_dev *hvb, enum hvb_reject reason,
 		hvb_answer_rejected(hvb, msg);
 }
 
+/* Once, however often the host says it. Tools look for these words in the log. */
 static void hvb_info(struct hvb_dev *hvb, const struct hvb_msg *msg)
 {
-	if (!msg->info.has_max_pages)
+	if (!msg->info.has_max_pages || msg->info.max_pages == hvb->hot_add.max_pages)
 		return;
 
 	hvb->hot_add.max_pages = msg->info.max_pages;
-	dev_info_ratelimited(hvb_device(hvb), "the host may give up to %llu MiB\n",
-			     hvb_pages_to_mib(msg->info.max_pages));
+	pr_info_ratelimited("Max. dynamic memory size: %llu MB\n",
+			    hvb_pages_to_mib(msg->info.max_pages));
 }
 
 static void hvb_dispatch(struct hvb_dev *hvb, const struct hvb_msg *msg)

@@ -104,6 +104,19 @@ def test_a_whole_cycle(running, blocks):
             hot_add_refused_kb=(BLOCK + 3 * MIB) * KIB)
 
 
+def test_maximum_in_words_that_tools_know(running):
+    """As the driver in the kernel tree says it, but once for each value that the host tells."""
+    def said():
+        return running.run("dmesg | grep -o 'hv_balloon: Max. dynamic memory size: .*' || true"
+                           ).splitlines()
+    before = len(said())
+    for mib in (5000, 5000, 6000, 6000, 5000, 7000):
+        running.host.send(wire.info_max_pages(mib * MIB + MIB // 2))
+    running.wait_for("pages_max", 7000 * MIB + MIB // 2)
+    assert said()[before:] == [f"hv_balloon: Max. dynamic memory size: {mib} MB"
+                               for mib in (5000, 6000, 5000, 7000)]
+
+
 @pytest.mark.usefixtures("nobody_onlines")
 def test_blocks_that_stay_offline(running, blocks):
     """What was added and what of it can be used are two figures."""

@@ -60,8 +60,7 @@ static void hvb_trace_status(struct hvb_dev *hvb, const struct hvb_status *statu
 		return;
 
 	hvb_hot_add_totals(hvb, &backed, &online);
-	trace_balloon_status(status->available, status->committed, demand->vm_committed,
-			     demand->ballooned, backed, online);
+	trace_balloon_status(status, demand, backed, online);
 }
 
 static void hvb_sample(struct hvb_dev *hvb, struct hvb_status *status)

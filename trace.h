@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Trace events. balloon_status keeps the name and the fields that tools know
- * from the driver in the kernel tree.
+ * Trace events. balloon_status has the name and the fields that tools know from
+ * the driver in the kernel tree: these, their order and their types stay.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM hyperv
@@ -11,6 +11,7 @@
 
 #include <linux/tracepoint.h>
 
+#include "floor.h"
 #include "record.h"
 
 /* Tools find the numbers of these names in the format of an event. */
@@ -67,14 +68,11 @@ TRACE_DEFINE_ENUM(HVB_OP_HOT_ADD);
 	{ HVB_OP_DEFLATE, "deflate" }, \
 	{ HVB_OP_HOT_ADD, "hot_add" })
 
+/* What the host is told of the guest, and what that was computed from; in pages. */
 TRACE_EVENT(balloon_status,
-	    TP_PROTO(u64 available, u64 committed,
-		     unsigned long vm_memory_committed,
-		     unsigned long pages_ballooned,
-		     unsigned long pages_added,
-		     unsigned long pages_onlined),
-	    TP_ARGS(available, committed, vm_memory_committed,
-		    pages_ballooned, pages_added, pages_onlined),
+	    TP_PROTO(const struct hvb_status *told, const struct hvb_demand *demand,
+		     u64 added, u64 online),
+	    TP_ARGS(told, demand, added, online),
 	    TP_STRUCT__entry(__field(u64, available)
 			     __field(u64, committed)
 			     __field(unsigned long, vm_memory_committed)
@@ -82,17 +80,16 @@ TRACE_EVENT(balloon_status,
 			     __field(unsigned long, pages_added)
 			     __field(unsigned long, pages_onlined)
 			     ),
-	    TP_fast_assign(__entry->available = available;
-			   __entry->committed = committed;
-			   __entry->vm_memory_committed = vm_memory_committed;
-			   __entry->pages_ballooned = pages_ballooned;
-			   __entry->pages_added = pages_added;
-			   __entry->pages_onlined = pages_onlined;
+	    TP_fast_assign(__entry->available = told->available;
+			   __entry->committed = told->committed;
+			   __entry->vm_memory_committed = demand->vm_committed;
+			   __entry->pages_ballooned = demand->ballooned;
+			   __entry->pages_added = added;
+			   __entry->pages_onlined = online;
 			   ),
 	    TP_printk("available=%llu committed=%llu vm_memory_committed=%lu pages_ballooned=%lu pages_added=%lu pages_onlined=%lu",
-		      __entry->available, __entry->committed,
-		      __entry->vm_memory_committed, __entry->pages_ballooned,
-		      __entry->pages_added, __entry->pages_onlined)
+		      __entry->available, __entry->committed, __entry->vm_memory_committed,
+		      __entry->pages_ballooned, __entry->pages_added, __entry->pages_onlined)
 );
 
 DECLARE_EVENT_CLASS(balloon_message,

@@ -3,6 +3,7 @@
 
 import contextlib
 import re
+import time
 
 import pytest
 
@@ -41,6 +42,44 @@ def test_all_are_there(running):
     for name in EVENTS:
         text = running.run(f"cat {TRACING}/events/hyperv/{name}/format")
         assert "HVB_" not in text, text
+
+
+def test_status_is_as_tools_know_it(running):
+    """The fields and their types are those of the event of that name in the kernel tree."""
+    text = running.run(f"cat {TRACING}/events/hyperv/balloon_status/format")
+    fields = re.findall(r"field:(.*) (\w+);\toffset:(\d+);\tsize:(\d+);\tsigned:(\d);", text)
+    assert [one for one in fields if not one[1].startswith("common_")] == [
+        (kind, name, str(8 + 8 * number), "8", "0") for number, (kind, name) in enumerate((
+            ("u64", "available"), ("u64", "committed"), ("unsigned long", "vm_memory_committed"),
+            ("unsigned long", "pages_ballooned"), ("unsigned long", "pages_added"),
+            ("unsigned long", "pages_onlined")))]
+    printed = text.split("print fmt: ")[1].split('"')[1]
+    assert printed == ("available=%llu committed=%llu vm_memory_committed=%lu pages_ballooned=%lu"
+                       " pages_added=%lu pages_onlined=%lu")
+
+
+def test_status_has_the_figures_of_the_report(guest):
+    """Each in its field: what the host is told, and what of the guest that comes from."""
+    guest.run(f"cd {TRACING} && echo >trace && echo 1 >events/hyperv/balloon_status/enable")
+    guest.load("pressure_report_delay=0")
+    guest.offer()
+    guest.host.negotiate()
+    guest.wait_for("state", "running")
+    ranges, _ = guest.host.inflate(1000)
+    time.sleep(3)
+    guest.run(f"cd {TRACING} && echo 0 >events/hyperv/balloon_status/enable")
+    line = only(LINE.findall(guest.run(f"cat {TRACING}/trace")), "balloon_status")[-1]
+    traced_now = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", line)}
+    books = guest.status()
+    assert (traced_now["available"], traced_now["committed"]) in [
+        report.words("<QQQQII")[:2] for report in guest.host.reports()]
+    assert traced_now["pages_ballooned"] == books["pages_ballooned"] == 1000
+    assert traced_now["pages_added"] == books["pages_hot_added"]
+    assert traced_now["pages_onlined"] == books["pages_hot_added_online"]
+    assert traced_now["committed"] == (
+        traced_now["vm_memory_committed"] + 1000 + traced_now["pages_added"]
+        - traced_now["pages_onlined"] + books["pages_floor"])
+    guest.host.deflate(ranges)
 
 
 def test_messages_and_operations(running, blocks, traced):

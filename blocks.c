@@ -43,7 +43,8 @@ static void hvb_count_blocks(struct hvb_dev *hvb, struct page *page,
 
 	WRITE_ONCE(balloon->pages, balloon->pages + change);
 	balloon->blocks[order] += change / (1L << order);
-	hvb_compat_count_balloon(page, change);
+	hvb_compat_count_pages(page, change);
+	hvb_compat_count_events(change);
 	if (!hidden)
 		return;
 
@@ -384,6 +385,7 @@ static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
 
 	WRITE_ONCE(balloon->pages, balloon->pages - (end - pfn));
 	WRITE_ONCE(balloon->hidden, balloon->hidden - (end - pfn));
+	hvb_compat_count_events(-(long)(end - pfn));
 	return end;
 }
 
@@ -525,7 +527,7 @@ void hvb_blocks_let_go(struct hvb_dev *hvb, struct page *page)
 		adjust_managed_page_count(page, -pages);
 	}
 	balloon->blocks[order]--;
-	hvb_compat_count_balloon(page, -pages);
+	hvb_compat_count_pages(page, -pages);
 	for (i = 0; i < pages; i++)
 		set_page_private(page + i, mark);
 }

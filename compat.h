@@ -131,24 +131,44 @@ static inline bool hvb_compat_is_highatomic(unsigned long pfn)
 #define HVB_HINT_KIND(_hint)	((_hint)->type)
 #endif
 
-/**
- * hvb_compat_count_balloon() - tell the standard counters of the kernel
- * @page: first page of a block
- * @change: pages that were taken, or minus those that were freed
- *
- * Balloon: in /proc/meminfo from 6.16 on, balloon_inflate and balloon_deflate
- * in /proc/vmstat.
- */
-static inline void hvb_compat_count_balloon(struct page *page, long change)
-{
-#ifdef HVB_HAVE_NR_BALLOON_PAGES
-	mod_node_page_state(page_pgdat(page), NR_BALLOON_PAGES, change);
+/* The kernel has events of ballooning if any driver with a balloon can be built. */
+#if defined(CONFIG_VM_EVENT_COUNTERS) && \
+	(defined(CONFIG_MEMORY_BALLOON) || defined(CONFIG_BALLOON))
+#define HVB_HAVE_BALLOON_EVENTS
 #endif
-#if defined(CONFIG_MEMORY_BALLOON) || defined(CONFIG_BALLOON)
+
+/**
+ * hvb_compat_count_events() - the host has taken or returned pages
+ * @change: pages that it took, or minus those that it returned
+ *
+ * balloon_inflate and balloon_deflate in /proc/vmstat. Their difference is what it
+ * has.
+ *
+ * Context: any.
+ */
+static inline void hvb_compat_count_events(long change)
+{
+#ifdef HVB_HAVE_BALLOON_EVENTS
 	if (change > 0)
 		count_vm_events(BALLOON_INFLATE, change);
 	else
 		count_vm_events(BALLOON_DEFLATE, -change);
+#endif
+}
+
+/**
+ * hvb_compat_count_pages() - pages of the allocator are, or are not, ballooned
+ * @page: first page of a block
+ * @change: pages, negative if they are no more
+ *
+ * Balloon: in /proc/meminfo from 6.16 on.
+ *
+ * Context: any.
+ */
+static inline void hvb_compat_count_pages(struct page *page, long change)
+{
+#ifdef HVB_HAVE_NR_BALLOON_PAGES
+	mod_node_page_state(page_pgdat(page), NR_BALLOON_PAGES, change);
 #endif
 }
 

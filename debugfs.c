@@ -51,6 +51,7 @@ static void hvb_show_stats(struct seq_file *file, const struct hvb_stats *stats)
 	hvb_show(file, "hot_add_requests", stats->hot_add_requests);
 	hvb_show(file, "hot_add_pages_requested", stats->hot_add_requested);
 	hvb_show(file, "hot_add_pages_added", stats->hot_add_added);
+	hvb_show(file, "pages_looked_at", stats->pages_looked_at);
 	hvb_show(file, "status_reports", stats->reports);
 	hvb_show(file, "messages_rejected", hvb_rejected_messages(stats));
 	hvb_show(file, "messages_unexpected", stats->unexpected);

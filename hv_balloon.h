@@ -110,6 +110,7 @@ extern struct hvb_params hvb_params;
  * @hot_add_requested: pages that the host offered
  * @hot_add_added: pages of these that were added
  * @hot_add_refused: pages of these that were not
+ * @pages_looked_at: steps in the search for what an earlier load left
  *
  * Written by the pump only, except for @reports (report work).
  */
@@ -134,6 +135,7 @@ struct hvb_stats {
 	u64 hot_add_requested;
 	u64 hot_add_added;
 	u64 hot_add_refused;
+	u64 pages_looked_at;
 };
 
 /* How many orders a mark can have (mark.h). */

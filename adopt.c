@@ -2,40 +2,77 @@
 /*
  * Finds what an earlier load of the driver left: ballooned blocks, and gaps in
  * hot-added blocks. Both bear a mark in their struct page (mark.h).
+ *
+ * To look at all of memory takes long where there is much of it, and mostly there
+ * is nothing to be found. Two things tell where a mark can be, without a look at
+ * any page:
+ *
+ * - The kernel's events of ballooning. We count what the host takes, and what it
+ *   returns, also of blocks that went offline meanwhile. While both are the same
+ *   nobody has left a ballooned page.
+ * - The kernel's list of memory. A gap lies in a block that was added as "driver
+ *   managed" (hot_add.c), and the list says which are.
  */
+#include <linux/ioport.h>
 #include <linux/memory_hotplug.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
 #include <linux/sched.h>
 
+#include "compat.h"
 #include "hv_balloon.h"
 #include "mark.h"
+
+#define HVB_DRIVER_MANAGED	(IORESOURCE_SYSTEM_RAM | IORESOURCE_SYSRAM_DRIVER_MANAGED)
+
+/* The largest compound pages are those of the huge page pool. */
+#define HVB_COMPOUND_ORDER_MAX	(PUD_SHIFT - PAGE_SHIFT)
 
 /* Return: the first page frame behind a run of marked pages that starts at @pfn. */
 static unsigned long hvb_run_end(enum hvb_mark_kind kind, unsigned long pfn,
 				 unsigned long end)
 {
-	struct page *page;
-
-	do {
-		page = ++pfn < end ? pfn_to_online_page(pfn) : NULL;
-	} while (page && hvb_mark_is(page, kind));
+	while (++pfn < end && hvb_mark_is(pfn_to_page(pfn), kind))
+		;
 	return pfn;
 }
 
 /*
- * Look at one page frame. Return: the next one to look at, 0 if the memory to
- * note a gap is missing.
+ * Free pages and those of a compound page bear no mark. Nobody keeps them as they
+ * are while we look, so that an order counts only if they were that before and
+ * after it was read.
+ */
+static unsigned int hvb_order_without_mark(struct page *page)
+{
+	unsigned long order = 0;
+
+	if (PageBuddy(page)) {
+		order = READ_ONCE(page->private);
+		/* The order before the second look. */
+		smp_rmb();
+		if (!PageBuddy(page) || order >= ARRAY_SIZE(page_zone(page)->free_area))
+			return 0;
+	} else if (PageHead(page)) {
+		order = compound_order(page);
+		/* As above. */
+		smp_rmb();
+		if (!PageHead(page) || order > HVB_COMPOUND_ORDER_MAX)
+			return 0;
+	}
+	return IS_ALIGNED(page_to_pfn(page), 1UL << order) ? order : 0;
+}
+
+/*
+ * Look at one page frame, which is online. Return: the next one to look at, 0 if
+ * the memory to note a gap is missing.
  */
 static unsigned long hvb_adopt_one(struct hvb_dev *hvb, unsigned long pfn,
 				   unsigned long end)
 {
-	struct page *page = pfn_to_online_page(pfn);
+	struct page *page = pfn_to_page(pfn);
 	unsigned long next;
-
-	if (!page)
-		return round_up(pfn + 1, PAGES_PER_SECTION);
 
 	if (hvb_mark_is(page, HVB_MARK_BALLOON)) {
 		next = pfn + (1UL << hvb_mark_order(page));
@@ -53,21 +90,68 @@ static unsigned long hvb_adopt_one(struct hvb_dev *hvb, unsigned long pfn,
 		return hvb_blocks_adopt_taken(hvb, pfn, next) ? 0 : next;
 	}
 
-	return pfn + 1;
+	return pfn + (1UL << hvb_order_without_mark(page));
 }
 
-static int hvb_adopt_node(struct hvb_dev *hvb, int nid)
+/*
+ * Whether a page frame is online is the same for all of a subsection: a section can
+ * hold memory and a device's pages. What is not online is passed over at once.
+ */
+static int hvb_adopt_range(struct hvb_dev *hvb, unsigned long pfn, unsigned long end)
 {
-	const unsigned long end = node_end_pfn(nid);
-	unsigned long pfn = node_start_pfn(nid);
-
 	while (pfn < end) {
-		pfn = hvb_adopt_one(hvb, pfn, end);
-		if (!pfn)
-			return -ENOMEM;
+		unsigned long stop = round_down(pfn, PAGES_PER_SUBSECTION) +
+				     PAGES_PER_SUBSECTION;
+
+		if (!online_section_nr(pfn_to_section_nr(pfn))) {
+			pfn = round_down(pfn, PAGES_PER_SECTION) + PAGES_PER_SECTION;
+			continue;
+		}
+		if (!pfn_to_online_page(pfn)) {
+			pfn = stop;
+			continue;
+		}
+
+		stop = min(stop, end);
+		while (pfn < stop) {
+			hvb->stats.pages_looked_at++;
+			pfn = hvb_adopt_one(hvb, pfn, stop);
+			if (!pfn)
+				return -ENOMEM;
+		}
 		cond_resched();
 	}
 	return 0;
+}
+
+/* The nodes of memory may overlap: each page frame once, whatever node it is on. */
+static int hvb_adopt_all(struct hvb_dev *hvb)
+{
+	unsigned long start = ULONG_MAX, end = 0;
+	int nid;
+
+	for_each_online_node(nid) {
+		if (!node_spanned_pages(nid))
+			continue;
+		start = min(start, node_start_pfn(nid));
+		end = max(end, node_end_pfn(nid));
+	}
+	return hvb_adopt_range(hvb, start, end);
+}
+
+static int hvb_adopt_resource(struct resource *memory, void *hvb)
+{
+	return hvb_adopt_range(hvb, PFN_DOWN(memory->start), PFN_UP(memory->end + 1));
+}
+
+/* Blocks that are driver managed, ours and those of others. */
+static int hvb_adopt_driver_managed(struct hvb_dev *hvb)
+{
+	const int ret = walk_iomem_res_desc(IORES_DESC_NONE, HVB_DRIVER_MANAGED, 0, U64_MAX,
+					    hvb, hvb_adopt_resource);
+
+	/* If there are none that is an error of its own. */
+	return ret == -ENOMEM ? ret : 0;
 }
 
 static void hvb_tell_adopted(const struct hvb_dev *hvb)
@@ -88,21 +172,19 @@ static void hvb_tell_adopted(const struct hvb_dev *hvb)
  * hvb_adopt() - take over what an earlier load of the driver left
  * @hvb: the device; its channel is closed
  *
- * Reads the struct page of all memory once: some 10 ms per GiB at worst.
+ * Looks at no page where there can be nothing, as at the first load. Else it reads
+ * the struct page of memory that is in use: some ms per GiB.
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
  */
 int hvb_adopt(struct hvb_dev *hvb)
 {
-	int nid, ret = 0;
+	int ret;
 
 	mutex_lock(&hvb->transfer_lock);
-	for_each_online_node(nid) {
-		ret = hvb_adopt_node(hvb, nid);
-		if (ret)
-			break;
-	}
+	ret = hvb_compat_maybe_ballooned() ? hvb_adopt_all(hvb) :
+					     hvb_adopt_driver_managed(hvb);
 	mutex_unlock(&hvb->transfer_lock);
 
 	if (!ret)

@@ -10,6 +10,7 @@
 #include <linux/hyperv.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/slab.h>
 #include <linux/vmstat.h>
 
 /* From 6.3 on hv_driver.remove returns nothing. */
@@ -142,7 +143,7 @@ static inline bool hvb_compat_is_highatomic(unsigned long pfn)
  * @change: pages that it took, or minus those that it returned
  *
  * balloon_inflate and balloon_deflate in /proc/vmstat. Their difference is what it
- * has.
+ * has: see hvb_compat_maybe_ballooned().
  *
  * Context: any.
  */
@@ -169,6 +170,31 @@ static inline void hvb_compat_count_pages(struct page *page, long change)
 {
 #ifdef HVB_HAVE_NR_BALLOON_PAGES
 	mod_node_page_state(page_pgdat(page), NR_BALLOON_PAGES, change);
+#endif
+}
+
+/**
+ * hvb_compat_maybe_ballooned() - can a driver have left ballooned pages
+ *
+ * What other drivers count, of balloons of their own, is never less than zero.
+ *
+ * Context: process, may sleep.
+ * Return: false if there are none; true also if that cannot be told.
+ */
+static inline bool hvb_compat_maybe_ballooned(void)
+{
+#ifdef HVB_HAVE_BALLOON_EVENTS
+	unsigned long *events = kcalloc(NR_VM_EVENT_ITEMS, sizeof(*events), GFP_KERNEL);
+	bool maybe = true;
+
+	if (events) {
+		all_vm_events(events);
+		maybe = events[BALLOON_INFLATE] != events[BALLOON_DEFLATE];
+		kfree(events);
+	}
+	return maybe;
+#else
+	return true;
 #endif
 }
 

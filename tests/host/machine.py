@@ -21,6 +21,7 @@ class Machine:  # pylint: disable=too-many-instance-attributes
     nodes: tuple = (MACHINE_MIB,)   # memory of each node; node N has processor N, if there is one
     told: int = GUEST_MIB           # what the guest is told of it (mem=), 0 for all
     backed: bool = False            # it is set aside at once, not page by page when first used
+    sparse: bool = False            # it may be more than the machine that runs it has
     dimm: int = 0                   # memory at HIGH_MIB beside it that the guest does not see
     hibernation: bool = False       # the firmware has ACPI S4
     swap: int = 512                 # size of a disk for swap space
@@ -57,14 +58,14 @@ class Machine:  # pylint: disable=too-many-instance-attributes
                 cpu = f",cpus={number}" if number < self.cpus else ""
                 yield from (*self._backend(f"node{number}", mib),
                             "-numa", f"node,nodeid={number},memdev=node{number}{cpu}")
-        elif self.backed:
+        elif self.backed or self.sparse:
             yield from (*self._backend("all", size), "-machine", "memory-backend=all")
         if extra:
             yield from (*self._backend("extra", extra), "-device", "pc-dimm,memdev=extra")
 
     def _backend(self, name, mib):
-        at_once = ",prealloc=on" if self.backed else ""
-        return "-object", f"memory-backend-ram,id={name},size={mib}M{at_once}"
+        how = ",prealloc=on" if self.backed else ",reserve=off" if self.sparse else ""
+        return "-object", f"memory-backend-ram,id={name},size={mib}M{how}"
 
     def _disks(self, folder, kernel, image):
         # Something to fill the page cache from.

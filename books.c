@@ -14,7 +14,7 @@
 /*
  * Make room for @cap extents. Whoever makes a set grow holds hvb->transfer_lock
  * until it has used the room, and others wait for that: so the allocation waits for
- * no disk. Return: 0 or -ENOMEM.
+ * no disk. Extents may go meanwhile. Return: 0 or -ENOMEM.
  */
 static int hvb_books_grow(struct hvb_hot_add *ha, struct hvb_extents *set,
 			  unsigned int cap)
@@ -40,6 +40,12 @@ static int hvb_books_grow(struct hvb_hot_add *ha, struct hvb_extents *set,
 	return 0;
 }
 
+/*
+ * What each set may need. One is to spare: a block that could not be added after all
+ * is dropped with no room asked for, and that may split an extent.
+ */
+#define HVB_BOOKS_SPARE		1
+
 /**
  * hvb_books_reserve() - make room for one more block and for gaps
  * @hvb: the device
@@ -55,14 +61,22 @@ int hvb_books_reserve(struct hvb_dev *hvb, unsigned int gaps)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	struct hvb_regions *regions = &ha->regions;
-	const u64 blocks = hvb_extents_pages(&regions->added) / regions->block_pages +
-			   ha->foreign_blocks;
+	unsigned int nr_added, nr_gaps, nr_taken;
+	u64 nr_blocks;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	return hvb_books_grow(ha, &regions->added, regions->added.nr + 2) ?:
-	       hvb_books_grow(ha, &regions->gaps, regions->gaps.nr + gaps) ?:
-	       hvb_books_grow(ha, &regions->taken, regions->taken.nr + gaps) ?:
-	       hvb_books_grow(ha, &regions->online, blocks + 2);
+	spin_lock(&ha->lock);
+	nr_blocks = hvb_extents_pages(&regions->added) / regions->block_pages +
+		    ha->foreign_blocks + 2 + HVB_BOOKS_SPARE;
+	nr_added = regions->added.nr + 2 + HVB_BOOKS_SPARE;
+	nr_gaps = regions->gaps.nr + gaps + HVB_BOOKS_SPARE;
+	nr_taken = regions->taken.nr + gaps + HVB_BOOKS_SPARE;
+	spin_unlock(&ha->lock);
+
+	return hvb_books_grow(ha, &regions->added, nr_added) ?:
+	       hvb_books_grow(ha, &regions->gaps, nr_gaps) ?:
+	       hvb_books_grow(ha, &regions->taken, nr_taken) ?:
+	       hvb_books_grow(ha, &regions->online, nr_blocks);
 }
 
 /* Gaps that may be more after one is filled in part, and one to spare. */

@@ -182,6 +182,8 @@ static void hvb_answer_rejected(struct hvb_dev *hvb, const struct hvb_msg *msg)
 			hvb_deflate_confirm(hvb);
 		break;
 	case HVB_MSG_HOT_ADD_REQUEST:
+		/* The host takes the first answer for that to its first request. */
+		hvb_hot_add_end(hvb);
 		hvb_hot_add_refuse(hvb, 0, HVB_HOT_ADD_TRANSIENT);
 		break;
 	default:

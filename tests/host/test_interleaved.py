@@ -7,6 +7,7 @@ import pytest
 
 import wire
 from conftest import agreed
+from simulator import BLOCK
 from test_balloon import assert_books
 from test_lifecycle import waiting
 
@@ -108,6 +109,18 @@ def test_ring_full_while_memory_is_taken(running, seconds):
     running.host.deflate(single[1::2])
     running.host.deflate(more)
     assert_books(running, 0)
+
+
+@pytest.mark.usefixtures("nobody_onlines")
+def test_rejected_offer_during_an_offer(running, blocks):
+    """The first answer is that of the first offer: a host takes answers in their order."""
+    first = blocks.row(2)
+    running.host.send(wire.hot_add(first, 2 * BLOCK))
+    running.host.send(wire.message(wire.HOT_ADD_REQUEST, wire.pages(first, 1), size=12))
+    added, done = running.host.expect(wire.HOT_ADD_RESPONSE).words("<II")
+    assert (added % BLOCK, done) == (0, 1) and added
+    assert running.host.expect(wire.HOT_ADD_RESPONSE).words("<II") == (0, 0)
+    assert running.status()["pages_hot_added_offline"] == added
 
 
 def test_reports_while_the_ring_is_full(guest):

@@ -60,8 +60,8 @@ def test_status_is_as_tools_know_it(running):
 
 def test_status_has_the_figures_of_the_report(guest):
     """Each in its field: what the host is told, and what of the guest that comes from."""
-    guest.run(f"cd {TRACING} && echo >trace && echo 1 >events/hyperv/balloon_status/enable")
     guest.load("pressure_report_delay=0")
+    guest.run(f"cd {TRACING} && echo >trace && echo 1 >events/hyperv/balloon_status/enable")
     guest.offer()
     guest.host.negotiate()
     guest.wait_for("state", "running")

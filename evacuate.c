@@ -98,13 +98,13 @@ static bool hvb_is_pinned(struct folio *folio)
 
 /*
  * Clean file pages are dropped rather than migrated, whoever uses them, and have to
- * be read again; the file system may have to be waited for where they are dirty.
+ * be read again; the file system may have to be waited for where they are dirty. A
+ * page that was read once is referenced already: that tells nothing.
  */
 static bool hvb_is_cheap_cache(struct folio *folio)
 {
 	return !folio_mapped(folio) && !folio_test_active(folio) &&
-	       !folio_test_referenced(folio) && !folio_test_workingset(folio) &&
-	       !folio_test_dirty(folio);
+	       !folio_test_workingset(folio) && !folio_test_dirty(folio);
 }
 
 /*

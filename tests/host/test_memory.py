@@ -221,6 +221,33 @@ def test_more_than_there_is_of_page_cache(disk):
     give_back(disk, ranges)
 
 
+def read_again(guest):
+    """Return how often pages of files were read again so far, and faults that had to read."""
+    figures = memory.vmstat(guest)
+    return figures["workingset_refault_file"], figures["pgmajfault"]
+
+
+def test_cache_that_a_program_uses(disk, capsys):
+    """Its text and data lie among pages that can be moved: none of it is read again."""
+    used = 100
+    hog = Memhog(disk, available(disk) // MIB - 80, "--small-pages --quick")
+    hog.thin()
+    disk.run(f"maploop /dev/vda {used} >/tmp/rounds & echo $! >/tmp/maploop;"
+             " until [ $(wc -l </tmp/rounds) -gt 2 ]; do sleep 0.1; done")
+    before = read_again(disk)
+    ranges = disk.host.inflate(spare(disk) * 2 // 3 * MIB)[0]
+    disk.run("rounds=$(wc -l </tmp/rounds);"
+             " until [ $(wc -l </tmp/rounds) -gt $((rounds + 2)) ]; do sleep 0.1; done")
+    refaults, faults = (now - then for now, then in zip(read_again(disk), before))
+    disk.run("kill $(cat /tmp/maploop)")
+    hog.stop()
+    with capsys.disabled():
+        print(f" {wire.total(ranges) // MIB} MiB out: {refaults} refaults, {faults} major faults ")
+    assert refaults < used * MIB // 50
+    disk.host.deflate(ranges)
+    assert_books(disk, 0)
+
+
 def test_full_of_cache_that_is_not_written_yet(disk):
     """What is not on the disk cannot go: the answer comes soon all the same, and then the rest."""
     disk.run("cd /proc/sys/vm; echo 0 >dirty_writeback_centisecs; echo 90 >dirty_ratio;"

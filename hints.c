@@ -6,20 +6,29 @@
  * again when the guest touches them.
  *
  * It has nothing to do with the channel: the hints are hypercalls. Where the
- * host does not offer them, or stops taking them, the guest does without.
+ * host does not offer them, the guest does without. Where it stops taking them,
+ * the guest leaves it alone for a while: a host that is busy must not cost it
+ * the hints for the rest of its life.
  */
+#include <linux/jiffies.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/page_reporting.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 #include <asm/mshyperv.h>
 
 #include "compat.h"
 #include "hv_balloon.h"
 
-/* After so many failures in a row the host is not asked any more. */
+/* After so many failures in a row the host is left alone. */
 #define HVB_HINT_FAILURES	3
+
+/* For so long, and for twice as long each time that it still takes none. */
+#define HVB_HINT_PAUSE		(30 * HZ)
+#define HVB_HINT_PAUSE_MAX	(3600 * HZ)
 
 /* A kernel that hands over more at once than fits one hypercall needs a loop. */
 static_assert(PAGE_REPORTING_CAPACITY <= HV_MEMORY_HINT_MAX_GPA_PAGE_RANGES);
@@ -42,6 +51,80 @@ static union hv_gpa_page_range hvb_hint_range(const struct scatterlist *sg)
 	return range;
 }
 
+/* Gives the host what it takes of these pages, and says how many they are. */
+static u64 hvb_hints_give(struct hvb_hints *hints, struct scatterlist *sgl,
+			  unsigned int nents, u64 *pages)
+{
+	struct scatterlist *sg;
+	unsigned int i, nr = 0;
+
+	*pages = 0;
+	for_each_sg(sgl, sg, nents, i) {
+		const union hv_gpa_page_range range = hvb_hint_range(sg);
+
+		if (hints->large_only && !range.page.largepage)
+			continue;
+		hints->hint->ranges[nr++] = range;
+		*pages += sg->length / HV_HYP_PAGE_SIZE;
+	}
+	return nr ? hvb_hypercall_hint(hints->hint, nr) : HV_STATUS_SUCCESS;
+}
+
+static bool hvb_hints_any_small(struct scatterlist *sgl, unsigned int nents)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for_each_sg(sgl, sg, nents, i)
+		if (!hvb_hint_range(sg).page.largepage)
+			return true;
+	return false;
+}
+
+/*
+ * Older hosts take hints at large pages only, but the administrator can have
+ * smaller blocks reported (page_reporting_order). Such blocks are left out from
+ * now on, and the kernel is told that they were reported: the host keeps their
+ * memory, no more. What they merge into is reported anew. Registering again
+ * with a larger order would not help: the parameter of the kernel wins.
+ */
+static bool hvb_hints_drop_small(struct hvb_dev *hvb, struct scatterlist *sgl,
+				 unsigned int nents)
+{
+	struct hvb_hints *hints = &hvb->hints;
+
+	if (hints->large_only || !hvb_hints_any_small(sgl, nents))
+		return false;
+
+	hints->large_only = true;
+	WRITE_ONCE(hints->failures, hints->failures + 1);
+	dev_info(hvb_device(hvb),
+		 "the host takes hints at free memory in blocks of 2 MiB only\n");
+	return true;
+}
+
+static void hvb_hints_taken(struct hvb_dev *hvb, u64 pages)
+{
+	struct hvb_hints *hints = &hvb->hints;
+
+	if (hints->in_a_row >= HVB_HINT_FAILURES)
+		dev_info(hvb_device(hvb), "the host takes hints at free memory again\n");
+	hints->in_a_row = 0;
+	WRITE_ONCE(hints->pages, hints->pages + pages);
+}
+
+/*
+ * What worked for long begins with a short pause. Else each is longer, also if
+ * a hint went through: a host that takes one now and then fills no log.
+ */
+static void hvb_hints_lengthen_pause(struct hvb_hints *hints)
+{
+	if (time_after(jiffies, hints->since + HVB_HINT_PAUSE_MAX))
+		hints->pause = 0;
+	hints->pause = clamp_t(unsigned long, 2 * hints->pause, HVB_HINT_PAUSE,
+			       HVB_HINT_PAUSE_MAX);
+}
+
 static void hvb_hints_failed(struct hvb_dev *hvb, u64 status)
 {
 	struct hvb_hints *hints = &hvb->hints;
@@ -50,10 +133,16 @@ static void hvb_hints_failed(struct hvb_dev *hvb, u64 status)
 	if (++hints->in_a_row < HVB_HINT_FAILURES)
 		return;
 
+	hvb_hints_lengthen_pause(hints);
+	if (hints->in_a_row == HVB_HINT_FAILURES)
+		dev_warn(hvb_device(hvb),
+			 "the host takes no hints at free memory (status 0x%llx): the guest gives none for now, and tries again in %lu s\n",
+			 status, hints->pause / HZ);
+
 	WRITE_ONCE(hints->on, false);
-	dev_warn(hvb_device(hvb),
-		 "the host takes no hints at free memory any more (status 0x%llx): the guest gives none until the driver is loaded again\n",
-		 status);
+	/* To unregister would wait for the report that we are in. */
+	if (!READ_ONCE(hints->ending))
+		schedule_delayed_work(&hints->work, 0);
 }
 
 /* Called by the kernel, one call at a time, with pages that nobody can use. */
@@ -62,31 +151,62 @@ static int hvb_hints_report(struct page_reporting_dev_info *prdev,
 {
 	struct hvb_hints *hints = container_of(prdev, struct hvb_hints, prdev);
 	struct hvb_dev *hvb = container_of(hints, struct hvb_dev, hints);
-	struct scatterlist *sg;
-	unsigned int i;
-	u64 pages = 0;
-	u64 status;
+	u64 status, pages;
 
-	if (!hints->on)
+	if (!READ_ONCE(hints->on))
 		return -EOPNOTSUPP;
 
-	for_each_sg(sgl, sg, nents, i) {
-		hints->hint->ranges[i] = hvb_hint_range(sg);
-		pages += sg->length / HV_HYP_PAGE_SIZE;
-	}
-
-	status = hvb_hypercall_hint(hints->hint, nents);
+	status = hvb_hints_give(hints, sgl, nents, &pages);
+	if (status == HV_STATUS_INVALID_PARAMETER && hvb_hints_drop_small(hvb, sgl, nents))
+		status = hvb_hints_give(hints, sgl, nents, &pages);
 	if (status != HV_STATUS_SUCCESS) {
 		hvb_hints_failed(hvb, status);
 		return -EIO;
 	}
 
-	hints->in_a_row = 0;
-	WRITE_ONCE(hints->pages, hints->pages + pages);
+	/* Nothing may be left of them: then nobody knows what the host takes. */
+	if (pages)
+		hvb_hints_taken(hvb, pages);
 	return 0;
 }
 
+/* A report can come, and fail, before the kernel returns to us: mark it first. */
 static int hvb_hints_register(struct hvb_hints *hints)
+{
+	int ret;
+
+	hints->since = jiffies;
+	hints->registered = true;
+	WRITE_ONCE(hints->on, true);
+	ret = page_reporting_register(&hints->prdev);
+	if (ret) {
+		WRITE_ONCE(hints->on, false);
+		hints->registered = false;
+	}
+	return ret;
+}
+
+/*
+ * Ends reporting after failures, and begins it again after the pause: a driver
+ * that stays registered has the kernel take free pages out of use for nothing.
+ */
+static void hvb_hints_work(struct work_struct *work)
+{
+	struct hvb_hints *hints = container_of(to_delayed_work(work), struct hvb_hints, work);
+
+	if (READ_ONCE(hints->ending))
+		return;
+
+	if (hints->registered) {
+		page_reporting_unregister(&hints->prdev);
+		hints->registered = false;
+	} else if (!hvb_hints_register(hints)) {
+		return;
+	}
+	schedule_delayed_work(&hints->work, hints->pause);
+}
+
+static int hvb_hints_begin(struct hvb_hints *hints)
 {
 	int ret;
 
@@ -98,14 +218,24 @@ static int hvb_hints_register(struct hvb_hints *hints)
 	HVB_HINT_KIND(hints->hint) = HV_EXT_MEMORY_HEAT_HINT_TYPE_COLD_DISCARD;
 	hints->prdev.report = hvb_hints_report;
 	hints->prdev.order = HVB_BLOCK_ORDER;
-	WRITE_ONCE(hints->on, true);
-	ret = page_reporting_register(&hints->prdev);
+	INIT_DELAYED_WORK(&hints->work, hvb_hints_work);
+	ret = hvb_hints_register(hints);
 	if (ret) {
-		WRITE_ONCE(hints->on, false);
 		kfree(hints->hint);
 		hints->hint = NULL;
 	}
 	return ret;
+}
+
+/*
+ * The kernel has left something in free pages and relies on it: a pattern
+ * (page_poison), or zeroes (init_on_free), with which it answers requests for
+ * pages of zeroes. A hint says that the contents do not matter, and nobody has
+ * promised what is in pages that the host backs anew.
+ */
+static bool hvb_hints_would_harm(void)
+{
+	return page_poisoning_enabled_static() || want_init_on_free();
 }
 
 /**
@@ -123,7 +253,13 @@ void hvb_hints_init(struct hvb_dev *hvb)
 	if (!hvb_hypercall_takes_hints())
 		return;
 
-	ret = hvb_hints_register(&hvb->hints);
+	if (hvb_hints_would_harm()) {
+		dev_info(hvb_device(hvb),
+			 "the host gets no hints at free memory: the kernel relies on what is in it (page_poison or init_on_free)\n");
+		return;
+	}
+
+	ret = hvb_hints_begin(&hvb->hints);
 	if (ret)
 		dev_warn(hvb_device(hvb),
 			 "the host gets no hints at free memory (error %d)%s\n", ret,
@@ -145,6 +281,12 @@ void hvb_hints_exit(struct hvb_dev *hvb)
 	if (!hints->hint)
 		return;
 
-	page_reporting_unregister(&hints->prdev);
+	/* From here on the work does nothing, so that "registered" stays as it is. */
+	WRITE_ONCE(hints->ending, true);
+	cancel_delayed_work_sync(&hints->work);
+	if (hints->registered)
+		page_reporting_unregister(&hints->prdev);
+	/* A last report may have queued it. */
+	cancel_delayed_work_sync(&hints->work);
 	kfree(hints->hint);
 }

@@ -14,14 +14,18 @@
  *			"fail-open": the channel cannot be opened the next time;
  *			"hints", "fail-hints", "no-hints": the host takes hints at
  *			free memory, says that it does and fails, takes none;
+ *			"refuse-small-hints": it takes those of 2 MiB and more;
+ *			"discard-hints": it takes them, and makes the memory zeroes;
+ *			"try-reporting": fails if a driver is registered for them;
  *			"hold-offline": a memory block that is on its way offline
  *			waits, until "let-offline" or "refuse-offline";
  *			"hold-online", "let-online": likewise;
  *			"slow-online": it takes half a second.
  *	/sys/kernel/debug/hvb_sim/status
  *			opens, closes, interrupts, suspends and resumes so far;
- *			pages in hints, and hints that were wrong; blocks that wait
- *			on their way offline and online.
+ *			pages in hints, ranges of small pages in hints that were
+ *			taken, hints that were refused, that failed and that were
+ *			wrong; blocks that wait on their way offline and online.
  *
  * The rings are real: a host program that does not read fills them, and the
  * driver meets -EAGAIN. The callback of the driver runs in a tasklet, as on
@@ -37,8 +41,10 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/page_reporting.h>
 #include <linux/pm.h>
 #include <linux/poll.h>
+#include <linux/scatterlist.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -70,9 +76,11 @@ static struct device *sim_root;
 static DECLARE_WAIT_QUEUE_HEAD(sim_to_host);
 static atomic_t sim_opens, sim_closes, sim_interrupts, sim_suspends, sim_resumes;
 static bool sim_fail_open;		/* protected by sim_lock */
-static enum { SIM_NO_HINTS, SIM_TAKES_HINTS, SIM_FAILS_HINTS } sim_hints;
+static enum {
+	SIM_NO_HINTS, SIM_TAKES_HINTS, SIM_FAILS_HINTS, SIM_REFUSES_SMALL, SIM_DISCARDS
+} sim_hints;
 static atomic_long_t sim_hinted;
-static atomic_t sim_wrong_hints;
+static atomic_t sim_small_hints, sim_refused_hints, sim_failed_hints, sim_wrong_hints;
 
 /**
  * struct sim_gate - where memory blocks are held up
@@ -185,12 +193,17 @@ bool sim_takes_hints(void)
 }
 EXPORT_SYMBOL_GPL(sim_takes_hints);
 
+static u64 sim_range_start(const union hv_gpa_page_range *range)
+{
+	return range->page.largepage ? range->base_large_pfn * (SZ_2M / HV_HYP_PAGE_SIZE) :
+				       range->page.basepfn;
+}
+
 /* The pages of a range that are memory which the kernel has taken out of use. */
 static long sim_hinted_pages(const union hv_gpa_page_range *range)
 {
-	const bool large = range->page.largepage;
-	const u64 size = large ? SZ_2M / HV_HYP_PAGE_SIZE : 1;
-	const u64 start = large ? range->base_large_pfn * size : range->page.basepfn;
+	const u64 size = range->page.largepage ? SZ_2M / HV_HYP_PAGE_SIZE : 1;
+	const u64 start = sim_range_start(range);
 	const u64 count = (range->page.additional_pages + 1) * size;
 	u64 pfn;
 
@@ -201,21 +214,49 @@ static long sim_hinted_pages(const union hv_gpa_page_range *range)
 	return count;
 }
 
+static void sim_take_range(const union hv_gpa_page_range *range, bool right_kind)
+{
+	const long pages = right_kind ? sim_hinted_pages(range) : -1;
+
+	if (pages < 0) {
+		atomic_inc(&sim_wrong_hints);
+		return;
+	}
+
+	if (!range->page.largepage)
+		atomic_inc(&sim_small_hints);
+	if (READ_ONCE(sim_hints) == SIM_DISCARDS)
+		memset(pfn_to_kaddr(sim_range_start(range)), 0, pages * HV_HYP_PAGE_SIZE);
+	atomic_long_add(pages, &sim_hinted);
+}
+
+static bool sim_refuses(const struct hv_memory_hint *hint, u16 nr)
+{
+	u16 i;
+
+	for (i = 0; i < nr; i++)
+		if (READ_ONCE(sim_hints) == SIM_REFUSES_SMALL && !hint->ranges[i].page.largepage)
+			return true;
+	return false;
+}
+
 u64 sim_hint(const struct hv_memory_hint *hint, u16 nr)
 {
 	u16 i;
 
-	if (READ_ONCE(sim_hints) != SIM_TAKES_HINTS)
-		return HV_STATUS_INVALID_PARAMETER;
-
-	for (i = 0; i < nr; i++) {
-		const long pages = sim_hinted_pages(&hint->ranges[i]);
-
-		if (pages < 0 || hint->type != HV_EXT_MEMORY_HEAT_HINT_TYPE_COLD_DISCARD)
-			atomic_inc(&sim_wrong_hints);
-		else
-			atomic_long_add(pages, &sim_hinted);
+	if (READ_ONCE(sim_hints) == SIM_FAILS_HINTS) {
+		atomic_inc(&sim_failed_hints);
+		return HV_STATUS_INSUFFICIENT_MEMORY;
 	}
+
+	if (sim_refuses(hint, nr)) {
+		atomic_inc(&sim_refused_hints);
+		return HV_STATUS_INVALID_PARAMETER;
+	}
+
+	for (i = 0; i < nr; i++)
+		sim_take_range(&hint->ranges[i],
+			       hint->type == HV_EXT_MEMORY_HEAT_HINT_TYPE_COLD_DISCARD);
 	return HV_STATUS_SUCCESS;
 }
 EXPORT_SYMBOL_GPL(sim_hint);
@@ -470,6 +511,24 @@ static int sim_set_hints(int how)
 	return 0;
 }
 
+static int sim_report_nothing(struct page_reporting_dev_info *prdev, struct scatterlist *sg,
+			      unsigned int nents)
+{
+	return -EOPNOTSUPP;
+}
+
+/* There is room for one driver only. */
+static int sim_try_reporting(int unused)
+{
+	static struct page_reporting_dev_info prdev = { .report = sim_report_nothing };
+	int ret;
+
+	ret = page_reporting_register(&prdev);
+	if (!ret)
+		page_reporting_unregister(&prdev);
+	return ret;
+}
+
 /* Move one message between user space and a ring, while the channel is open. */
 static int sim_exchange(bool to_driver, void *message, u32 size, u32 *len)
 {
@@ -615,6 +674,9 @@ static const struct {
 	{ "hints", sim_set_hints, SIM_TAKES_HINTS },
 	{ "fail-hints", sim_set_hints, SIM_FAILS_HINTS },
 	{ "no-hints", sim_set_hints, SIM_NO_HINTS },
+	{ "refuse-small-hints", sim_set_hints, SIM_REFUSES_SMALL },
+	{ "discard-hints", sim_set_hints, SIM_DISCARDS },
+	{ "try-reporting", sim_try_reporting },
 	{ "hold-offline", sim_set_offline, SIM_HOLD },
 	{ "let-offline", sim_set_offline, SIM_LET },
 	{ "refuse-offline", sim_set_offline, SIM_REFUSE },
@@ -656,7 +718,9 @@ static int sim_status_show(struct seq_file *file, void *unused)
 		   atomic_read(&sim_opens), atomic_read(&sim_closes),
 		   atomic_read(&sim_interrupts), atomic_read(&sim_suspends),
 		   atomic_read(&sim_resumes));
-	seq_printf(file, "hinted: %ld\nwrong_hints: %d\n", atomic_long_read(&sim_hinted),
+	seq_printf(file, "hinted: %ld\nsmall_hints: %d\nrefused_hints: %d\nfailed_hints: %d\nwrong_hints: %d\n",
+		   atomic_long_read(&sim_hinted), atomic_read(&sim_small_hints),
+		   atomic_read(&sim_refused_hints), atomic_read(&sim_failed_hints),
 		   atomic_read(&sim_wrong_hints));
 	seq_printf(file, "offline_waits: %d\nonline_waits: %d\n",
 		   atomic_read(&sim_offline.waits), atomic_read(&sim_online.waits));

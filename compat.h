@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Every difference between kernels, and nothing else. compat/probe.sh defines
- * HVB_HAVE_... .
+ * HVB_HAVE_... . Where a wrong one would build, the compiler is asked as well.
  */
 #ifndef _HVB_COMPAT_H
 #define _HVB_COMPAT_H
 
 #include <linux/gfp.h>
 #include <linux/hyperv.h>
+#include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/vmstat.h>
+
+#ifndef HVB_PROBED
+#error "compat/probe.sh was not run, or cannot tell what this kernel has"
+#endif
 
 /* From 6.3 on hv_driver.remove returns nothing. */
 #ifdef HVB_HAVE_VOID_REMOVE
@@ -28,8 +33,10 @@
  */
 #ifdef HVB_HAVE_MEMMAP_WISH
 #define HVB_MEMMAP_ON_MEMORY	MHP_MEMMAP_ON_MEMORY
+static_assert(sizeof_field(struct memory_block, altmap));
 #else
 #define HVB_MEMMAP_ON_MEMORY	MHP_NONE
+static_assert(sizeof_field(struct memory_block, nr_vmemmap_pages));
 #endif
 
 /*
@@ -37,6 +44,15 @@
  * generic_online_page() expects no mark on them. From then on they are
  * PageOffline, and it expects just that.
  */
+#ifdef HVB_HAVE_OFFLINE_HOTPLUG
+#define HVB_OFFLINE_COUNT	unsigned long
+#else
+#define HVB_OFFLINE_COUNT	void
+#endif
+#ifdef CONFIG_MEMORY_HOTPLUG
+static_assert(__same_type(__offline_isolated_pages(0, 0), HVB_OFFLINE_COUNT));
+#endif
+
 static inline void hvb_compat_before_online(struct page *page)
 {
 #ifndef HVB_HAVE_OFFLINE_HOTPLUG
@@ -72,6 +88,10 @@ static inline void hvb_compat_count_leaving(struct page *page, long change)
 	adjust_managed_page_count(page, change);
 #endif
 }
+
+#if defined(HVB_HAVE_ACR_FLAGS) != defined(ACR_FLAGS_NONE)
+#error "compat/probe.sh is wrong about the flags of alloc_contig_range()"
+#endif
 
 /**
  * hvb_compat_take_range() - take pages from the allocator, and move what is in them
@@ -132,9 +152,16 @@ static inline bool hvb_compat_is_highatomic(unsigned long pfn)
 #define HVB_HINT_KIND(_hint)	((_hint)->type)
 #endif
 
-/* The kernel has events of ballooning if any driver with a balloon can be built. */
-#if defined(CONFIG_VM_EVENT_COUNTERS) && \
-	(defined(CONFIG_MEMORY_BALLOON) || defined(CONFIG_BALLOON))
+/*
+ * The kernel has events of ballooning if any driver with a balloon can be built. The
+ * option has another name from 7.0 on.
+ */
+#ifdef HVB_HAVE_CONFIG_BALLOON
+#define HVB_BALLOON_CONFIGURED	IS_ENABLED(CONFIG_BALLOON)
+#else
+#define HVB_BALLOON_CONFIGURED	IS_ENABLED(CONFIG_MEMORY_BALLOON)
+#endif
+#if HVB_BALLOON_CONFIGURED && IS_ENABLED(CONFIG_VM_EVENT_COUNTERS)
 #define HVB_HAVE_BALLOON_EVENTS
 #endif
 

@@ -14,7 +14,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "tests/e2e"))
 
-from lab import kernels  # noqa: E402  pylint: disable=wrong-import-position
+from lab import LabError, features, kernels  # noqa: E402  pylint: disable=wrong-import-position
 
 SOURCES = sorted(PROJECT.glob("*.c"))
 HEADERS = sorted(PROJECT.glob("*.h"))
@@ -63,6 +63,85 @@ def test_modinfo_describes_every_parameter(build):  # pylint: disable=redefined-
     assert set(re.findall(r"^parm:\s+(\w+):.*\(\w+\)$", text, re.MULTILINE)) == PARAMETERS
     for field in ("version", "description", "license", "author", "alias"):
         assert re.search(rf"^{field}:\s+\S", text, re.MULTILINE), field
+
+
+def test_features_that_the_driver_is_built_for(build):  # pylint: disable=redefined-outer-name
+    """Those of the kernel's release; its headers and its source agree."""
+    folder, _ = build
+    release = run("/sbin/modinfo", "-F", "vermagic", folder / "hv_balloon.ko").stdout
+    assert features.of_build(folder) == features.expected(release) is not None
+
+
+@pytest.mark.parametrize("version", ("6.1", "6.12"))
+def test_features_are_those_of_the_code(version):
+    """What compat.h makes of two of them, by the code behind the declarations."""
+    source = kernels.source(version)
+    found = features.of_tree(source)
+    assert found == features.EXPECTED[version]
+    setup = (source / "mm" / ("mm_init.c" if version == "6.12" else "page_alloc.c"))
+    hotplug = (source / "mm/memory_hotplug.c").read_text(encoding="utf-8")
+    starts_offline = "__SetPageOffline(page)" in setup.read_text(encoding="utf-8")
+    clears_it = "__ClearPageOffline(page)" in hotplug
+    assert starts_offline == clears_it == ("OFFLINE_HOTPLUG" in found)
+    is_condition = re.search(r"!mhp_supports_memmap_on_memory\(size\)\) \{\s+ret = -EINVAL", hotplug)
+    assert bool(is_condition) == ("MEMMAP_WISH" not in found)
+
+
+# The code of the headers by which each feature is known, in 6.12, and what of it may change.
+SIGNS = {
+    "VOID_REMOVE": ("linux/hyperv.h", "void (*remove)(struct hv_device", "remove"),
+    "NR_BALLOON_PAGES": ("linux/mmzone.h", "enum node_stat_item {", "item"),
+    "CONFIG_BALLOON": ("linux/vm_event_item.h", "#ifdef CONFIG_MEMORY_BALLOON", "BALLOON"),
+    "MEMMAP_WISH": ("linux/memory.h", "struct vmem_altmap *altmap;", "altmap;"),
+    "OFFLINE_HOTPLUG": ("linux/memory_hotplug.h", "long __offline_isolated_pages(", "long"),
+    "ACR_FLAGS": ("linux/gfp.h", "unsigned migratetype, gfp_t gfp_mask);", "migratetype"),
+    "HEAT_TYPE": ("asm-generic/hyperv-tlfs.h", "u64 type:2;", "type"),
+}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A copy of the headers of 6.12 that the probe reads, to be changed."""
+    source = kernels.source("6.12")
+    for name, _, _ in SIGNS.values():
+        (tmp_path / "include" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / "include" / name, tmp_path / "include" / name)
+    assert features.of_tree(tmp_path) == features.EXPECTED["6.12"]
+    return tmp_path
+
+
+@pytest.mark.parametrize("feature", SIGNS)
+def test_probe_fails_on_an_unknown_kernel(tree, feature):  # pylint: disable=redefined-outer-name
+    """Where code has changed that tells of a feature, there is no guess, and no build."""
+    name, sign, word = SIGNS[feature]
+    path = tree / "include" / name
+    text = path.read_text(encoding="utf-8")
+    assert text.count(sign) == 1
+    path.write_text(text.replace(sign, sign.replace(word, f"new_{word}")), encoding="utf-8")
+    with pytest.raises(LabError, match=rf"{name} does not tell whether this kernel has {feature}"):
+        features.of_tree(tree)
+    result = run("make", "-n", "-f", "Kbuild", "src=.", "obj=.", f"srctree={tree}", cwd=PROJECT)
+    assert "hv_balloon does not know this kernel" in result.stdout
+
+
+def test_probe_fails_where_code_says_both(tree):  # pylint: disable=redefined-outer-name
+    """As in a kernel that has the old name beside the new one."""
+    path = tree / "include/linux/memory_hotplug.h"
+    path.write_text(path.read_text(encoding="utf-8")
+                    + "extern void __offline_isolated_pages(unsigned long start);\n",
+                    encoding="utf-8")
+    with pytest.raises(LabError, match="does not tell whether this kernel has OFFLINE_HOTPLUG"):
+        features.of_tree(tree)
+
+
+def test_probe_does_not_read_comments(tree):  # pylint: disable=redefined-outer-name
+    """They are reworded at any time."""
+    for name, _, _ in SIGNS.values():
+        path = tree / "include" / name
+        text = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        path.write_text(text + "\n/* void __offline_isolated_pages(), acr_flags_t */\n",
+                        encoding="utf-8")
+    assert features.of_tree(tree) == features.EXPECTED["6.12"]
 
 
 def test_checkpatch():

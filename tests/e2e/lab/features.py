@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What compat/probe.sh finds in a kernel, and what it must find in those of Debian."""
+
+import re
+import subprocess
+
+from . import LabError, build
+
+PROBE = build.PROJECT / "compat/probe.sh"
+PROBED = "-DHVB_PROBED"
+OF_6_12 = frozenset({"VOID_REMOVE", "MEMMAP_WISH", "OFFLINE_HOTPLUG"})
+OF_7_3 = OF_6_12 | {"NR_BALLOON_PAGES", "CONFIG_BALLOON", "ACR_FLAGS", "HEAT_TYPE"}
+# By the first two numbers of the release.
+EXPECTED = {"6.1": frozenset(), "6.12": OF_6_12, "7.3": OF_7_3}
+
+
+def of_tree(tree):
+    """Return the names of the features of a kernel's source or headers; LabError if unsure."""
+    result = subprocess.run(["sh", PROBE, tree], check=False, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if result.returncode or PROBED not in result.stdout.split():
+        raise LabError(result.stderr)
+    return _names(result.stdout)
+
+
+def of_build(folder):
+    """Return the names of the features that the driver in that folder was built with."""
+    return _names((folder / ".hv_balloon_core.o.cmd").read_text(encoding="utf-8"))
+
+
+def expected(release):
+    """Return what a kernel of Debian must have; None if nobody has said."""
+    series = re.match(r"\d+\.\d+", release)[0]
+    return EXPECTED.get(series)
+
+
+def _names(text):
+    return frozenset(re.findall(r"-DHVB_HAVE_(\w+)", text))

@@ -6,7 +6,6 @@
  *
  * Everything here runs in the pump, or while it cannot run.
  */
-#include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -90,8 +89,9 @@ static void hvb_inflate_begin_step(struct hvb_dev *hvb)
 	if (!hvb->balloon.in_step)
 		hvb_blocks_choose(hvb);
 	hvb->balloon.in_step = true;
-	hvb_batch_limit(hvb->balloon.batch,
-			READ_ONCE(hvb_params.max_range_mib) * HVB_PAGES_PER_MIB);
+	if (!hvb->balloon.batch->nr)
+		hvb_batch_limit(hvb->balloon.batch,
+				READ_ONCE(hvb_params.max_range_mib) * HVB_PAGES_PER_MIB);
 }
 
 /*
@@ -256,7 +256,7 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 	balloon->highest_order = HVB_BLOCK_ORDER;
 	balloon->in_step = false;
 	balloon->not_before = jiffies;
-	hvb_batch_clear(balloon->batch);
+	hvb_batch_init(balloon->batch, hvb->hot_add.regions.block_pages);
 	hvb_inflate_be_patient(balloon);
 	balloon->active = true;
 	hvb_op_begin(&hvb->record, HVB_OP_INFLATE, num_pages);
@@ -410,13 +410,11 @@ int hvb_balloon_init(struct hvb_dev *hvb)
 	mutex_init(&hvb->transfer_lock);
 	balloon->batch = kvmalloc(sizeof(*balloon->batch), GFP_KERNEL);
 	balloon->response = kmalloc(HVB_MSG_MAX, GFP_KERNEL);
-	if (!balloon->batch || !balloon->response) {
-		hvb_balloon_exit(hvb);
-		return -ENOMEM;
-	}
+	if (balloon->batch && balloon->response)
+		return 0;
 
-	hvb_batch_init(balloon->batch, PHYS_PFN(memory_block_size_bytes()));
-	return 0;
+	hvb_balloon_exit(hvb);
+	return -ENOMEM;
 }
 
 /**

@@ -30,7 +30,8 @@ struct zone;
 
 /* The protocol counts in pages of 4 KiB, and names no NUMA node to add to. */
 #define HVB_CAN_BALLOON	(PAGE_SIZE == HV_HYP_PAGE_SIZE)
-#define HVB_CAN_HOT_ADD	(HVB_CAN_BALLOON && !IS_ENABLED(CONFIG_ARM64))
+#define HVB_CAN_HOT_ADD	(HVB_CAN_BALLOON && !IS_ENABLED(CONFIG_ARM64) && \
+			 IS_ENABLED(CONFIG_MEMORY_HOTPLUG))
 
 /* Page frames of the host have 40 bits; those of the guest must hold them. */
 static_assert(BITS_PER_LONG == 64);
@@ -597,6 +598,8 @@ int hvb_evacuate_leave(struct hvb_dev *hvb, const struct hvb_extent *range);
 /* adopt.c */
 int hvb_adopt(struct hvb_dev *hvb);
 
+#ifdef CONFIG_MEMORY_HOTPLUG
+
 /* hot_add.c */
 int hvb_hot_add_init(struct hvb_dev *hvb);
 void hvb_hot_add_exit(struct hvb_dev *hvb);
@@ -638,6 +641,10 @@ unsigned long hvb_offline_run(struct hvb_dev *hvb);
 int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count);
 void hvb_offline_cancel(struct hvb_dev *hvb);
 void hvb_offline_end(struct hvb_dev *hvb);
+
+#else
+#include "no_hot_add.h"
+#endif /* CONFIG_MEMORY_HOTPLUG */
 
 /* pressure.c */
 u64 hvb_floor(const struct hvb_dev *hvb);

@@ -6,7 +6,7 @@
 #include <linux/completion.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
-#include <linux/memory.h>
+#include <linux/pfn.h>
 #include <linux/sizes.h>
 
 #include "hv_balloon.h"
@@ -83,10 +83,9 @@ static void hvb_propose_version(struct hvb_dev *hvb, unsigned int proposal)
 }
 
 /* The host places new memory at multiples of 2^n MiB: our block size. */
-static unsigned int hvb_alignment_shift(void)
+static u64 hvb_block_mib(const struct hvb_dev *hvb)
 {
-	return min_t(unsigned int, ilog2(memory_block_size_bytes() / SZ_1M),
-		     HVB_CAP_ALIGNMENT_MAX);
+	return PFN_PHYS(hvb->hot_add.regions.block_pages) / SZ_1M;
 }
 
 /*
@@ -101,7 +100,7 @@ static void hvb_send_capabilities(struct hvb_dev *hvb)
 
 	hvb_set_state(hvb, HVB_CAPABILITIES);
 	size = hvb_encode_capabilities(&report, HVB_CAN_BALLOON, HVB_CAN_HOT_ADD,
-				       hvb_alignment_shift());
+				       min(ilog2(hvb_block_mib(hvb)), HVB_CAP_ALIGNMENT_MAX));
 	ret = hvb_send(hvb, &report, size);
 	if (ret)
 		hvb_negotiation_failed(hvb, ret);
@@ -139,6 +138,21 @@ void hvb_negotiate_version(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	}
 }
 
+static void hvb_tell_agreed(const struct hvb_dev *hvb)
+{
+	const unsigned int major = hvb->version >> 16, minor = hvb->version & 0xffff;
+	const char *reports = hvb->no_reports ? ", no status reports wanted" : "";
+
+	if (HVB_CAN_HOT_ADD)
+		dev_info(hvb_device(hvb),
+			 "Dynamic Memory protocol %u.%u, hot-add in steps of %llu MiB%s\n",
+			 major, minor, hvb_block_mib(hvb), reports);
+	else
+		dev_info(hvb_device(hvb),
+			 "Dynamic Memory protocol %u.%u, no hot-add with this kernel%s\n",
+			 major, minor, reports);
+}
+
 /**
  * hvb_negotiate_capabilities() - the host answered the capabilities report
  * @hvb: the device
@@ -160,10 +174,7 @@ void hvb_negotiate_capabilities(struct hvb_dev *hvb, const struct hvb_msg *msg)
 
 	hvb->no_reports = msg->accept.no_reports;
 	hvb_set_state(hvb, HVB_RUNNING);
-	dev_info(hvb_device(hvb), "Dynamic Memory protocol %u.%u, hot-add in steps of %lu MiB%s\n",
-		 hvb->version >> 16, hvb->version & 0xffff,
-		 memory_block_size_bytes() / SZ_1M,
-		 hvb->no_reports ? ", no status reports wanted" : "");
+	hvb_tell_agreed(hvb);
 	hvb_report_start(hvb);
 	complete(&hvb->negotiated);
 }

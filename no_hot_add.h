@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * In the place of hot_add.c, books.c, online.c and offline.c in a kernel that has
+ * no memory hotplug: nothing is ever added, and no memory block goes offline. For
+ * hv_balloon.h only.
+ */
+#ifndef _HVB_NO_HOT_ADD_H
+#define _HVB_NO_HOT_ADD_H
+
+/* Sections take the place of memory blocks, of which there are none. */
+static inline int hvb_hot_add_init(struct hvb_dev *hvb)
+{
+	spin_lock_init(&hvb->hot_add.lock);
+	hvb->hot_add.regions.block_pages = PAGES_PER_SECTION;
+	return 0;
+}
+
+static inline void hvb_hot_add_exit(struct hvb_dev *hvb) { }
+
+/* The host was told that we cannot, and may ask all the same. */
+static inline void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 pages, u32 result)
+{
+	struct hvb_wire_hot_add_response response;
+
+	hvb->stats.hot_add_refused += pages;
+	hvb_send(hvb, &response, hvb_encode_hot_add(&response, 0, result));
+}
+
+static inline void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
+{
+	const u32 pages = msg->hot_add.range.count;
+
+	hvb->stats.hot_add_requests++;
+	hvb->stats.hot_add_requested += pages;
+	hvb_hot_add_refuse(hvb, pages, HVB_HOT_ADD_DONE);
+}
+
+static inline void hvb_hot_add_end(struct hvb_dev *hvb) { }
+
+static inline void hvb_hot_add_retry(struct hvb_dev *hvb) { }
+
+static inline void hvb_hot_add_resume(struct hvb_dev *hvb) { }
+
+static inline void hvb_add_exit(struct hvb_dev *hvb) { }
+
+static inline unsigned long hvb_hot_add_run(struct hvb_dev *hvb)
+{
+	return HVB_NEVER;
+}
+
+static inline bool hvb_hot_add_possible(const struct hvb_dev *hvb)
+{
+	return false;
+}
+
+static inline unsigned long hvb_hot_add_await(struct hvb_hot_add *ha)
+{
+	return 0;
+}
+
+static inline void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online)
+{
+	*backed = 0;
+	*online = 0;
+}
+
+static inline u64 hvb_taken_run(struct hvb_hot_add *ha, u64 pfn, u64 end)
+{
+	return 0;
+}
+
+static inline int hvb_books_take_back(struct hvb_dev *hvb, u64 start, u64 end)
+{
+	return 0;
+}
+
+static inline int hvb_books_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken)
+{
+	return 0;
+}
+
+#endif /* _HVB_NO_HOT_ADD_H */

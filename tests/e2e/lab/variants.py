@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernels that the lab builds the driver for but cannot boot: other compilers, other processors.
+"""Kernels that the lab builds the driver for but cannot boot: other compilers, other processors,
+other configurations.
 
 They are built from the stock source, with little in them, once, in the cache: their symbols are
 what the driver is linked against.
@@ -25,24 +26,33 @@ class Variant:
     description: str
     config: str         # beside minimal.config
     arguments: tuple    # of make
+    without: tuple = ()     # lines of minimal.config that do not hold
 
 
 VARIANTS = {
     "clang": Variant("x86-64, clang", X86, ("LLVM=1",)),
     "arm64": Variant("arm64, pages of 4 KiB", "", ARM64),
     "arm64-64k": Variant("arm64, pages of 64 KiB", "CONFIG_ARM64_64K_PAGES=y\n", ARM64),
+    "no-hotplug": Variant("x86-64, memory hotplug left out", X86, (),
+                          ("CONFIG_MEMORY_HOTPLUG=y\n",)),
 }
 
 
 def kernel(name):
     """Return that variant's Kernel, which has nothing to boot."""
     variant = VARIANTS[name]
-    wanted = MINIMAL.read_text(encoding="ascii") + variant.config
+    wanted = _wanted(variant)
     objects = cache.folder_once(cache.root() / "build" / f"variant-{VERSION}-{name}",
                                 lambda folder: _build(variant, wanted, folder),
                                 lambda folder: _is_of(folder, wanted))
     release = (objects / "include/config/kernel.release").read_text(encoding="ascii").strip()
     return kernels.Kernel(release, None, None, objects)
+
+
+def _wanted(variant):
+    """Return the configuration of that variant's kernel."""
+    lines = MINIMAL.read_text(encoding="ascii").splitlines(keepends=True)
+    return "".join(line for line in lines if line not in variant.without) + variant.config
 
 
 def _is_of(folder, wanted):

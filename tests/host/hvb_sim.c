@@ -11,6 +11,8 @@
  *			waits; what was read is off the ring.
  *	/sys/class/misc/hvb_sim/control
  *			write "offer": the device appears; "rescind": it goes;
+ *			"offer-second", "rescind-second": a second one, to which
+ *			nobody listens;
  *			"fail-open": the channel cannot be opened the next time;
  *			"hints", "fail-hints", "no-hints": the host takes hints at
  *			free memory, says that it does and fails, takes none;
@@ -19,13 +21,17 @@
  *			"try-reporting": fails if a driver is registered for them;
  *			"hold-offline": a memory block that is on its way offline
  *			waits, until "let-offline" or "refuse-offline";
- *			"hold-online", "let-online": likewise;
- *			"slow-online": it takes half a second.
+ *			"hold-online", "let-online", "refuse-online": likewise;
+ *			"slow-online": it takes half a second;
+ *			"hold-interrupts", "let-interrupts": the driver does not
+ *			hear of messages, and then, by one interrupt, of all.
  *	/sys/kernel/debug/hvb_sim/status
  *			opens, closes, interrupts, suspends and resumes so far;
  *			pages in hints, ranges of small pages in hints that were
  *			taken, hints that were refused, that failed and that were
- *			wrong; blocks that wait on their way offline and online.
+ *			wrong; blocks that wait on their way offline and online;
+ *			callback_mode: enum hv_callback_mode of the channel, -1
+ *			if there is none.
  *
  * The rings are real: a host program that does not read fills them, and the
  * driver meets -EAGAIN. The callback of the driver runs in a tasklet, as on
@@ -70,12 +76,18 @@ struct sim_device {
 	struct vmbus_channel channel;
 };
 
-static DEFINE_MUTEX(sim_lock);		/* protects sim_offered and the opening */
-static struct sim_device *sim_offered;
+/* The device that a script plays the host for, and one that gets no answer. */
+enum { SIM_FIRST, SIM_SECOND, SIM_DEVICES };
+
+static const char * const sim_names[] = { "dynamic-memory", "dynamic-memory-2" };
+
+static DEFINE_MUTEX(sim_lock);		/* protects all down to sim_hold_interrupts */
+static struct sim_device *sim_offered[SIM_DEVICES];
+static bool sim_fail_open;
+static bool sim_hold_interrupts;
 static struct device *sim_root;
 static DECLARE_WAIT_QUEUE_HEAD(sim_to_host);
 static atomic_t sim_opens, sim_closes, sim_interrupts, sim_suspends, sim_resumes;
-static bool sim_fail_open;		/* protected by sim_lock */
 static enum {
 	SIM_NO_HINTS, SIM_TAKES_HINTS, SIM_FAILS_HINTS, SIM_REFUSES_SMALL, SIM_DISCARDS
 } sim_hints;
@@ -278,6 +290,9 @@ static void sim_interrupt(unsigned long data)
 
 static void sim_signal_driver(struct vmbus_channel *channel)
 {
+	if (sim_hold_interrupts)
+		return;
+
 	atomic_inc(&sim_interrupts);
 	tasklet_schedule(&channel->callback_event);
 }
@@ -445,12 +460,12 @@ static void sim_release(struct device *dev)
 	kfree(container_of(dev, struct sim_device, hdev.device));
 }
 
-static int sim_offer(int unused)
+static int sim_offer(int which)
 {
 	struct sim_device *sim;
 	int ret;
 
-	if (sim_offered)
+	if (sim_offered[which])
 		return -EBUSY;
 
 	sim = kzalloc(sizeof(*sim), GFP_KERNEL);
@@ -466,20 +481,20 @@ static int sim_offer(int unused)
 	sim->channel.state = CHANNEL_OPEN_STATE;
 	tasklet_init(&sim->channel.callback_event, sim_interrupt,
 		     (unsigned long)&sim->channel);
-	dev_set_name(&sim->hdev.device, "dynamic-memory");
+	dev_set_name(&sim->hdev.device, "%s", sim_names[which]);
 
-	WRITE_ONCE(sim_offered, sim);
+	WRITE_ONCE(sim_offered[which], sim);
 	ret = device_register(&sim->hdev.device);
 	if (ret) {
-		WRITE_ONCE(sim_offered, NULL);
+		WRITE_ONCE(sim_offered[which], NULL);
 		put_device(&sim->hdev.device);
 	}
 	return ret;
 }
 
-static int sim_rescind(int unused)
+static int sim_rescind(int which)
 {
-	struct sim_device *sim = sim_offered;
+	struct sim_device *sim = sim_offered[which];
 
 	if (!sim)
 		return -ENODEV;
@@ -491,9 +506,30 @@ static int sim_rescind(int unused)
 	device_unregister(&sim->hdev.device);
 	tasklet_kill(&sim->channel.callback_event);
 	mutex_lock(&sim_lock);
-	sim_offered = NULL;
+	sim_offered[which] = NULL;
 	mutex_unlock(&sim_lock);
 	put_device(&sim->hdev.device);
+	return 0;
+}
+
+/* Return: the channel of the first device if it is open, else NULL. Context: sim_lock held. */
+static struct vmbus_channel *sim_open_channel(void)
+{
+	struct sim_device *sim = sim_offered[SIM_FIRST];
+
+	return sim && sim->channel.state == CHANNEL_OPENED_STATE ? &sim->channel : NULL;
+}
+
+static int sim_set_interrupts(int hold)
+{
+	struct vmbus_channel *channel;
+
+	mutex_lock(&sim_lock);
+	sim_hold_interrupts = hold;
+	channel = sim_open_channel();
+	if (!hold && channel)
+		sim_signal_driver(channel);
+	mutex_unlock(&sim_lock);
 	return 0;
 }
 
@@ -536,8 +572,8 @@ static int sim_exchange(bool to_driver, void *message, u32 size, u32 *len)
 	int ret = -ENOTCONN;
 
 	mutex_lock(&sim_lock);
-	channel = sim_offered ? &sim_offered->channel : NULL;
-	if (!channel || channel->state != CHANNEL_OPENED_STATE)
+	channel = sim_open_channel();
+	if (!channel)
 		goto unlock;
 
 	if (!to_driver) {
@@ -600,12 +636,13 @@ static ssize_t sim_write(struct file *file, const char __user *from, size_t size
 
 static __poll_t sim_poll(struct file *file, poll_table *table)
 {
+	struct vmbus_channel *channel;
 	__poll_t ready = 0;
 
 	poll_wait(file, &sim_to_host, table);
 	mutex_lock(&sim_lock);
-	if (sim_offered && sim_offered->channel.state == CHANNEL_OPENED_STATE &&
-	    hv_get_bytes_to_read(&sim_offered->channel.outbound))
+	channel = sim_open_channel();
+	if (channel && hv_get_bytes_to_read(&channel->outbound))
 		ready = EPOLLIN | EPOLLRDNORM;
 	mutex_unlock(&sim_lock);
 	return ready;
@@ -668,8 +705,10 @@ static const struct {
 	int (*act)(int argument);
 	int argument;
 } sim_controls[] = {
-	{ "offer", sim_offer },
-	{ "rescind", sim_rescind },
+	{ "offer", sim_offer, SIM_FIRST },
+	{ "rescind", sim_rescind, SIM_FIRST },
+	{ "offer-second", sim_offer, SIM_SECOND },
+	{ "rescind-second", sim_rescind, SIM_SECOND },
 	{ "fail-open", sim_let_open_fail },
 	{ "hints", sim_set_hints, SIM_TAKES_HINTS },
 	{ "fail-hints", sim_set_hints, SIM_FAILS_HINTS },
@@ -682,7 +721,10 @@ static const struct {
 	{ "refuse-offline", sim_set_offline, SIM_REFUSE },
 	{ "hold-online", sim_set_online, SIM_HOLD },
 	{ "let-online", sim_set_online, SIM_LET },
+	{ "refuse-online", sim_set_online, SIM_REFUSE },
 	{ "slow-online", sim_set_online, SIM_SLOW },
+	{ "hold-interrupts", sim_set_interrupts, true },
+	{ "let-interrupts", sim_set_interrupts, false },
 };
 
 static ssize_t control_store(struct device *dev, struct device_attribute *attribute,
@@ -724,6 +766,10 @@ static int sim_status_show(struct seq_file *file, void *unused)
 		   atomic_read(&sim_wrong_hints));
 	seq_printf(file, "offline_waits: %d\nonline_waits: %d\n",
 		   atomic_read(&sim_offline.waits), atomic_read(&sim_online.waits));
+	mutex_lock(&sim_lock);
+	seq_printf(file, "callback_mode: %d\n", sim_offered[SIM_FIRST] ?
+		   (int)sim_offered[SIM_FIRST]->channel.callback_mode : -1);
+	mutex_unlock(&sim_lock);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(sim_status);
@@ -768,11 +814,13 @@ module_init(sim_init);
 
 static void __exit sim_exit(void)
 {
+	int which;
+
 	debugfs_remove(sim_debugfs);
 	misc_deregister(&sim_misc);
 	unregister_memory_notifier(&sim_memory_nb);
-	if (sim_offered)
-		sim_rescind(0);
+	for (which = 0; which < SIM_DEVICES; which++)
+		sim_rescind(which);
 	root_device_unregister(sim_root);
 	bus_unregister(&sim_bus);
 }

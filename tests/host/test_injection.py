@@ -12,6 +12,7 @@ from lab.memhog import Memhog
 from simulator import BLOCK
 from test_balloon import assert_books
 from test_memory import spare
+from test_offline import change, inside
 
 MIB = 256  # pages
 STEP = 512
@@ -197,6 +198,51 @@ def test_offer_waits_in_vain(running, blocks):
         running.host.send(wire.hot_add(block, BLOCK))
         assert running.host.expect(wire.HOT_ADD_RESPONSE, 90).words("<II") == (0, TRANSIENT)
     assert running.host.add(block, BLOCK) == (BLOCK, DONE)
+
+
+def known_to_be_out(guest):
+    """Return the pages that the books have as the host's, of the allocator or of blocks' gaps."""
+    folder = "/sys/kernel/debug/hv_balloon"
+    blocks = guest.run("awk 'NR > 1 { pages += $3 } END { print pages + 0 }'"
+                       f" {folder}/balloon")
+    taken = guest.run(f"awk '/^taken/ {{ pages += $4 }} END {{ print pages + 0 }}' {folder}/regions")
+    return int(blocks) + int(taken)
+
+
+@pytest.mark.usefixtures("nobody_onlines")
+@pytest.mark.parametrize("state", ["offline", "online"])
+def test_return_of_what_lies_in_a_block_that_went_offline(running, blocks, state):
+    """The books grow with each piece that comes back alone: what they do not take is still out."""
+    block, whole = next(blocks), running.total()
+    assert running.host.add(block, BLOCK) == (BLOCK, DONE)
+    change(running, block, "online_movable")
+    ranges = inside(running.host.inflate(100 * MIB)[0], block)
+    out = wire.total(ranges)
+    change(running, block, "offline")
+    if state == "online":
+        change(running, block, "online_movable")
+    single = [(start + page, 1) for start, count in ranges for page in range(1, count, 2)]
+    others = running.status()["pages_ballooned"] - out
+    with faults(running, SLAB):
+        running.host.deflate(single)
+    figures = running.status()
+    assert figures["pages_ballooned"] == known_to_be_out(running)
+    assert others + out - len(single) <= figures["pages_ballooned"] <= others + out
+    refused = figures["pages_ballooned"] - (others + out - len(single))
+    print(f"{refused} of {len(single)} pages could not be taken back")
+    assert refused > 0
+    # What came back is not taken twice; what did not, is still there to be returned.
+    running.host.deflate(single)
+    assert running.status()["foreign_ranges"] == len(single) - refused
+    assert running.status()["pages_ballooned"] == known_to_be_out(running) == (
+        others + out - len(single))
+    running.host.deflate([(start + page, 1) for start, count in ranges
+                          for page in range(0, count, 2)])
+    assert running.status()["pages_ballooned"] == known_to_be_out(running) == others
+    assert running.status()["pages_hidden"] == 0
+    if state == "offline":
+        change(running, block, "online")
+    assert running.total() == whole + BLOCK
 
 
 # The kernel's own part of it does need memory: it is tried until that succeeds.

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The books of hot-added memory, read by one task while another one writes them."""
+
+import time
+
+import pytest
+
+import wire
+from conftest import Keeper
+from simulator import BLOCK, MIB_PAGES
+from test_hot_add import folder_of
+from test_offline import change, inside, loaded_again, outside
+
+ROUNDS = 5
+DELAY = 0.5     # seconds; a block in thousands of pieces takes some to go
+
+
+@pytest.fixture(scope="module", name="keeper")
+def fixture_keeper(request):
+    """Guests of these cases only: what is left as movable changes the cases of others."""
+    kept = Keeper(request.config)
+    yield kept
+    kept.finish()
+
+
+def every_second_page(ranges):
+    """Return the pages at odd places of the ranges, one by one."""
+    return [(start + page, 1) for start, count in ranges for page in range(1, count, 2)]
+
+
+def taken(guest):
+    """Return the pages that the books have as taken."""
+    program = "/^taken/ { pages += $4 } END { print pages + 0 }"
+    return int(guest.run(f"awk '{program}' /sys/kernel/debug/hv_balloon/regions"))
+
+
+def comes_and_goes(guest, block, last):
+    """Let the block go offline and offer memory that the guest has; return what it says."""
+    guest.run(f"(echo offline >{folder_of(block)}/state; echo $? >/tmp/went) 2>/dev/null &")
+    time.sleep(DELAY)
+    added, _ = guest.host.add(last, wire.LARGE)
+    guest.run("until [ -s /tmp/went ]; do sleep 0.1; done; rm /tmp/went", limit=120)
+    change(guest, block, "online_movable")
+    return added
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nobody_onlines")
+def test_offer_while_the_books_move(running, blocks):
+    """An offer of memory that the guest has, while a block goes offline in many pieces.
+
+    The driver has the last block only as one gap, above thousands of others, that move in the books
+    with each piece. It must find it each time, or it takes the block for one to be added, fails,
+    and forgets what the host has of it.
+    """
+    low = blocks.row(3)
+    middle, high = low + BLOCK, low + 2 * BLOCK
+    assert running.host.add(low, 3 * BLOCK)[0] == 3 * BLOCK
+    for one in (low, middle, high):
+        change(running, one, "online_movable")
+    # Whole blocks that an earlier load has added are not in the books of this one.
+    loaded_again(running)
+    whole = running.total()
+    ranges, _ = running.host.inflate(3 * BLOCK - 4 * wire.LARGE)
+    in_low, in_middle, in_high = (inside(ranges, one) for one in (low, middle, high))
+    others = ranges
+    for one in (low, middle, high):
+        others = [part for some in others for part in outside([some], one)]
+    running.host.deflate(others + in_low + every_second_page(in_middle))
+    for one in (high, middle):
+        change(running, one, "offline")
+        change(running, one, "online_movable")
+    out = wire.total(in_high) + wire.total(in_middle) - len(every_second_page(in_middle))
+    assert taken(running) == running.status()["pages_ballooned"] == out
+
+    last = in_high[-1][0] + in_high[-1][1] - wire.LARGE
+    for _ in range(ROUNDS):
+        ranges, _ = running.host.inflate(wire.total(in_low))
+        pieces = inside(ranges, low)
+        assert wire.total(pieces) > BLOCK // 2
+        running.host.deflate(list(outside(ranges, low)) + every_second_page(pieces))
+        assert comes_and_goes(running, low, last) == 0
+        left = every_second_page([(start - 1, count + 1) for start, count in pieces])
+        assert taken(running) == running.status()["pages_ballooned"] == out + len(left)
+        running.host.deflate(left)
+    assert running.status()["foreign_ranges"] == 0
+    left = every_second_page([(start - 1, count + 1) for start, count in in_middle])
+    running.host.deflate(left + in_high)
+    assert running.status()["pages_ballooned"] == taken(running) == 0
+    assert running.total() == whole

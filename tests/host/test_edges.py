@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The driver goes, or fails to come, at the worst moment: while memory blocks change.
+
+What the host has, or never gave, must stay out of use whatever becomes of its block.
+"""
+
+import time
+
+import pytest
+
+import wire
+from conftest import Keeper, agreed
+from simulator import BLOCK, CONTROL, IN_TREE, MIB_PAGES, OURS
+from test_hot_add import STEP, folder_of
+from test_offline import change, halves, inside, loaded_again, outside
+
+DONE = 1
+DRIVER = "/sys/bus/vmbus/drivers/hv_balloon"
+SIM_STATUS = "/sys/kernel/debug/hvb_sim/status"
+BATCHED, DIRECT = 0, 1  # enum hv_callback_mode
+GOES = {"unload": "rmmod hv_balloon", "unbind": f"echo dynamic-memory >{DRIVER}/unbind",
+        "rescind": f"echo rescind >{CONTROL}"}
+SECOND = "/sys/bus/vmbus/devices/dynamic-memory-2"
+
+
+@pytest.fixture(scope="module", name="keeper")
+def fixture_keeper(request):
+    """Guests of these cases only: what is left as movable, or out of use, changes others."""
+    kept = Keeper(request.config)
+    yield kept
+    kept.discard()
+
+
+def marked_in(guest, block):
+    """Return how many pages of a block are marked as not to be touched."""
+    first = block // MIB_PAGES
+    lines = [list(map(int, line.split())) for line in guest.run("memlayout", 120).splitlines()]
+    return sum(marked for address, _, _, marked in lines
+               if first <= address < first + BLOCK // MIB_PAGES)
+
+
+def assert_kept_out(guest, block, pages):
+    """Nobody gets these pages of the block: it is gone, or online with them left out."""
+    if guest.call(f"test -e {folder_of(block)}").status:
+        return
+    guest.call(f"echo online >{folder_of(block)}/state")
+    if guest.run(f"cat {folder_of(block)}/state").strip() == "online":
+        assert marked_in(guest, block) == pages
+
+
+def hold(guest, block, gate, state):
+    """Let a block be on its way to a state; it waits at the gate."""
+    guest.run(f"echo hold-{gate} >{CONTROL};"
+              f" (echo {state} >{folder_of(block)}/state; echo $? >/tmp/went) 2>/dev/null &")
+    guest.run(f"until grep -qx '{gate}_waits: 1' {SIM_STATUS}; do sleep 0.1; done")
+
+
+def let_go(guest, gate, end):
+    """Let it go on, and wait until it has arrived or was turned away."""
+    guest.run(f"echo {end}-{gate} >{CONTROL}; until [ -s /tmp/went ]; do sleep 0.1; done;"
+              f" rm /tmp/went; echo let-{gate} >{CONTROL}")
+
+
+def begin_to_go(guest, how):
+    """Let the driver begin to go; it may have to wait for the block."""
+    guest.run(f"({GOES[how]}; echo $? >/tmp/gone) >/dev/null 2>&1 &")
+    time.sleep(guest.patience)
+
+
+def is_gone(guest):
+    """Wait until it has gone."""
+    guest.run("until [ -s /tmp/gone ]; do sleep 0.1; done; test $(cat /tmp/gone) = 0;"
+              " rm /tmp/gone", limit=120)
+
+
+def comes_back(guest, how):
+    """Let the driver serve the device again."""
+    if how == "unload":
+        guest.run(f"/usr/sbin/insmod /lab/{OURS}/hv_balloon.ko pressure_report_delay=3600"
+                  " >/dev/null 2>&1 &")
+    elif how == "unbind":
+        guest.run(f"(echo dynamic-memory >{DRIVER}/bind) >/dev/null 2>&1 &")
+    else:
+        guest.offer()
+    guest.host.negotiate()
+    guest.wait_for("state", "running")
+
+
+@pytest.fixture(name="block")
+def fixture_block(running, nobody_onlines, blocks):  # pylint: disable=unused-argument
+    """A block that is online for programs only, and of which the host has most."""
+    first = next(blocks)
+    assert running.host.add(first, BLOCK) == (BLOCK, DONE)
+    change(running, first, "online_movable")
+    yield first
+    # The next case is to have no other such memory.
+    running.call(f"echo offline >{folder_of(first)}/state")
+
+
+def take(guest, block):
+    """Let the host take 100 MiB, which come out of the block."""
+    ranges, _ = guest.host.inflate(100 * MIB_PAGES)
+    kept = inside(ranges, block)
+    assert wire.total(kept) > 50 * MIB_PAGES
+    return kept, list(outside(ranges, block))
+
+
+def give_back_what_is_left(guest, kept, others):
+    """Return all. What was in a block that is gone, the driver knows no more."""
+    guest.host.deflate(others)
+    known = guest.status()["pages_ballooned"]
+    assert known in (0, wire.total(kept))
+    if known:
+        guest.host.deflate(kept)
+    assert guest.status()["pages_ballooned"] == 0
+
+
+@pytest.mark.parametrize("how", GOES)
+@pytest.mark.parametrize("end", ["let", "refuse"])
+def test_goes_while_a_block_goes_offline(running, block, how, end):
+    """The block has pages of the host, and is offline after the driver had a look, or is not."""
+    kept, others = take(running, block)
+    hold(running, block, "offline", "offline")
+    begin_to_go(running, how)
+    let_go(running, "offline", end)
+    is_gone(running)
+    assert_kept_out(running, block, wire.total(kept))
+    comes_back(running, how)
+    give_back_what_is_left(running, kept, others)
+
+
+@pytest.mark.parametrize("how", GOES)
+@pytest.mark.parametrize("end", ["let", "refuse"])
+def test_goes_while_a_block_comes_online(running, block, how, end):
+    """The same with a block that was offline and comes back, or does not get that far."""
+    kept, others = take(running, block)
+    change(running, block, "offline")
+    hold(running, block, "online", "online")
+    begin_to_go(running, how)
+    let_go(running, "online", end)
+    is_gone(running)
+    assert_kept_out(running, block, wire.total(kept))
+    comes_back(running, how)
+    give_back_what_is_left(running, kept, others)
+
+
+@pytest.mark.parametrize("how", GOES)
+@pytest.mark.usefixtures("nobody_onlines")
+def test_goes_while_a_gap_comes_online(running, blocks, how):
+    """A block of which the host gave a part, taken online by a slow task while the driver goes."""
+    one, before = next(blocks), running.total()
+    assert running.host.add(one, STEP) == (STEP, DONE)
+    running.run(f"echo slow-online >{CONTROL};"
+                f" (echo online >{folder_of(one)}/state; echo $? >/tmp/went) 2>/dev/null &")
+    begin_to_go(running, how)
+    is_gone(running)
+    let_go(running, "online", "let")
+    assert_kept_out(running, one, BLOCK - STEP)
+    assert running.total() - before in (0, STEP)
+    comes_back(running, how)
+
+
+@pytest.mark.parametrize("how", GOES)
+def test_goes_in_the_middle_of_a_hot_add(running, blocks, how):
+    """Each block takes its time to come online: what was added is answered, or not, but whole."""
+    first, before = blocks.row(3), running.total()
+    running.run(f"echo slow-online >{CONTROL}")
+    running.host.send(wire.hot_add(first, 2 * BLOCK + STEP))
+    time.sleep(0.2)
+    begin_to_go(running, how)
+    is_gone(running)
+    running.run(f"echo let-online >{CONTROL}")
+    running.host.reports()
+    for one in range(first, first + 2 * BLOCK, BLOCK):
+        assert_kept_out(running, one, 0)
+    assert_kept_out(running, first + 2 * BLOCK, BLOCK - STEP)
+    assert (running.total() - before) % BLOCK in (0, STEP)
+    comes_back(running, how)
+
+
+def test_probe_fails_while_a_block_goes_offline(running, block):
+    """A load that gets no channel knows of a block with pages of the host, which is on its way."""
+    kept, others = take(running, block)
+    change(running, block, "offline")
+    change(running, block, "online_movable")
+    running.unload()
+    hold(running, block, "offline", "offline")
+    running.run(f"echo fail-open >{CONTROL};"
+                f" (/usr/sbin/insmod /lab/{OURS}/hv_balloon.ko; echo 0 >/tmp/gone)"
+                " >/dev/null 2>&1 &")
+    time.sleep(running.patience)
+    let_go(running, "offline", "let")
+    is_gone(running)
+    assert not running.bound()
+    assert_kept_out(running, block, wire.total(kept))
+    running.run(f"rmmod hv_balloon; echo rescind >{CONTROL}")
+    agreed(running)
+    give_back_what_is_left(running, kept, others)
+
+
+# The channel after us
+
+
+def callback_mode(guest):
+    """Return how the channel is read."""
+    return guest.counters()["callback_mode"]
+
+
+def test_channel_is_left_as_it_was(guest):
+    """Whoever opens it next reads in the usual way; also after it could not be opened."""
+    agreed(guest)
+    assert callback_mode(guest) == DIRECT
+    guest.run(f"echo dynamic-memory >{DRIVER}/unbind")
+    assert callback_mode(guest) == BATCHED
+
+
+def test_channel_that_did_not_open_is_left_as_it_was(guest):
+    """The same where it was never open."""
+    guest.load("pressure_report_delay=3600")
+    guest.run(f"echo fail-open >{CONTROL}")
+    guest.offer()
+    guest.run("until dmesg | tail -5 | grep -q 'cannot open the channel'; do sleep 0.1; done")
+    assert not guest.bound()
+    assert callback_mode(guest) == BATCHED
+
+
+def test_channel_of_a_host_that_refuses_is_left_as_it_was(guest):
+    """And where the probe failed because host and driver did not agree."""
+    guest.load("pressure_report_delay=3600")
+    guest.offer()
+    last = False
+    while not last:
+        _, last = guest.host.expect(wire.VERSION_REQUEST).words("<II")
+        guest.host.send(wire.version_response(False))
+    guest.run(f"until grep -qx 'closes: {guest.counters()['opens']}' {SIM_STATUS};"
+              " do sleep 0.1; done")
+    assert callback_mode(guest) == BATCHED
+
+
+def test_the_driver_of_the_kernel_comes_after_us(keeper, request):
+    """It reads one message a callback, and relies on being called as long as there are more."""
+    if request.config.getoption("--kernel") == "6.12":
+        pytest.skip("this kernel rejects its signed module after insmod -f has changed it")
+    with keeper.new() as one:
+        request.node.simulator = one
+        agreed(one)
+        one.host.deflate(one.host.inflate(MIB_PAGES)[0])
+        one.unload()
+        force = "" if one.is_debug() else "-f"
+        one.run(f"/usr/sbin/insmod {force} /lab/{IN_TREE}/hv_balloon.ko* >/dev/null 2>&1 &")
+        one.host.negotiate()
+        first, second = halves(one.host.inflate(20 * MIB_PAGES)[0])
+        one.run(f"echo hold-interrupts >{CONTROL}")
+        one.host.send(wire.unballoon(first, more=True))
+        one.host.send(wire.unballoon(second))
+        one.run(f"echo let-interrupts >{CONTROL}")
+        one.host.expect(wire.UNBALLOON_RESPONSE, 10)
+
+
+# Two devices
+
+
+@pytest.fixture(name="second")
+def fixture_second(running):
+    """A second device is offered, and gets no answer; in the end it is gone."""
+    running.run(f"echo offer-second >{CONTROL}; until [ -e {SECOND} ]; do sleep 0.1; done")
+    yield running
+    running.call(f"echo rescind-second >{CONTROL}", limit=120)
+
+
+def works_on(guest, blocks):
+    """The first device gives and adds memory as before, and gaps stay out of use."""
+    before = guest.total()
+    guest.host.deflate(guest.host.inflate(MIB_PAGES)[0])
+    assert guest.host.add(next(blocks), BLOCK) == (BLOCK, DONE)
+    assert guest.host.add(next(blocks), STEP) == (STEP, DONE)
+    assert guest.total() == before + BLOCK + STEP
+    assert guest.status()["pages_hot_added"] == guest.status()["pages_hot_added_online"]
+
+
+def test_second_device_is_refused(second, blocks):
+    """The log says so, and the first goes on."""
+    deadline = time.monotonic() + 5 * second.patience
+    while not second.has_said("another Dynamic Memory device"):
+        assert time.monotonic() < deadline, "nothing is said of the second device"
+        time.sleep(0.2)
+    assert second.call(f"test -e {SECOND}/driver").status
+    assert second.call("echo dynamic-memory-2 >" + DRIVER + "/bind").status
+    works_on(second, blocks)
+
+
+def test_memory_comes_after_the_second_device_has_gone(second, blocks):
+    """It leaves nothing behind that the onlining of memory would meet."""
+    time.sleep(second.patience)
+    second.run(f"echo rescind-second >{CONTROL}", limit=120)
+    works_on(second, blocks)
+
+
+def test_memory_comes_after_the_first_device_has_gone(running, blocks):
+    """And the other way round: a device that is offered later, when the first has gone."""
+    running.run(f"echo offer-second >{CONTROL}; until [ -e {SECOND} ]; do sleep 0.1; done")
+    running.rescind()
+    running.run(f"echo rescind-second >{CONTROL}", limit=120)
+    running.offer()
+    running.host.negotiate()
+    running.wait_for("state", "running")
+    works_on(running, blocks)

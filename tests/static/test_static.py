@@ -78,12 +78,13 @@ def test_features_are_those_of_the_code(version):
     source = kernels.source(version)
     found = features.of_tree(source)
     assert found == features.EXPECTED[version]
-    setup = (source / "mm" / ("mm_init.c" if version == "6.12" else "page_alloc.c"))
+    setup = source / "mm" / ("mm_init.c" if version == "6.12" else "page_alloc.c")
     hotplug = (source / "mm/memory_hotplug.c").read_text(encoding="utf-8")
     starts_offline = "__SetPageOffline(page)" in setup.read_text(encoding="utf-8")
     clears_it = "__ClearPageOffline(page)" in hotplug
     assert starts_offline == clears_it == ("OFFLINE_HOTPLUG" in found)
-    is_condition = re.search(r"!mhp_supports_memmap_on_memory\(size\)\) \{\s+ret = -EINVAL", hotplug)
+    is_condition = re.search(r"!mhp_supports_memmap_on_memory\(size\)\) \{\s+ret = -EINVAL",
+                             hotplug)
     assert bool(is_condition) == ("MEMMAP_WISH" not in found)
 
 

@@ -332,16 +332,17 @@ static bool hvb_wait_online(struct hvb_hot_add *ha)
 }
 
 /*
- * A block of this range is memory of somebody else, as where boot memory ends within
- * a memory block. It is left out, and counts as added only with what follows: the
- * host takes an answer for the first pages of its offer.
+ * A block of this range is somebody else's, as where boot memory ends within a memory
+ * block, or lies where the machine has no addresses. It is left out, and counts as
+ * added only with what follows: the host takes an answer for the first pages of its
+ * offer.
  */
 static void hvb_hot_add_skip(struct hvb_dev *hvb, u64 end)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 
 	dev_warn_ratelimited(hvb_device(hvb),
-			     "%llu MiB at PFN 0x%llx that the host offered are in a memory block that exists: not used\n",
+			     "%llu MiB at PFN 0x%llx that the host offered are in use already or out of reach: left out\n",
 			     hvb_pages_to_mib(end - ha->next), ha->next);
 	ha->skipped += end - ha->next;
 	ha->next = end;

@@ -119,9 +119,8 @@ def test_partial_block_that_is_offline_goes_at_unload(running, block):
 
 @pytest.mark.parametrize("start, count, region", [
     (0, 0, None),
-    (2 ** 40 - BLOCK, BLOCK, None),
     (1 << 30, 2 ** 24 - 1, (0, 1)),
-], ids=["no pages", "past the last page frame", "outside its region"])
+], ids=["no pages", "outside its region"])
 def test_refused(running, start, count, region):
     """Nothing is added, the host is answered, and hot-add goes on working."""
     before = running.total()
@@ -129,11 +128,12 @@ def test_refused(running, start, count, region):
     assert_added(running, before, 0)
 
 
-def test_memory_that_is_there(running, block):
+@pytest.mark.parametrize("start", [0x8000, 2 ** 40 - BLOCK], ids=["there", "out of reach"])
+def test_never_to_be_added(running, block, start):
     """The host is told for good that there is nothing to add; another offer is another matter."""
     before = running.total()
-    assert running.host.add(0x8000, BLOCK) == (0, DONE)
-    assert "in a memory block that exists" in running.run("dmesg | tail -5")
+    assert running.host.add(start, BLOCK) == (0, DONE)
+    assert "in use already or out of reach" in running.run("dmesg | tail -5")
     assert_added(running, before, 0)
     assert running.host.add(block, BLOCK) == (BLOCK, DONE)
     assert_added(running, before, BLOCK)

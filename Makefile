@@ -54,6 +54,14 @@ uninstall: uninstall-tools
 	$(DEPMOD)
 	@echo "Removed. The kernel's own hv_balloon is back at the next boot."
 
+# What DKMS builds the module from, for packages. SOURCE=FOLDER
+.PHONY: install-source
+install-source:
+	install -d $(SOURCE)/lib $(SOURCE)/compat
+	install -p -m 644 Kbuild Makefile $(wildcard *.c *.h) $(SOURCE)
+	install -p -m 644 $(wildcard lib/*.[ch]) $(SOURCE)/lib
+	install -p -m 644 compat/probe.sh $(SOURCE)/compat
+
 # The command hvballoon, with its manual page.
 .PHONY: install-tools
 install-tools:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The books of hot-added memory, as the kernel's code uses them: region.c says
+ * The books of hot-added memory, as the kernel's code uses them: lib/region.c says
  * what is in them, here they get room and their lock.
  */
 #include <linux/kernel.h>

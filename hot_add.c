@@ -6,7 +6,7 @@
  * Linux adds memory in whole blocks, the host may give less at a time. A block
  * is added as soon as the host gives a part of it; the rest of it is a gap,
  * whose pages are marked (mark.h) and kept from the page allocator until the
- * host gives them too. region.c keeps the books.
+ * host gives them too. lib/region.c keeps the books.
  *
  * A request is worked on block by block. add_memory() waits for memory hotplug in
  * progress, which may be a block that hangs on its way offline: so it is called

@@ -25,11 +25,11 @@
  * Which file does what:
  *	channel.c	the channel; the pump, which does all work on requests
  *	negotiate.c	the arrows from OPENED to RUNNING
- *	proto.c		bytes to checked structures and back
+ *	lib/proto.c	bytes to checked structures and back
  *	balloon.c	inflate and deflate; blocks.c: the memory that they move;
- *			batch.c, floor.c: their arithmetic
+ *			lib/batch.c, lib/limits.c: their arithmetic
  *	hot_add.c	hot-add; online.c, offline.c: what becomes of its blocks;
- *			books.c: what is known of them, region.c: its arithmetic
+ *			books.c: what is known of them, lib/region.c: its arithmetic
  *	adopt.c		what an earlier load of the driver left
  *	pressure.c	the status report
  *	hints.c		free page reporting, by hypercalls (hypercall.c)

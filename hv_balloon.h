@@ -16,12 +16,12 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-#include "batch.h"
-#include "floor.h"
+#include "lib/batch.h"
+#include "lib/limits.h"
 #include "hypercall.h"
-#include "proto.h"
+#include "lib/proto.h"
 #include "record.h"
-#include "region.h"
+#include "lib/region.h"
 
 struct dentry;
 struct page;

@@ -10,7 +10,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-#include "proto.h"
+#include "lib/proto.h"
 
 struct hvb_dev;
 

@@ -11,7 +11,7 @@
 
 #include <linux/tracepoint.h>
 
-#include "floor.h"
+#include "lib/limits.h"
 #include "record.h"
 
 /* Tools find the numbers of these names in the format of an event. */

@@ -35,6 +35,7 @@ grep -Eq '^obj-(\$\(CONFIG_HYPERV_BALLOON\)|y).*hv_balloon' "$hv/Makefile" ||
 rm -rf "$target"
 mkdir -p "$target/compat" "$target/tests"
 cp "$project"/*.c "$project"/*.h "$target"
+cp -r "$project/lib" "$target"
 cp "$project/compat/probe.sh" "$target/compat"
 cp -r "$project/tests/unit" "$target/tests"
 rm -rf "$target/tests/unit/shim"

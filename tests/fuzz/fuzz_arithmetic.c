@@ -7,7 +7,7 @@
  * What holds whatever the figures are is checked, and that the messages name
  * just the pages that were taken.
  */
-#include "../../floor.h"
+#include "../../lib/limits.h"
 #include "../unit/batch_model.h"
 #include "../unit/bytes.h"
 #include "fuzz.h"

@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 
 from lab import LabError, cache, initramfs, kernels, kernlog  # noqa: E402
-from lab.build import PROJECT, intree_module, udev_rule  # noqa: E402
+from lab.build import PROJECT, copy_sources, intree_module, udev_rule  # noqa: E402
 from lab.host import DirectHost  # noqa: E402
 from lab.shell import MachineSilent, Shell  # noqa: E402
 
@@ -120,14 +120,12 @@ def build(version):
     base = build_folder(version)
     with cache.lock(f"build-{version}-sim"):
         sim, driver = base / "sim", base / "driver"
-        for folder, sources in ((sim, [HERE / "Kbuild", *HERE.glob("*sim*.[ch]")]),
-                                (driver, [*PROJECT.glob("*.[ch]"), PROJECT / "Kbuild"])):
-            folder.mkdir(parents=True, exist_ok=True)
-            for source in sources:
-                shutil.copy2(source, folder)
+        sim.mkdir(parents=True, exist_ok=True)
+        for source in (HERE / "Kbuild", *HERE.glob("*sim*.[ch]")):
+            shutil.copy2(source, sim)
+        copy_sources(driver)
         for name in ("hypercall.c", "hvb_sim.h"):
             shutil.copy2(HERE / name, driver)
-        shutil.copytree(PROJECT / "compat", driver / "compat", dirs_exist_ok=True)
         make(sim, headers)
         make(driver, headers, f"KBUILD_EXTRA_SYMBOLS={sim}/Module.symvers", "GCOV_PROFILE=y")
         relay = base / "relay"

@@ -16,8 +16,8 @@ sys.path.insert(0, str(PROJECT / "tests/e2e"))
 
 from lab import LabError, features, kernels  # noqa: E402  pylint: disable=wrong-import-position
 
-SOURCES = sorted(PROJECT.glob("*.c"))
-HEADERS = sorted(PROJECT.glob("*.h"))
+SOURCES = sorted([*PROJECT.glob("*.c"), *PROJECT.glob("lib/*.c")])
+HEADERS = sorted([*PROJECT.glob("*.h"), *PROJECT.glob("lib/*.h")])
 PARAMETERS = {"hot_add", "pressure_report_delay", "floor_mib", "max_range_mib", "accounting",
               "reclaim"}
 
@@ -32,9 +32,7 @@ def run(*command, **options):
 def build(request, tmp_path_factory):
     """A build of the driver from scratch, with all warnings on: its folder and its log."""
     folder = tmp_path_factory.mktemp("build")
-    for path in [*SOURCES, *HEADERS, PROJECT / "Kbuild", PROJECT / "Makefile"]:
-        shutil.copy(path, folder)
-    shutil.copytree(PROJECT / "compat", folder / "compat")
+    assert run("make", "-C", PROJECT, "install-source", f"SOURCE={folder}").returncode == 0
     headers = kernels.kernel(request.param).headers
     return folder, run("make", "-C", folder, f"KDIR={headers}", "W=1", "C=2", "modules")
 

@@ -8,7 +8,7 @@
 #include <kunit/test.h>
 #include <linux/types.h>
 
-#include "../../batch.h"
+#include "../../lib/batch.h"
 
 #define COUNT_MAX	0xffffffU	/* pages of a range, 24 bits */
 

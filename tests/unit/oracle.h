@@ -6,7 +6,7 @@
 #ifndef _HVB_ORACLE_H
 #define _HVB_ORACLE_H
 
-#include "../../proto.h"
+#include "../../lib/proto.h"
 #include "bytes.h"
 
 /* The least size of a message of that type, 0 if no host sends it. */

@@ -9,7 +9,7 @@
 #include <kunit/test.h>
 #include <linux/string.h>
 
-#include "../../proto.h"
+#include "../../lib/proto.h"
 #include "bytes.h"
 
 #define GUARD		0xaa

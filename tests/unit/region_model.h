@@ -11,7 +11,7 @@
 #include <linux/minmax.h>
 #include <linux/string.h>
 
-#include "../../region.h"
+#include "../../lib/region.h"
 #include "bitmap.h"
 
 #define LAST_FRAME	((1ULL << 40) - 1)

@@ -6,7 +6,7 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 
-#include "../../floor.h"
+#include "../../lib/limits.h"
 
 #define MIB		256ULL		/* pages */
 #define GIB		(1024 * MIB)
@@ -75,7 +75,7 @@ static void floor_table(struct kunit *test)
 
 /*
  * From MiB to MiB the floor never sinks, and grows by the share that the table
- * in floor.c promises, all the way over its steps.
+ * in limits.c promises, all the way over its steps.
  */
 static void floor_every_mib(struct kunit *test)
 {
@@ -383,7 +383,7 @@ static struct kunit_case cases[] = {
 };
 
 static struct kunit_suite floor_suite = {
-	.name = "hv_balloon_floor",
+	.name = "hv_balloon_limits",
 	.test_cases = cases,
 };
 

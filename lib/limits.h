@@ -3,8 +3,8 @@
  * Arithmetic of the balloon: what the guest keeps, what it tells the host, in
  * which pieces it gives. Pure. All figures are pages of 4 KiB unless said.
  */
-#ifndef _HVB_FLOOR_H
-#define _HVB_FLOOR_H
+#ifndef _HVB_LIMITS_H
+#define _HVB_LIMITS_H
 
 #include <linux/types.h>
 
@@ -38,4 +38,4 @@ bool hvb_may_take(u64 whole, u64 floor, unsigned int order);
 u64 hvb_committed_pages(const struct hvb_demand *demand);
 unsigned int hvb_first_order(u64 wanted, unsigned int highest);
 
-#endif /* _HVB_FLOOR_H */
+#endif /* _HVB_LIMITS_H */

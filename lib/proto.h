@@ -6,7 +6,7 @@
 #ifndef _HVB_PROTO_H
 #define _HVB_PROTO_H
 
-#include "hv_balloon_proto.h"
+#include "../hv_balloon_proto.h"
 
 /**
  * struct hvb_range - a run of neighbouring page frames

@@ -7,7 +7,7 @@
 #include <linux/log2.h>
 #include <linux/minmax.h>
 
-#include "floor.h"
+#include "limits.h"
 
 /*
  * The floor grows with the guest, ever more slowly, without a jump:

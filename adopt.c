@@ -30,8 +30,8 @@
 /* The largest compound pages are those of the huge page pool. */
 #define HVB_COMPOUND_ORDER_MAX	(PUD_SHIFT - PAGE_SHIFT)
 
-/* Return: the first page frame behind a run of marked pages that starts at @pfn. */
-static unsigned long hvb_run_end(enum hvb_mark_kind kind, unsigned long pfn,
+/* Return: the end PFN, exclusive, of a run of marked pages that starts at @pfn. */
+static unsigned long hvb_span_end(enum hvb_mark_kind kind, unsigned long pfn,
 				 unsigned long end)
 {
 	while (++pfn < end && hvb_mark_is(pfn_to_page(pfn), kind))
@@ -65,7 +65,7 @@ static unsigned int hvb_order_without_mark(struct page *page)
 }
 
 /*
- * Look at one page frame, which is online. Return: the next one to look at, 0 if
+ * Look at one PFN, which is online. Return: the next one to look at, 0 if
  * the memory to note a gap is missing.
  */
 static unsigned long hvb_adopt_one(struct hvb_dev *hvb, unsigned long pfn,
@@ -76,25 +76,25 @@ static unsigned long hvb_adopt_one(struct hvb_dev *hvb, unsigned long pfn,
 
 	if (hvb_mark_is(page, HVB_MARK_BALLOON)) {
 		next = pfn + (1UL << hvb_mark_order(page));
-		hvb_blocks_adopt(hvb, page);
+		hvb_chunks_adopt(hvb, page);
 		return next;
 	}
 
 	if (hvb_mark_is(page, HVB_MARK_GAP)) {
-		next = hvb_run_end(HVB_MARK_GAP, pfn, end);
-		return hvb_books_adopt(hvb, pfn, next, false) ? 0 : next;
+		next = hvb_span_end(HVB_MARK_GAP, pfn, end);
+		return hvb_hotplug_map_adopt(hvb, pfn, next, false) ? 0 : next;
 	}
 
-	if (hvb_mark_is(page, HVB_MARK_TAKEN)) {
-		next = hvb_run_end(HVB_MARK_TAKEN, pfn, end);
-		return hvb_blocks_adopt_taken(hvb, pfn, next) ? 0 : next;
+	if (hvb_mark_is(page, HVB_MARK_BALLOONED_OFFLINE)) {
+		next = hvb_span_end(HVB_MARK_BALLOONED_OFFLINE, pfn, end);
+		return hvb_chunks_adopt_offline(hvb, pfn, next) ? 0 : next;
 	}
 
 	return pfn + (1UL << hvb_order_without_mark(page));
 }
 
 /*
- * Whether a page frame is online is the same for all of a subsection: a section can
+ * Whether a PFN is online is the same for all of a subsection: a section can
  * hold memory and a device's pages. What is not online is passed over at once.
  */
 static int hvb_adopt_range(struct hvb_dev *hvb, unsigned long pfn, unsigned long end)
@@ -124,7 +124,7 @@ static int hvb_adopt_range(struct hvb_dev *hvb, unsigned long pfn, unsigned long
 	return 0;
 }
 
-/* The nodes of memory may overlap: each page frame once, whatever node it is on. */
+/* The nodes of memory may overlap: each PFN once, whatever node it is on. */
 static int hvb_adopt_all(struct hvb_dev *hvb)
 {
 	unsigned long start = ULONG_MAX, end = 0;
@@ -154,7 +154,7 @@ static int hvb_adopt_driver_managed(struct hvb_dev *hvb)
 	return ret == -ENOMEM ? ret : 0;
 }
 
-static void hvb_tell_adopted(const struct hvb_dev *hvb)
+static void hvb_log_adopted(const struct hvb_dev *hvb)
 {
 	const u64 adopted = hvb->balloon.adopted;
 
@@ -188,6 +188,6 @@ int hvb_adopt(struct hvb_dev *hvb)
 	mutex_unlock(&hvb->transfer_lock);
 
 	if (!ret)
-		hvb_tell_adopted(hvb);
+		hvb_log_adopted(hvb);
 	return ret;
 }

@@ -2,7 +2,7 @@
 /*
  * The balloon: takes pages from the guest and names them to the host
  * (inflate), and puts those that the host returns to use again (deflate).
- * How they are taken and freed is in blocks.c.
+ * How they are taken and freed is in chunks.c.
  *
  * Everything here runs in the pump, or while it cannot run.
  */
@@ -28,7 +28,7 @@
 #define HVB_DRY_PAGES		(4 * HVB_PAGES_PER_MIB)
 
 /* Return: whether the guest ran out of memory a moment ago. */
-static bool hvb_in_trouble(const struct hvb_dev *hvb)
+static bool hvb_recent_oom(const struct hvb_dev *hvb)
 {
 	return time_before64(get_jiffies_64(), READ_ONCE(hvb->oom_until));
 }
@@ -45,18 +45,18 @@ static u64 hvb_available(void)
 
 static u64 hvb_inflate_budget(const struct hvb_dev *hvb)
 {
-	if (hvb_in_trouble(hvb))
+	if (hvb_recent_oom(hvb))
 		return 0;
-	if (!hvb_blocks_can_spare(hvb))
+	if (!hvb_chunks_can_spare(hvb))
 		return 0;
 
 	return hvb_inflate_limit(hvb_available(), hvb_floor(hvb),
 				 min_t(u64, hvb->balloon.wanted, HVB_FLOOR_PAGES));
 }
 
-static void hvb_inflate_be_patient(struct hvb_balloon *balloon)
+static void hvb_inflate_reset_deadline(struct hvb_balloon *balloon)
 {
-	balloon->hoped_for = balloon->wanted - min_t(u64, balloon->wanted, HVB_DRY_PAGES);
+	balloon->progress_mark = balloon->wanted - min_t(u64, balloon->wanted, HVB_DRY_PAGES);
 	balloon->give_up = jiffies + HVB_DRY_LIMIT;
 }
 
@@ -64,7 +64,7 @@ static void hvb_inflate_be_patient(struct hvb_balloon *balloon)
  * What the guest could spare is in use as cache, and the kernel frees that in the
  * background, at its own speed. Return: whether it was given time enough.
  */
-static bool hvb_inflate_is_dry(struct hvb_balloon *balloon)
+static bool hvb_inflate_stalled(struct hvb_balloon *balloon)
 {
 	balloon->not_before = jiffies + HVB_DRY_INTERVAL;
 	return time_after(jiffies, balloon->give_up);
@@ -87,7 +87,7 @@ static bool hvb_inflate_must_yield(struct hvb_dev *hvb)
 static void hvb_inflate_begin_step(struct hvb_dev *hvb)
 {
 	if (!hvb->balloon.in_step)
-		hvb_blocks_choose(hvb);
+		hvb_chunks_choose(hvb);
 	hvb->balloon.in_step = true;
 	if (!hvb->balloon.batch->nr)
 		hvb_batch_limit(hvb->balloon.batch,
@@ -113,13 +113,13 @@ static bool hvb_inflate_take(struct hvb_dev *hvb)
 		if (!budget)
 			return true;
 
-		taken = hvb_blocks_take(hvb, budget);
+		taken = hvb_chunks_take(hvb, budget);
 		if (!taken)
-			return !hvb_chunks_pending(hvb) && hvb_inflate_is_dry(balloon);
+			return !hvb_chunks_pending(hvb) && hvb_inflate_stalled(balloon);
 		budget -= taken;
 		balloon->wanted -= taken;
-		if (balloon->wanted <= balloon->hoped_for)
-			hvb_inflate_be_patient(balloon);
+		if (balloon->wanted <= balloon->progress_mark)
+			hvb_inflate_reset_deadline(balloon);
 		cond_resched();
 	}
 	return true;
@@ -153,7 +153,7 @@ static void hvb_inflate_take_back(struct hvb_dev *hvb, u32 first)
 	mutex_lock(&hvb->transfer_lock);
 	for (i = first; i < batch->nr; i++) {
 		hvb->balloon.wanted += batch->ranges[i].count;
-		hvb_blocks_release(hvb, &batch->ranges[i]);
+		hvb_chunks_release(hvb, &batch->ranges[i]);
 	}
 	mutex_unlock(&hvb->transfer_lock);
 	hvb_batch_clear(batch);
@@ -190,9 +190,9 @@ static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
 /* Return: why the guest gave less than it was asked for. */
 static const char *hvb_shortage(const struct hvb_dev *hvb)
 {
-	if (hvb_in_trouble(hvb))
+	if (hvb_recent_oom(hvb))
 		return "it ran out of memory a moment ago";
-	if (!hvb_blocks_can_spare(hvb))
+	if (!hvb_chunks_can_spare(hvb))
 		return "its free memory is in small pieces, which it cannot do without";
 	if (hvb_inflate_budget(hvb))
 		return "no more of its free memory can be had";
@@ -204,12 +204,12 @@ static void hvb_log_shortage(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
-	if (balloon->wanted && !balloon->shortage_told)
+	if (balloon->wanted && !balloon->shortage_logged)
 		dev_info(hvb_device(hvb),
 			 "the guest gave the host %llu MiB less than it asked for: %s (floor %llu MiB)\n",
 			 hvb_pages_to_mib(balloon->wanted), hvb_shortage(hvb),
 			 hvb_pages_to_mib(hvb_floor(hvb)));
-	balloon->shortage_told = balloon->wanted;
+	balloon->shortage_logged = balloon->wanted;
 }
 
 static void hvb_inflate_finished(struct hvb_dev *hvb)
@@ -253,11 +253,11 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 
 	balloon->asked = num_pages;
 	balloon->wanted = num_pages;
-	balloon->highest_order = HVB_BLOCK_ORDER;
+	balloon->highest_order = HVB_CHUNK_ORDER;
 	balloon->in_step = false;
 	balloon->not_before = jiffies;
 	hvb_batch_init(balloon->batch, hvb->hot_add.regions.block_pages);
-	hvb_inflate_be_patient(balloon);
+	hvb_inflate_reset_deadline(balloon);
 	balloon->active = true;
 	hvb_op_begin(&hvb->record, HVB_OP_INFLATE, num_pages);
 }
@@ -319,7 +319,7 @@ void hvb_inflate_resume(struct hvb_dev *hvb)
 
 	balloon->not_before = jiffies;
 	balloon->chunk_deadline = jiffies + HVB_CHUNK_WAIT;
-	hvb_inflate_be_patient(balloon);
+	hvb_inflate_reset_deadline(balloon);
 }
 
 /**
@@ -341,15 +341,15 @@ static void hvb_deflate_range(struct hvb_dev *hvb, const struct hvb_range *range
 {
 	const u64 before = hvb->balloon.pages;
 
-	if (!hvb_blocks_are_ours(hvb, range)) {
+	if (!hvb_chunks_are_ballooned(hvb, range)) {
 		hvb->stats.foreign_ranges++;
 		dev_warn_ratelimited(hvb_device(hvb),
-				     "the host returns %u pages from page frame 0x%llx that it does not have: ignored\n",
+				     "the host returns %u pages from PFN 0x%llx that it does not have: ignored\n",
 				     range->count, range->start);
 		return;
 	}
 
-	hvb_blocks_release(hvb, range);
+	hvb_chunks_release(hvb, range);
 	hvb->stats.returned += before - hvb->balloon.pages;
 }
 
@@ -390,7 +390,7 @@ void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	mutex_unlock(&hvb->transfer_lock);
 
 	hvb_op_end(&hvb->record, HVB_OP_DEFLATE, before - hvb->balloon.pages);
-	hvb->balloon.shortage_told = false;
+	hvb->balloon.shortage_logged = false;
 	hvb_hot_add_retry(hvb);
 	if (!msg->unballoon.more)
 		hvb_deflate_confirm(hvb);

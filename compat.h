@@ -74,7 +74,7 @@ static inline void hvb_compat_keep_offline(struct page *page)
 }
 
 /**
- * hvb_compat_count_leaving() - pages are, or are not, about to go offline
+ * hvb_compat_count_going_offline() - pages are, or are not, about to go offline
  * @page: a page of their zone
  * @change: how many, negative if they stay after all
  *
@@ -82,7 +82,7 @@ static inline void hvb_compat_keep_offline(struct page *page)
  * all pages of a block off that count when it goes offline, later only those
  * that are not PageOffline.
  */
-static inline void hvb_compat_count_leaving(struct page *page, long change)
+static inline void hvb_compat_count_going_offline(struct page *page, long change)
 {
 #ifndef HVB_HAVE_OFFLINE_HOTPLUG
 	adjust_managed_page_count(page, change);
@@ -95,8 +95,8 @@ static inline void hvb_compat_count_leaving(struct page *page, long change)
 
 /**
  * hvb_compat_take_range() - take pages from the allocator, and move what is in them
- * @pfn: first page frame, aligned to a pageblock
- * @end: first page frame behind them, likewise; all of one zone, and online
+ * @pfn: first PFN, aligned to a pageblock
+ * @end: end PFN, exclusive, likewise; all of one zone, and online
  *
  * From 6.12 on the function of the kernel accepts few flags.
  *

@@ -6,7 +6,7 @@
  *	status		all figures, one "name: value" a line
  *	blocks		per order: blocks taken for the host, failures to find one
  *	balloon		per order: blocks that the host has
- *	regions		hot-added memory and its gaps, as page frames
+ *	regions		hot-added memory and its gaps, as PFNs
  *	latency		how long operations took
  *	messages	the last messages each way (debugfs_messages.c)
  */
@@ -32,8 +32,8 @@ static void hvb_show_totals(struct seq_file *file, struct hvb_dev *hvb)
 	hvb_show(file, "pages_hot_added_online", online);
 	hvb_show(file, "pages_hot_added_offline", backed - online);
 	hvb_show(file, "pages_max", hvb->hot_add.max_pages);
-	hvb_show(file, "pages_hinted_free", READ_ONCE(hvb->hints.pages));
-	hvb_show(file, "hints_failed", READ_ONCE(hvb->hints.failures));
+	hvb_show(file, "pages_hinted_free", READ_ONCE(hvb->reporting.pages));
+	hvb_show(file, "hints_failed", READ_ONCE(hvb->reporting.failures));
 	hvb_show(file, "pages_reported_available", hvb->report_status.available);
 	hvb_show(file, "pages_reported_committed", hvb->report_status.committed);
 }
@@ -78,7 +78,7 @@ static int hvb_blocks_show(struct seq_file *file, void *offset)
 	unsigned int order;
 
 	seq_puts(file, "order taken failures\n");
-	for (order = 0; order <= HVB_BLOCK_ORDER; order++)
+	for (order = 0; order <= HVB_CHUNK_ORDER; order++)
 		seq_printf(file, "%u %llu %llu\n", order,
 			   READ_ONCE(hvb->stats.blocks_taken[order]),
 			   READ_ONCE(hvb->stats.block_failures[order]));
@@ -95,7 +95,7 @@ static int hvb_balloon_show(struct seq_file *file, void *offset)
 	for (order = 0; order < HVB_MARK_ORDERS; order++) {
 		const u64 blocks = READ_ONCE(hvb->balloon.blocks[order]);
 
-		if (blocks || order <= HVB_BLOCK_ORDER)
+		if (blocks || order <= HVB_CHUNK_ORDER)
 			seq_printf(file, "%u %llu %llu\n", order, blocks, blocks << order);
 	}
 	return 0;
@@ -121,7 +121,7 @@ static int hvb_regions_show(struct seq_file *file, void *offset)
 	spin_lock(&ha->lock);
 	hvb_show_extents(file, "region", &ha->regions.added);
 	hvb_show_extents(file, "gap", &ha->regions.gaps);
-	hvb_show_extents(file, "taken", &ha->regions.taken);
+	hvb_show_extents(file, "taken", &ha->regions.ballooned);
 	hvb_show_extents(file, "online", &ha->regions.online);
 	spin_unlock(&ha->lock);
 	return 0;
@@ -161,7 +161,7 @@ DEFINE_SHOW_ATTRIBUTE(hvb_legacy);
  * hvb_debugfs_init() - create the files
  * @hvb: the device
  *
- * The kernel is locked down where files can be written; page frames are for
+ * The kernel is locked down where files can be written; PFNs are for
  * root only.
  *
  * Context: process, may sleep.

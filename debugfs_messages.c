@@ -75,7 +75,7 @@ static void hvb_say_offer(struct seq_file *file, const void *bytes, u64 pages)
 {
 	const struct hvb_wire_hot_add_request *request = bytes;
 
-	seq_printf(file, " %llu pages from page frame 0x%llx", pages,
+	seq_printf(file, " %llu pages from PFN 0x%llx", pages,
 		   hvb_decode_range(request->range).start);
 	if (le16_to_cpu(request->hdr.size) >= sizeof(*request)) {
 		const struct hvb_range region = hvb_decode_range(request->region);

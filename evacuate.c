@@ -36,7 +36,7 @@
 #include "compat.h"
 #include "hv_balloon.h"
 
-#define HVB_CHUNK_PAGES		BIT(HVB_BLOCK_ORDER)
+#define HVB_CHUNK_PAGES		BIT(HVB_CHUNK_ORDER)
 
 /*
  * The kernel reclaims caches and migrates, but looks everywhere only if it may
@@ -76,11 +76,11 @@ static const unsigned int hvb_most_used[] = {
 #define HVB_OFFLINE_WAIT	(2 * HZ)
 
 /* How many free pages begin here, at least; read without a lock, so a guess. */
-static unsigned long hvb_free_run(const struct page *page)
+static unsigned long hvb_free_span(const struct page *page)
 {
 	const unsigned long order = READ_ONCE(page->private);
 
-	return order <= HVB_BLOCK_ORDER ? 1UL << order : HVB_CHUNK_PAGES;
+	return order <= HVB_CHUNK_ORDER ? 1UL << order : HVB_CHUNK_PAGES;
 }
 
 /* References that no mapping and no cache accounts for: a device may use the page. */
@@ -137,7 +137,7 @@ static bool hvb_looks_movable(struct page *page, unsigned int pass)
 
 	while (i < HVB_CHUNK_PAGES) {
 		if (PageBuddy(page + i)) {
-			i += hvb_free_run(page + i);
+			i += hvb_free_span(page + i);
 			continue;
 		}
 		if (hvb_may_move(page + i))
@@ -192,13 +192,13 @@ static u64 hvb_end_of_memory(void)
  */
 static bool hvb_may_evacuate(const struct hvb_hot_add *ha)
 {
-	return ha->usable && pageblock_order <= HVB_BLOCK_ORDER;
+	return ha->usable && pageblock_order <= HVB_CHUNK_ORDER;
 }
 
 /*
  * Pages with a reference each become a chunk as the allocator gives it, where
  * only the first one has any. A speculative reference may be held.
- * Return: the order of what they are: HVB_BLOCK_ORDER, or 0.
+ * Return: the order of what they are: HVB_CHUNK_ORDER, or 0.
  */
 static unsigned int hvb_join_pages(struct page *page)
 {
@@ -208,7 +208,7 @@ static unsigned int hvb_join_pages(struct page *page)
 		if (!page_ref_freeze(page + i, 1))
 			break;
 	if (i == HVB_CHUNK_PAGES)
-		return HVB_BLOCK_ORDER;
+		return HVB_CHUNK_ORDER;
 
 	while (--i)
 		page_ref_unfreeze(page + i, 1);
@@ -345,8 +345,8 @@ static bool hvb_find_chunk(struct hvb_dev *hvb, struct hvb_chunk *chunk)
 	if (!hvb_evacuate_is_wanted(hvb))
 		return false;
 
-	chunk->order = HVB_BLOCK_ORDER;
-	chunk->page = alloc_pages(HVB_GFP_COMPACT, HVB_BLOCK_ORDER);
+	chunk->order = HVB_CHUNK_ORDER;
+	chunk->page = alloc_pages(HVB_GFP_COMPACT, HVB_CHUNK_ORDER);
 	return chunk->page;
 }
 
@@ -393,7 +393,7 @@ static unsigned long hvb_free_chunks(void)
 			struct zone *zone = &NODE_DATA(nid)->node_zones[i];
 
 			if (populated_zone(zone) && hvb_zone_can_spare(zone))
-				pages += hvb_free_in_blocks(zone, HVB_BLOCK_ORDER);
+				pages += hvb_free_in_blocks(zone, HVB_CHUNK_ORDER);
 		}
 	}
 	return pages / HVB_CHUNK_PAGES;

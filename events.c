@@ -36,11 +36,11 @@ static s64 hvb_event_due(struct hvb_events *events, s64 gain)
 	s64 change;
 
 	spin_lock(&events->lock);
-	change = gain - events->told_gain;
+	change = gain - events->reported_gain;
 	if (!events->step_kib || (u64)abs(change) < events->step_kib)
 		change = 0;
 	else
-		events->told_gain = gain;
+		events->reported_gain = gain;
 	spin_unlock(&events->lock);
 	return change;
 }
@@ -75,8 +75,8 @@ static void hvb_events_work(struct work_struct *work)
 	u64 backed, online;
 	s64 change;
 
-	if (ballooned != events->told_ballooned) {
-		events->told_ballooned = ballooned;
+	if (ballooned != events->notified_ballooned) {
+		events->notified_ballooned = ballooned;
 		hvb_sysfs_notify(hvb, "ballooned_kb");
 	}
 
@@ -107,7 +107,7 @@ void hvb_events_set_step(struct hvb_dev *hvb, u64 step_kib)
 	hvb_hot_add_totals(hvb, &backed, &online);
 	spin_lock(&events->lock);
 	WRITE_ONCE(events->step_kib, step_kib);
-	events->told_gain = hvb_gain(online, READ_ONCE(hvb->balloon.pages));
+	events->reported_gain = hvb_gain(online, READ_ONCE(hvb->balloon.pages));
 	spin_unlock(&events->lock);
 }
 

@@ -120,7 +120,7 @@ static u64 hvb_kernel_pages(bool reserves)
  * reserves stay. If nobody onlines blocks, they bring nothing: then the guest keeps
  * its floor.
  */
-static int hvb_pay_for_block(struct hvb_dev *hvb, u64 block, bool whole)
+static int hvb_try_add_memory(struct hvb_dev *hvb, u64 block, bool whole)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	const u64 map = PFN_UP(ha->regions.block_pages * sizeof(struct page));
@@ -143,27 +143,27 @@ static int hvb_pay_for_block(struct hvb_dev *hvb, u64 block, bool whole)
 }
 
 /* A block begins to cost memory; until it is online, see hvb_hot_add_await(). */
-static void hvb_block_comes(struct hvb_hot_add *ha, u64 block)
+static void hvb_pending_block_begin(struct hvb_hot_add *ha, u64 block)
 {
 	spin_lock(&ha->lock);
-	ha->coming = READ_ONCE(ha->nobody_onlines) ? HVB_NO_BLOCK : block;
+	ha->pending_block = READ_ONCE(ha->nobody_onlines) ? HVB_NO_BLOCK : block;
 	spin_unlock(&ha->lock);
 }
 
 /**
- * hvb_block_came() - a block is online, or waited for no longer
+ * hvb_pending_block_done() - a block is online, or waited for no longer
  * @ha: the hot-added memory
- * @block: its first page frame
+ * @block: its first PFN
  *
  * Context: process.
  */
-void hvb_block_came(struct hvb_hot_add *ha, u64 block)
+void hvb_pending_block_done(struct hvb_hot_add *ha, u64 block)
 {
 	spin_lock(&ha->lock);
-	if (ha->coming == block)
-		ha->coming = HVB_NO_BLOCK;
+	if (ha->pending_block == block)
+		ha->pending_block = HVB_NO_BLOCK;
 	spin_unlock(&ha->lock);
-	wake_up_all(&ha->came);
+	wake_up_all(&ha->pending_done);
 }
 
 /*
@@ -193,16 +193,16 @@ static bool hvb_block_helps(struct hvb_hot_add *ha, u64 block)
  */
 unsigned long hvb_hot_add_await(struct hvb_hot_add *ha)
 {
-	const u64 block = READ_ONCE(ha->coming);
+	const u64 block = READ_ONCE(ha->pending_block);
 
 	if (block == HVB_NO_BLOCK)
 		return 0;
 
-	if (wait_event_timeout(ha->came, READ_ONCE(ha->coming) != block,
+	if (wait_event_timeout(ha->pending_done, READ_ONCE(ha->pending_block) != block,
 			       HVB_ONLINE_WAIT))
 		return hvb_block_helps(ha, block) ? ha->regions.block_pages : 0;
 
-	hvb_block_came(ha, block);
+	hvb_pending_block_done(ha, block);
 	return 0;
 }
 
@@ -237,7 +237,7 @@ static void hvb_drop_block(struct hvb_hot_add *ha, u64 block)
 	spin_lock(&ha->lock);
 	hvb_regions_drop_block(&ha->regions, block);
 	spin_unlock(&ha->lock);
-	hvb_block_came(ha, block);
+	hvb_pending_block_done(ha, block);
 }
 
 static void hvb_add_work(struct work_struct *work)
@@ -248,7 +248,7 @@ static void hvb_add_work(struct work_struct *work)
 	const bool whole = add->end - add->start == ha->regions.block_pages;
 	int ret;
 
-	ret = hvb_pay_for_block(hvb, add->block, whole);
+	ret = hvb_try_add_memory(hvb, add->block, whole);
 	if (ret)
 		hvb_drop_block(ha, add->block);
 	if (ret && READ_ONCE(add->answered))
@@ -271,11 +271,11 @@ static int hvb_add_block(struct hvb_dev *hvb, u64 start, u64 end)
 	add->block = hvb_block_of(ha, start);
 	add->start = start;
 	add->end = end;
-	ret = hvb_books_add_block(hvb, add->block, start, end);
+	ret = hvb_hotplug_map_add_block(hvb, add->block, start, end);
 	if (ret)
 		return ret;
 
-	hvb_block_comes(ha, add->block);
+	hvb_pending_block_begin(ha, add->block);
 	WRITE_ONCE(add->answered, false);
 	add->busy = true;
 	hvb_hot_add_set_state(ha, HVB_HOT_ADD_ADDING);
@@ -364,7 +364,7 @@ static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
 	int ret;
 
 	mutex_lock(&hvb->transfer_lock);
-	ret = hvb_books_fill(hvb, start, end, &filled);
+	ret = hvb_hotplug_map_fill(hvb, start, end, &filled);
 	mutex_unlock(&hvb->transfer_lock);
 	if (!ret)
 		hvb_hot_add_done(ha, filled, end);
@@ -378,7 +378,7 @@ static int hvb_hot_add_step(struct hvb_dev *hvb)
 	const u64 start = ha->next;
 	const u64 end = min(ha->end, hvb_block_of(ha, start) + ha->regions.block_pages);
 
-	if (hvb_books_know(ha, hvb_block_of(ha, start)))
+	if (hvb_hotplug_map_know(ha, hvb_block_of(ha, start)))
 		return hvb_fill_block(hvb, start, end);
 	return hvb_add_block(hvb, start, end);
 }
@@ -544,7 +544,7 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	    !hvb_in_region(range, &msg->hot_add.region) ||
 	    !hvb_can_be_memory(ha, range)) {
 		dev_warn_ratelimited(hvb_device(hvb),
-				     "refused to add %u pages from page frame 0x%llx: no place for memory\n",
+				     "refused to add %u pages from PFN 0x%llx: no place for memory\n",
 				     range->count, range->start);
 		hvb_hot_add_refuse(hvb, range->count, HVB_HOT_ADD_TRANSIENT);
 		return;
@@ -611,7 +611,7 @@ unsigned long hvb_hot_add_run(struct hvb_dev *hvb)
 	struct hvb_hot_add *ha = &hvb->hot_add;
 
 	if (ha->state == HVB_HOT_ADD_IDLE)
-		return hvb_offline_run(hvb);
+		return hvb_check_offline(hvb);
 	if (hvb_must_rest(hvb))
 		return HVB_NEVER;
 
@@ -643,7 +643,7 @@ static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
 	if (!hvb_block_online(ha, block) &&
 	    remove_memory(PFN_PHYS(block), PFN_PHYS(ha->regions.block_pages)))
 		dev_warn(hvb_device(hvb),
-			 "cannot remove the offline memory block of page frame 0x%llx: do not online it, the host does not back it whole\n",
+			 "cannot remove the offline memory block of PFN 0x%llx: do not online it, the host does not back it whole\n",
 			 block);
 }
 
@@ -661,7 +661,7 @@ void hvb_remove_partial_blocks(struct hvb_dev *hvb)
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	u64 block = 0;
 
-	while (hvb_books_next_partial(ha, &block)) {
+	while (hvb_hotplug_map_next_partial(ha, &block)) {
 		hvb_remove_block(hvb, block);
 		block += ha->regions.block_pages;
 	}
@@ -706,8 +706,8 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
 	spin_lock_init(&ha->lock);
 	ha->regions.block_pages = PHYS_PFN(memory_block_size_bytes());
 	INIT_WORK(&ha->add.work, hvb_add_work);
-	ha->coming = HVB_NO_BLOCK;
-	init_waitqueue_head(&ha->came);
+	ha->pending_block = HVB_NO_BLOCK;
+	init_waitqueue_head(&ha->pending_done);
 	ret = hvb_groups_init(ha);
 	if (ret)
 		return ret;
@@ -728,5 +728,5 @@ void hvb_hot_add_exit(struct hvb_dev *hvb)
 {
 	hvb_online_exit(hvb);
 	hvb_groups_exit(&hvb->hot_add);
-	hvb_books_free(&hvb->hot_add.regions);
+	hvb_hotplug_map_free(&hvb->hot_add.regions);
 }

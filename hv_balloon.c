@@ -26,13 +26,13 @@
  *	channel.c	the channel; the pump, which does all work on requests
  *	negotiate.c	the arrows from OPENED to RUNNING
  *	lib/proto.c	bytes to checked structures and back
- *	balloon.c	inflate and deflate; blocks.c: the memory that they move;
+ *	balloon.c	inflate and deflate; chunks.c: the memory that they move;
  *			lib/batch.c, lib/limits.c: their arithmetic
  *	hot_add.c	hot-add; online.c, offline.c: what becomes of its blocks;
- *			books.c: what is known of them, lib/region.c: its arithmetic
+ *			hotplug_map.c: what is known of them, lib/region.c: its arithmetic
  *	adopt.c		what an earlier load of the driver left
- *	pressure.c	the status report
- *	hints.c		free page reporting, by hypercalls (hypercall.c)
+ *	status.c	the status report
+ *	reporting.c		free page reporting, by hypercalls (hypercall.c)
  *	record.c	the last messages and how long all took; trace.h: trace events
  *	sysfs.c		files for administrators; events.c: what programs are told
  */
@@ -61,7 +61,7 @@
 #define HVB_FLOOR_MIB_MAX	67108864U	/* 64 TiB */
 
 /* A range has a whole block at least, and at most what the protocol allows. */
-#define HVB_RANGE_MIB_MIN	((1U << HVB_BLOCK_ORDER) / HVB_PAGES_PER_MIB)
+#define HVB_RANGE_MIB_MIN	((1U << HVB_CHUNK_ORDER) / HVB_PAGES_PER_MIB)
 #define HVB_RANGE_MIB_MAX	(HVB_RANGE_COUNT_MAX / HVB_PAGES_PER_MIB)
 static_assert(HVB_RANGE_MIB_MIN == 2);
 static_assert(HVB_RANGE_MIB_MAX == 65535);
@@ -329,7 +329,7 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 	if (ret)
 		goto unregister_oom;
 
-	hvb_hints_init(hvb);
+	hvb_reporting_init(hvb);
 	hvb_debugfs_init(hvb);
 	return 0;
 
@@ -355,7 +355,7 @@ static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 	struct hvb_dev *hvb = hv_get_drvdata(hdev);
 
 	hvb_debugfs_exit(hvb);
-	hvb_hints_exit(hvb);
+	hvb_reporting_exit(hvb);
 	hvb_channel_close(hvb);
 	unregister_oom_notifier(&hvb->oom_nb);
 	hvb_slow_exit(hvb);

@@ -105,8 +105,8 @@ extern struct hvb_params hvb_params;
  * @foreign_ranges: ranges that it wanted to give back and were not ours
  * @blocks_taken: blocks that were taken for the host, by order
  * @block_failures: how often none of that order was to be had
- * @blocks_cleared: blocks of HVB_BLOCK_ORDER that were emptied for that
- * @blocks_kept: blocks of HVB_BLOCK_ORDER that were emptied for the guest
+ * @blocks_cleared: blocks of HVB_CHUNK_ORDER that were emptied for that
+ * @blocks_kept: blocks of HVB_CHUNK_ORDER that were emptied for the guest
  * @hot_add_requests: requests to add memory
  * @hot_add_requested: pages that the host offered
  * @hot_add_added: pages of these that were added
@@ -128,8 +128,8 @@ struct hvb_stats {
 	u64 balloon_refused;
 	u64 returned;
 	u64 foreign_ranges;
-	u64 blocks_taken[HVB_BLOCK_ORDER + 1];
-	u64 block_failures[HVB_BLOCK_ORDER + 1];
+	u64 blocks_taken[HVB_CHUNK_ORDER + 1];
+	u64 block_failures[HVB_CHUNK_ORDER + 1];
 	u64 blocks_cleared;
 	u64 blocks_kept;
 	u64 hot_add_requests;
@@ -152,7 +152,7 @@ struct hvb_stats {
  * @asked: pages that the host wants of this operation
  * @wanted: pages that this operation still has to find
  * @not_before: jiffies before which no page is looked for
- * @hoped_for: what @wanted should fall to, at least
+ * @progress_mark: what @wanted should fall to, at least
  * @give_up: jiffies at which the operation ends if it has not until then
  * @highest_order: largest block worth trying for; falls when a try fails,
  *	rises by one with each step
@@ -160,7 +160,7 @@ struct hvb_stats {
  * @chunk_deadline: jiffies at which no chunk is waited for any more
  * @movable: memory that only programs can use may still be had in this step
  * @movable_order: the largest block of it worth trying for
- * @shortage_told: the last operation ended short of pages, and the log says so
+ * @shortage_logged: the last operation ended short of pages, and the log says so
  * @batch: blocks taken, not reported yet
  * @response: the message under construction, HVB_MSG_MAX bytes
  *
@@ -177,14 +177,14 @@ struct hvb_balloon {
 	u64 asked;
 	u64 wanted;
 	unsigned long not_before;
-	u64 hoped_for;
+	u64 progress_mark;
 	unsigned long give_up;
 	unsigned int highest_order;
 	bool in_step;
 	unsigned long chunk_deadline;
 	bool movable;
 	unsigned int movable_order;
-	bool shortage_told;
+	bool shortage_logged;
 	struct hvb_batch *batch;
 	struct hvb_wire_balloon_response *response;
 };
@@ -198,7 +198,7 @@ struct hvb_balloon {
 /**
  * struct hvb_chunk - 2 MiB of memory that belong to the driver
  * @page: the first page
- * @order: of the blocks that it consists of: HVB_BLOCK_ORDER, or 0
+ * @order: of the blocks that it consists of: HVB_CHUNK_ORDER, or 0
  */
 struct hvb_chunk {
 	struct page *page;
@@ -214,10 +214,10 @@ struct hvb_chunk {
  * @exhausted: there were none to be made
  * @nr_made: chunks that wait for the pump
  * @made: they
- * @range: page frames that are migrated from just now, empty if none are
+ * @range: PFNs that are migrated from just now, empty if none are
  * @idle: woken when @range becomes empty
  * @pass: how often all memory was gone through; @work only, as what follows
- * @next: page frame up to which that is still to be done
+ * @next: PFN up to which that is still to be done
  * @restart: jiffies from which on to begin with the first pass again
  */
 struct hvb_evacuate {
@@ -258,10 +258,10 @@ enum hvb_hot_add_state {
  * @work: calls add_memory(), which may wait for as long as memory hotplug in progress
  * @busy: it is queued or runs; set by the pump, cleared by @work
  * @answered: the host was told that the block is there; see hvb_add_abandon()
- * @block: first page frame of the block; this and the next two are written by the
+ * @block: first PFN of the block; this and the next two are written by the
  *	pump while @work is not busy
- * @start: first page frame of it that the host gives
- * @end: first page frame behind that
+ * @start: first PFN of it that the host gives
+ * @end: end PFN, exclusive
  * @result: 0 or a negative error number; holds when no longer @busy
  */
 struct hvb_add {
@@ -282,11 +282,11 @@ struct hvb_add {
  *	adds or sleeps
  * @regions: which memory that is
  * @foreign_blocks: how many blocks of others were found to have a gap
- * @leaving: page frames that are about to go offline, empty if none are;
+ * @going_offline: PFNs that are about to go offline, empty if none are;
  *	protected by @lock, written by the task that takes them offline
- * @coming: block that was or is being added and is not online yet, HVB_NO_BLOCK
+ * @pending_block: block that was or is being added and is not online yet, HVB_NO_BLOCK
  *	if there is none to wait for; protected by @lock
- * @came: woken when @coming has changed
+ * @pending_done: woken when @pending_block has changed
  * @usable: the kernel lets us online memory in parts (the online-page callback
  *	is ours) and the guest can hot-add
  * @groups: memory group of each node, negative if it has none yet
@@ -294,8 +294,8 @@ struct hvb_add {
  * @comes_movable: the last block came online as memory for programs only
  * @add: adds blocks
  * @state: where the request stands. From here on: pump only
- * @next: next page frame to add
- * @end: first page frame behind the request
+ * @next: next PFN to add
+ * @end: end PFN of the request, exclusive
  * @offered: pages of the request
  * @added: pages added so far
  * @skipped: pages behind those that were left out, see hvb_hot_add_skip()
@@ -312,12 +312,12 @@ struct hvb_add {
  * @memory_nb: the memory notifier
  */
 struct hvb_hot_add {
-	spinlock_t lock; /* protects all down to coming */
+	spinlock_t lock; /* protects all down to pending_block */
 	struct hvb_regions regions;
 	unsigned int foreign_blocks;
-	struct hvb_extent leaving;
-	u64 coming;
-	wait_queue_head_t came;
+	struct hvb_extent going_offline;
+	u64 pending_block;
+	wait_queue_head_t pending_done;
 	bool usable;
 	int *groups;
 	bool closing;
@@ -343,29 +343,29 @@ struct hvb_hot_add {
 /**
  * struct hvb_events - what programs are told of the guest's size
  * @work: tells
- * @lock: protects @step_kib and @told_gain
+ * @lock: protects @step_kib and @reported_gain
  * @step_kib: the change in KiB that is an event, 0 for no events
- * @told_gain: by how much hot-add and balloon had made the guest larger at the
+ * @reported_gain: by how much hot-add and balloon had made the guest larger at the
  *	last event, in KiB
  * @count: events so far; written by @work only
- * @told_ballooned: ballooned pages when programs that poll were woken last;
+ * @notified_ballooned: ballooned pages when programs that poll were woken last;
  *	@work only
  * @seen_ballooned: ballooned pages when the pump looked last; pump only
  * @seen_online: the same of hot-added pages that are online
  */
 struct hvb_events {
 	struct delayed_work work;
-	spinlock_t lock; /* protects step_kib and told_gain */
+	spinlock_t lock; /* protects step_kib and reported_gain */
 	u64 step_kib;
-	s64 told_gain;
+	s64 reported_gain;
 	u64 count;
-	u64 told_ballooned;
+	u64 notified_ballooned;
 	u64 seen_ballooned;
 	u64 seen_online;
 };
 
 /**
- * struct hvb_hints - free memory that the host may use meanwhile
+ * struct hvb_reporting - free memory that the host may use meanwhile
  * @prdev: our end of the kernel's page reporting
  * @hint: the hint under construction, NULL if none is given
  * @work: unregisters @prdev after failures, and registers it again
@@ -382,7 +382,7 @@ struct hvb_events {
  * The kernel makes one report at a time. From @pause on only that writes, but
  * for @on, which @work sets when there is none.
  */
-struct hvb_hints {
+struct hvb_reporting {
 	struct page_reporting_dev_info prdev;
 	struct hv_memory_hint *hint;
 	struct delayed_work work;
@@ -412,7 +412,7 @@ struct hvb_hints {
  * @error: why it FAILED, negative error number
  * @no_reports: the host wants no status reports
  * @hibernation: the guest can hibernate, so all requests are refused
- * @hibernation_told: the log says so
+ * @hibernation_logged: the log says so
  * @kick_lock: protects @stopping
  * @stopping: the channel is not open or is about to be closed: the pump must
  *	not be queued, and ends soon if it runs
@@ -435,7 +435,7 @@ struct hvb_hints {
  * @balloon: pages that the host has
  * @evacuate: makes chunks for it
  * @hot_add: memory that the host gave on top
- * @hints: free memory that the host may use meanwhile
+ * @reporting: free memory that the host may use meanwhile
  * @record: what is remembered for people who look for a fault
  * @events: what programs are told
  * @pm_nb: the power management notifier
@@ -462,7 +462,7 @@ struct hvb_dev {
 	int error;
 	bool no_reports;
 	bool hibernation;
-	bool hibernation_told;
+	bool hibernation_logged;
 	spinlock_t kick_lock; /* protects stopping */
 	bool stopping;
 	bool pausing;
@@ -480,7 +480,7 @@ struct hvb_dev {
 	struct hvb_balloon balloon;
 	struct hvb_evacuate evacuate;
 	struct hvb_hot_add hot_add;
-	struct hvb_hints hints;
+	struct hvb_reporting reporting;
 	struct hvb_record record;
 	struct hvb_events events;
 	struct notifier_block pm_nb;
@@ -571,17 +571,17 @@ void hvb_inflate_refuse(struct hvb_dev *hvb, u32 num_pages);
 void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg);
 void hvb_deflate_confirm(struct hvb_dev *hvb);
 
-/* blocks.c */
+/* chunks.c */
 u64 hvb_free_in_blocks(const struct zone *zone, unsigned int order);
-void hvb_blocks_choose(struct hvb_dev *hvb);
-bool hvb_blocks_can_spare(const struct hvb_dev *hvb);
-u32 hvb_blocks_take(struct hvb_dev *hvb, u64 budget);
+void hvb_chunks_choose(struct hvb_dev *hvb);
+bool hvb_chunks_can_spare(const struct hvb_dev *hvb);
+u32 hvb_chunks_take(struct hvb_dev *hvb, u64 budget);
 bool hvb_chunks_pending(struct hvb_dev *hvb);
-bool hvb_blocks_are_ours(struct hvb_dev *hvb, const struct hvb_range *range);
-void hvb_blocks_release(struct hvb_dev *hvb, const struct hvb_range *range);
-void hvb_blocks_adopt(struct hvb_dev *hvb, struct page *page);
-int hvb_blocks_adopt_taken(struct hvb_dev *hvb, u64 start, u64 end);
-void hvb_blocks_let_go(struct hvb_dev *hvb, struct page *page);
+bool hvb_chunks_are_ballooned(struct hvb_dev *hvb, const struct hvb_range *range);
+void hvb_chunks_release(struct hvb_dev *hvb, const struct hvb_range *range);
+void hvb_chunks_adopt(struct hvb_dev *hvb, struct page *page);
+int hvb_chunks_adopt_offline(struct hvb_dev *hvb, u64 start, u64 end);
+void hvb_chunks_detach(struct hvb_dev *hvb, struct page *page);
 
 /* evacuate.c */
 void hvb_evacuate_init(struct hvb_dev *hvb);
@@ -612,30 +612,30 @@ void hvb_hot_add_retry(struct hvb_dev *hvb);
 void hvb_hot_add_resume(struct hvb_dev *hvb);
 void hvb_add_exit(struct hvb_dev *hvb);
 void hvb_remove_partial_blocks(struct hvb_dev *hvb);
-void hvb_block_came(struct hvb_hot_add *ha, u64 block);
+void hvb_pending_block_done(struct hvb_hot_add *ha, u64 block);
 unsigned long hvb_hot_add_await(struct hvb_hot_add *ha);
 
-/* books.c */
-int hvb_books_reserve(struct hvb_dev *hvb, unsigned int gaps);
-int hvb_books_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end);
-int hvb_books_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled);
-bool hvb_books_know(struct hvb_hot_add *ha, u64 block);
-bool hvb_books_next_partial(struct hvb_hot_add *ha, u64 *block);
-void hvb_books_take(struct hvb_dev *hvb, u64 start, u64 end);
-int hvb_books_take_back(struct hvb_dev *hvb, u64 start, u64 end);
-int hvb_books_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken);
-void hvb_books_free(struct hvb_regions *regions);
+/* hotplug_map.c */
+int hvb_hotplug_map_reserve(struct hvb_dev *hvb, unsigned int gaps);
+int hvb_hotplug_map_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end);
+int hvb_hotplug_map_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled);
+bool hvb_hotplug_map_know(struct hvb_hot_add *ha, u64 block);
+bool hvb_hotplug_map_next_partial(struct hvb_hot_add *ha, u64 *block);
+void hvb_hotplug_map_take(struct hvb_dev *hvb, u64 start, u64 end);
+int hvb_hotplug_map_take_back(struct hvb_dev *hvb, u64 start, u64 end);
+int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken);
+void hvb_hotplug_map_free(struct hvb_regions *regions);
 
 /* online.c */
 int hvb_online_init(struct hvb_dev *hvb);
 void hvb_online_exit(struct hvb_dev *hvb);
 u32 hvb_online_fill(struct hvb_hot_add *ha, u64 start, u64 *end);
 void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end);
-u64 hvb_taken_run(struct hvb_hot_add *ha, u64 pfn, u64 end);
+u64 hvb_ballooned_span(struct hvb_hot_add *ha, u64 pfn, u64 end);
 bool hvb_block_online(struct hvb_hot_add *ha, u64 block);
 void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online);
 void hvb_offline_watch(struct hvb_hot_add *ha);
-unsigned long hvb_offline_run(struct hvb_dev *hvb);
+unsigned long hvb_check_offline(struct hvb_dev *hvb);
 
 /* offline.c */
 int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count);
@@ -646,23 +646,23 @@ void hvb_offline_end(struct hvb_dev *hvb);
 #include "no_hot_add.h"
 #endif /* CONFIG_MEMORY_HOTPLUG */
 
-/* pressure.c */
+/* status.c */
 u64 hvb_floor(const struct hvb_dev *hvb);
 void hvb_measure(struct hvb_dev *hvb, struct hvb_demand *demand);
 void hvb_report_start(struct hvb_dev *hvb);
 void hvb_report_work(struct work_struct *work);
 
-/* The first page frame of the memory block that @pfn is in. */
+/* The first PFN of the memory block that @pfn is in. */
 static inline u64 hvb_block_of(const struct hvb_hot_add *ha, u64 pfn)
 {
 	return round_down(pfn, ha->regions.block_pages);
 }
 
 /* Whether @pfn is about to go offline. Context: ha->lock held. */
-static inline bool hvb_is_leaving(const struct hvb_hot_add *ha, u64 pfn)
+static inline bool hvb_is_going_offline(const struct hvb_hot_add *ha, u64 pfn)
 {
 	lockdep_assert_held(&ha->lock);
-	return pfn >= ha->leaving.start && pfn < ha->leaving.end;
+	return pfn >= ha->going_offline.start && pfn < ha->going_offline.end;
 }
 
 /* The same without the lock. */
@@ -671,18 +671,18 @@ static inline bool hvb_goes_offline(struct hvb_hot_add *ha, u64 pfn)
 	bool goes;
 
 	spin_lock(&ha->lock);
-	goes = hvb_is_leaving(ha, pfn);
+	goes = hvb_is_going_offline(ha, pfn);
 	spin_unlock(&ha->lock);
 	return goes;
 }
 
-/* hints.c */
+/* reporting.c */
 #ifdef CONFIG_PAGE_REPORTING
-void hvb_hints_init(struct hvb_dev *hvb);
-void hvb_hints_exit(struct hvb_dev *hvb);
+void hvb_reporting_init(struct hvb_dev *hvb);
+void hvb_reporting_exit(struct hvb_dev *hvb);
 #else
-static inline void hvb_hints_init(struct hvb_dev *hvb) { }
-static inline void hvb_hints_exit(struct hvb_dev *hvb) { }
+static inline void hvb_reporting_init(struct hvb_dev *hvb) { }
+static inline void hvb_reporting_exit(struct hvb_dev *hvb) { }
 #endif
 
 /* events.c */

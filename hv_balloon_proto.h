@@ -71,7 +71,7 @@ struct hvb_wire_header {
 	__le32 trans_id;
 } __packed;
 
-/* A run of pages: bits 0-39 first page frame, bits 40-63 number of pages. */
+/* A run of pages: bits 0-39 first PFN, bits 40-63 number of pages. */
 #define HVB_RANGE_PFN_BITS	40
 #define HVB_RANGE_PFN_LIMIT	BIT_ULL(HVB_RANGE_PFN_BITS)
 #define HVB_RANGE_COUNT_MAX	((1U << 24) - 1)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The two calls of the hypervisor that hints.c makes. In a file of their own:
+ * The two calls of the hypervisor that reporting.c makes. In a file of their own:
  * the tests put a hypervisor of their own in its place.
  */
 #include <linux/hyperv.h>

@@ -19,12 +19,12 @@
  * enum hvb_mark_kind - why a page is marked
  * @HVB_MARK_BALLOON: the host has it; it belongs to a block of the allocator
  * @HVB_MARK_GAP: the host never gave it; it belongs to a hot-added block
- * @HVB_MARK_TAKEN: as a gap, but the host has it and may return it
+ * @HVB_MARK_BALLOONED_OFFLINE: as a gap, but the host has it and may return it
  */
 enum hvb_mark_kind {
 	HVB_MARK_BALLOON	= 1,
 	HVB_MARK_GAP		= 2,
-	HVB_MARK_TAKEN		= 3,
+	HVB_MARK_BALLOONED_OFFLINE		= 3,
 };
 
 /* Bits of the mark below the magic number. */
@@ -51,7 +51,7 @@ static inline bool hvb_mark_is(struct page *page, enum hvb_mark_kind kind)
 /* Not the allocator's: it was never onlined, or was let go of (offline.c). */
 static inline bool hvb_mark_is_gap(struct page *page)
 {
-	return hvb_mark_is(page, HVB_MARK_GAP) || hvb_mark_is(page, HVB_MARK_TAKEN);
+	return hvb_mark_is(page, HVB_MARK_GAP) || hvb_mark_is(page, HVB_MARK_BALLOONED_OFFLINE);
 }
 
 static inline unsigned int hvb_mark_order(struct page *page)

@@ -228,8 +228,8 @@ unsigned long hvb_negotiate_run(struct hvb_dev *hvb)
  */
 bool hvb_refuses_all(struct hvb_dev *hvb)
 {
-	if (hvb->hibernation && !hvb->hibernation_told) {
-		hvb->hibernation_told = true;
+	if (hvb->hibernation && !hvb->hibernation_logged) {
+		hvb->hibernation_logged = true;
 		dev_info(hvb_device(hvb),
 			 "the host's requests are refused: this guest can hibernate (ACPI S4), which excludes Dynamic Memory\n");
 	}

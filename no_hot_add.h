@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * In the place of hot_add.c, books.c, online.c and offline.c in a kernel that has
+ * In the place of hot_add.c, hotplug_map.c, online.c and offline.c in a kernel that has
  * no memory hotplug: nothing is ever added, and no memory block goes offline. For
  * hv_balloon.h only.
  */
@@ -64,17 +64,17 @@ static inline void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *onl
 	*online = 0;
 }
 
-static inline u64 hvb_taken_run(struct hvb_hot_add *ha, u64 pfn, u64 end)
+static inline u64 hvb_ballooned_span(struct hvb_hot_add *ha, u64 pfn, u64 end)
 {
 	return 0;
 }
 
-static inline int hvb_books_take_back(struct hvb_dev *hvb, u64 start, u64 end)
+static inline int hvb_hotplug_map_take_back(struct hvb_dev *hvb, u64 start, u64 end)
 {
 	return 0;
 }
 
-static inline int hvb_books_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken)
+static inline int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken)
 {
 	return 0;
 }

@@ -25,7 +25,7 @@
 #include "mark.h"
 
 /* Return: how many runs of ballooned pages there are. */
-static unsigned int hvb_count_runs(u64 pfn, u64 end)
+static unsigned int hvb_count_spans(u64 pfn, u64 end)
 {
 	unsigned int runs = 0;
 	bool before = false;
@@ -42,7 +42,7 @@ static unsigned int hvb_count_runs(u64 pfn, u64 end)
 }
 
 /* Make gaps of what the host has; the books have room for them. */
-static void hvb_let_go(struct hvb_dev *hvb, u64 pfn, u64 end)
+static void hvb_detach(struct hvb_dev *hvb, u64 pfn, u64 end)
 {
 	while (pfn < end) {
 		struct page *page = pfn_to_page(pfn);
@@ -50,8 +50,8 @@ static void hvb_let_go(struct hvb_dev *hvb, u64 pfn, u64 end)
 
 		if (hvb_mark_is(page, HVB_MARK_BALLOON)) {
 			behind = pfn + (1ULL << hvb_mark_order(page));
-			hvb_blocks_let_go(hvb, page);
-			hvb_books_take(hvb, pfn, behind);
+			hvb_chunks_detach(hvb, page);
+			hvb_hotplug_map_take(hvb, pfn, behind);
 			cond_resched();
 		}
 		pfn = behind;
@@ -72,34 +72,34 @@ static void hvb_hold_gaps(const struct hvb_extent *range, bool hold)
 			gaps++;
 		}
 	}
-	hvb_compat_count_leaving(pfn_to_page(range->start), hold ? -gaps : gaps);
+	hvb_compat_count_going_offline(pfn_to_page(range->start), hold ? -gaps : gaps);
 }
 
-static void hvb_set_leaving(struct hvb_hot_add *ha, struct hvb_extent range)
+static void hvb_set_going_offline(struct hvb_hot_add *ha, struct hvb_extent range)
 {
 	spin_lock(&ha->lock);
-	ha->leaving = range;
+	ha->going_offline = range;
 	spin_unlock(&ha->lock);
 }
 
 /* Give up the pages of the block that the driver holds. Return: 0 or -ENOMEM. */
 static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *range)
 {
-	const int ret = hvb_books_reserve(hvb, hvb_count_runs(range->start, range->end));
+	const int ret = hvb_hotplug_map_reserve(hvb, hvb_count_spans(range->start, range->end));
 
 	if (ret)
 		return ret;
 
-	hvb_let_go(hvb, range->start, range->end);
+	hvb_detach(hvb, range->start, range->end);
 	hvb_hold_gaps(range, false);
-	hvb_set_leaving(&hvb->hot_add, *range);
+	hvb_set_going_offline(&hvb->hot_add, *range);
 	return 0;
 }
 
 /**
  * hvb_offline_begin() - the kernel wants to take a block offline
  * @hvb: the device
- * @start: first page frame of the block, or behind a memory map at its start
+ * @start: first PFN of the block, or behind a memory map at its start
  * @count: pages from there on
  *
  * Context: process, may sleep; takes hvb->transfer_lock.
@@ -129,7 +129,7 @@ static void hvb_online_returned(struct hvb_hot_add *ha, const struct hvb_extent 
 		enum hvb_backing backing;
 
 		spin_lock(&ha->lock);
-		backing = hvb_regions_run(&ha->regions, pfn, &end);
+		backing = hvb_regions_span(&ha->regions, pfn, &end);
 		spin_unlock(&ha->lock);
 		if (hvb_is_usable(backing))
 			hvb_online_filled(ha, pfn, end);
@@ -149,14 +149,14 @@ static void hvb_online_returned(struct hvb_hot_add *ha, const struct hvb_extent 
 void hvb_offline_cancel(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
-	const struct hvb_extent range = ha->leaving;
+	const struct hvb_extent range = ha->going_offline;
 
 	if (range.start == range.end)
 		return;
 
 	mutex_lock(&hvb->transfer_lock);
 	hvb_hold_gaps(&range, true);
-	hvb_set_leaving(ha, (struct hvb_extent) {});
+	hvb_set_going_offline(ha, (struct hvb_extent) {});
 	hvb_online_returned(ha, &range);
 	mutex_unlock(&hvb->transfer_lock);
 }
@@ -169,5 +169,5 @@ void hvb_offline_cancel(struct hvb_dev *hvb)
  */
 void hvb_offline_end(struct hvb_dev *hvb)
 {
-	hvb_set_leaving(&hvb->hot_add, (struct hvb_extent) {});
+	hvb_set_going_offline(&hvb->hot_add, (struct hvb_extent) {});
 }

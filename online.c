@@ -25,7 +25,7 @@
 static struct hvb_dev *hvb_online_owner;
 
 /* Give pages to the allocator in blocks as large as they lie. */
-static void hvb_online_run(u64 pfn, u64 end, unsigned int highest_order)
+static void hvb_online_span(u64 pfn, u64 end, unsigned int highest_order)
 {
 	while (pfn < end) {
 		const unsigned int order = min_t(unsigned int, highest_order,
@@ -58,16 +58,16 @@ static void hvb_mark_gap(enum hvb_mark_kind kind, u64 pfn, u64 end)
  * released: whoever fills a gap finds either no gap in the books yet, or marks
  * in the pages. Return: whether the kernel may have them.
  */
-static bool hvb_claim_run(struct hvb_hot_add *ha, u64 pfn, u64 *end)
+static bool hvb_claim_span(struct hvb_hot_add *ha, u64 pfn, u64 *end)
 {
 	enum hvb_backing backing;
 
 	spin_lock(&ha->lock);
-	backing = hvb_regions_run(&ha->regions, pfn, end);
+	backing = hvb_regions_span(&ha->regions, pfn, end);
 	if (backing == HVB_GAP)
 		hvb_mark_gap(HVB_MARK_GAP, pfn, *end);
-	else if (backing == HVB_TAKEN)
-		hvb_mark_gap(HVB_MARK_TAKEN, pfn, *end);
+	else if (backing == HVB_BALLOONED_OFFLINE)
+		hvb_mark_gap(HVB_MARK_BALLOONED_OFFLINE, pfn, *end);
 	spin_unlock(&ha->lock);
 	/* Memory of other drivers is onlined as if we were not here. */
 	return hvb_is_usable(backing);
@@ -83,8 +83,8 @@ static void hvb_online_page(struct page *page, unsigned int order)
 	while (pfn < end) {
 		u64 run_end = end;
 
-		if (hvb_claim_run(ha, pfn, &run_end))
-			hvb_online_run(pfn, run_end, order);
+		if (hvb_claim_span(ha, pfn, &run_end))
+			hvb_online_span(pfn, run_end, order);
 		pfn = run_end;
 	}
 }
@@ -93,7 +93,7 @@ static void hvb_online_page(struct page *page, unsigned int order)
  * Find the first run of pages from *@pfn on that are marked as a gap, and take
  * the marks off. Return: the end of the run, *@pfn its start.
  */
-static u64 hvb_unmark_run(u64 *pfn, u64 end)
+static u64 hvb_unmark_span(u64 *pfn, u64 end)
 {
 	u64 stop;
 
@@ -112,9 +112,9 @@ static u64 hvb_unmark_run(u64 *pfn, u64 end)
 /**
  * hvb_online_filled() - online what is still marked as a gap
  * @ha: the hot-added memory
- * @pfn: first page frame, in a block that is online and stays so; the books
+ * @pfn: first PFN, in a block that is online and stays so; the books
  *	have it as backed already
- * @end: first page frame behind it, so near that their marks can be read under
+ * @end: end PFN, exclusive, so near that their marks can be read under
  *	a lock
  *
  * Context: process, hvb->transfer_lock held; may sleep.
@@ -125,9 +125,9 @@ void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end)
 		u64 stop;
 
 		spin_lock(&ha->lock);
-		stop = hvb_unmark_run(&pfn, end);
+		stop = hvb_unmark_span(&pfn, end);
 		spin_unlock(&ha->lock);
-		hvb_online_run(pfn, stop, pageblock_order);
+		hvb_online_span(pfn, stop, pageblock_order);
 		pfn = stop;
 	}
 }
@@ -135,8 +135,8 @@ void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end)
 /**
  * hvb_online_fill() - the host gives pages of a block that was added before
  * @ha: the hot-added memory; the books have room for one more gap
- * @start: first page frame
- * @end: in: first page frame behind it, so near that their marks can be read
+ * @start: first PFN
+ * @end: in: end PFN, exclusive, so near that their marks can be read
  *	under a lock; out: lowered to where the pages are of another kind
  *
  * If the block is not online, its pages are not initialised yet: they will come
@@ -152,12 +152,12 @@ u32 hvb_online_fill(struct hvb_hot_add *ha, u64 start, u64 *end)
 	u64 behind;
 
 	spin_lock(&ha->lock);
-	gap = hvb_regions_run(&ha->regions, start, end) == HVB_GAP;
+	gap = hvb_regions_span(&ha->regions, start, end) == HVB_GAP;
 	behind = *end;
 	if (gap)
 		hvb_extents_remove(&ha->regions.gaps, start, *end);
-	online = hvb_extents_run(&ha->regions.online, start, &behind) &&
-		 !hvb_is_leaving(ha, start);
+	online = hvb_extents_span(&ha->regions.online, start, &behind) &&
+		 !hvb_is_going_offline(ha, start);
 	spin_unlock(&ha->lock);
 
 	if (gap && online)
@@ -166,20 +166,20 @@ u32 hvb_online_fill(struct hvb_hot_add *ha, u64 start, u64 *end)
 }
 
 /**
- * hvb_taken_run() - what the host has of blocks that went offline once
+ * hvb_ballooned_span() - what the host has of blocks that went offline once
  * @ha: the hot-added memory
- * @pfn: a page frame
+ * @pfn: a PFN
  * @end: where to stop looking, above @pfn
  *
  * Context: process.
- * Return: the first page frame behind that run, 0 if @pfn is not in one.
+ * Return: the end PFN, exclusive run, 0 if @pfn is not in one.
  */
-u64 hvb_taken_run(struct hvb_hot_add *ha, u64 pfn, u64 end)
+u64 hvb_ballooned_span(struct hvb_hot_add *ha, u64 pfn, u64 end)
 {
 	bool taken;
 
 	spin_lock(&ha->lock);
-	taken = hvb_regions_run(&ha->regions, pfn, &end) == HVB_TAKEN;
+	taken = hvb_regions_span(&ha->regions, pfn, &end) == HVB_BALLOONED_OFFLINE;
 	spin_unlock(&ha->lock);
 	return taken ? end : 0;
 }
@@ -187,7 +187,7 @@ u64 hvb_taken_run(struct hvb_hot_add *ha, u64 pfn, u64 end)
 /**
  * hvb_block_online() - is a block online, or on its way there
  * @ha: the hot-added memory
- * @block: first page frame of the block
+ * @block: first PFN of the block
  *
  * Context: process.
  * Return: whether it is.
@@ -198,7 +198,7 @@ bool hvb_block_online(struct hvb_hot_add *ha, u64 block)
 	bool online;
 
 	spin_lock(&ha->lock);
-	online = hvb_extents_run(&ha->regions.online, block, &end);
+	online = hvb_extents_span(&ha->regions.online, block, &end);
 	spin_unlock(&ha->lock);
 	return online;
 }
@@ -234,7 +234,7 @@ void hvb_offline_watch(struct hvb_hot_add *ha)
 }
 
 /**
- * hvb_offline_run() - look for blocks that stayed offline, if it is time
+ * hvb_check_offline() - look for blocks that stayed offline, if it is time
  * @hvb: the device
  *
  * Memory that nobody onlines is lost to the guest, and the host does not know.
@@ -242,7 +242,7 @@ void hvb_offline_watch(struct hvb_hot_add *ha)
  * Context: the pump.
  * Return: jiffies until it wants to run again.
  */
-unsigned long hvb_offline_run(struct hvb_dev *hvb)
+unsigned long hvb_check_offline(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	u64 backed, online;
@@ -306,7 +306,7 @@ static void hvb_came_online(struct hvb_hot_add *ha, const struct memory_notify *
 
 	WRITE_ONCE(ha->comes_movable, is_zone_movable_page(pfn_to_page(memory->start_pfn)));
 	WRITE_ONCE(ha->nobody_onlines, false);
-	hvb_block_came(ha, block);
+	hvb_pending_block_done(ha, block);
 }
 
 /* Keeps track of which blocks are online, and lets go of those that leave. */

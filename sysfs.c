@@ -65,7 +65,7 @@ HVB_FIGURE(reported_available_kb,
 	   hvb_pages_to_kib(READ_ONCE(hvb->report_status.available)));
 HVB_FIGURE(reported_committed_kb,
 	   hvb_pages_to_kib(READ_ONCE(hvb->report_status.committed)));
-HVB_FIGURE(page_reporting, READ_ONCE(hvb->hints.on));
+HVB_FIGURE(page_reporting, READ_ONCE(hvb->reporting.on));
 HVB_FIGURE(rejected_messages, hvb_rejected_messages(&hvb->stats));
 HVB_FIGURE(events, READ_ONCE(hvb->events.count));
 

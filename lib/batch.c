@@ -65,7 +65,7 @@ static bool hvb_batch_join(struct hvb_batch *batch, u64 pfn, u32 count)
 /**
  * hvb_batch_add() - note a block
  * @batch: the batch, not full; the pages in it and these stay below 2^32
- * @pfn: first page frame
+ * @pfn: first PFN
  * @count: pages; the block keeps to the limits of the batch by itself
  */
 void hvb_batch_add(struct hvb_batch *batch, u64 pfn, u32 count)

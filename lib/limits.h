@@ -12,7 +12,7 @@
 #define HVB_PAGES_PER_MIB	256
 
 /* The largest block that the balloon takes in one piece: 2 MiB. */
-#define HVB_BLOCK_ORDER		9
+#define HVB_CHUNK_ORDER		9
 
 /* Part of the floor that is not to be left in small pieces. */
 #define HVB_WHOLE_SHARE		4

@@ -40,7 +40,7 @@ static const char * const hvb_reject_names[] = {
 	[HVB_REJECT_SIZE]	= "wrong size declared",
 	[HVB_REJECT_TYPE]	= "type that no host sends",
 	[HVB_REJECT_COUNT]	= "more ranges than bytes",
-	[HVB_REJECT_RANGE]	= "range past the last page frame",
+	[HVB_REJECT_RANGE]	= "range past the last PFN",
 };
 
 static_assert(ARRAY_SIZE(hvb_msg_names) == HVB_MSG_TYPES);

@@ -9,8 +9,8 @@
 #include "../hv_balloon_proto.h"
 
 /**
- * struct hvb_range - a run of neighbouring page frames
- * @start: first page frame, below HVB_RANGE_PFN_LIMIT
+ * struct hvb_range - a run of neighbouring PFNs
+ * @start: first PFN, below HVB_RANGE_PFN_LIMIT
  * @count: pages of 4 KiB, at most HVB_RANGE_COUNT_MAX
  */
 struct hvb_range {
@@ -28,7 +28,7 @@ struct hvb_range {
  *	as long as its type has them
  * @HVB_REJECT_TYPE: not a type that a host sends
  * @HVB_REJECT_COUNT: more ranges than the message holds
- * @HVB_REJECT_RANGE: a range runs past the last page frame
+ * @HVB_REJECT_RANGE: a range runs past the last PFN
  * @HVB_REJECTS: number of reasons
  */
 enum hvb_reject {

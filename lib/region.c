@@ -3,7 +3,7 @@
  * Bookkeeping of hot-added memory.
  *
  * Linux adds memory in whole blocks. The host may give it in smaller steps, in
- * any order, with gaps in between. So sets of page frames tell all: what was
+ * any order, with gaps in between. So sets of PFNs tell all: what was
  * added, which part of it is a gap, for what part of the gaps the host has
  * taken the memory back, and which part of all is online.
  */
@@ -59,8 +59,8 @@ u64 hvb_extents_pages(const struct hvb_extents *set)
 /**
  * hvb_extents_pages_in() - how much of a range is in a set
  * @set: the set
- * @start: first page frame of the range
- * @end: first page frame behind it
+ * @start: first PFN of the range
+ * @end: end PFN, exclusive
  *
  * Return: number of pages in both.
  */
@@ -76,15 +76,15 @@ u64 hvb_extents_pages_in(const struct hvb_extents *set, u64 start, u64 end)
 }
 
 /**
- * hvb_extents_run() - how far it goes on as it is at one page frame
+ * hvb_extents_span() - how far it goes on as it is at one PFN
  * @set: the set
- * @pos: the page frame
+ * @pos: the PFN
  * @end: in: where to stop looking, above @pos; out: lowered to the first page
  *	frame that is not in the set if @pos is, or is if @pos is not
  *
  * Return: whether @pos is in the set.
  */
-bool hvb_extents_run(const struct hvb_extents *set, u64 pos, u64 *end)
+bool hvb_extents_span(const struct hvb_extents *set, u64 pos, u64 *end)
 {
 	const unsigned int i = hvb_extents_find(set, pos);
 
@@ -103,8 +103,8 @@ bool hvb_extents_run(const struct hvb_extents *set, u64 pos, u64 *end)
 /**
  * hvb_extents_add() - put a range into a set
  * @set: the set, with room for one more extent
- * @start: first page frame of the range
- * @end: first page frame behind it, above @start
+ * @start: first PFN of the range
+ * @end: end PFN, exclusive, above @start
  *
  * The range may overlap or touch what is there: neighbours become one.
  *
@@ -130,8 +130,8 @@ u64 hvb_extents_add(struct hvb_extents *set, u64 start, u64 end)
 /**
  * hvb_extents_remove() - take a range out of a set
  * @set: the set, with room for one more extent
- * @start: first page frame of the range
- * @end: first page frame behind it, above @start
+ * @start: first PFN of the range
+ * @end: end PFN, exclusive, above @start
  *
  * The range need not be in the set, or not as a whole.
  *
@@ -160,9 +160,9 @@ u64 hvb_extents_remove(struct hvb_extents *set, u64 start, u64 end)
 /**
  * hvb_regions_add_block() - note a new block, of which the host gives a part
  * @regions: the bookkeeping; added and gaps need room (gaps twice)
- * @block: first page frame of the block, not in a region yet
- * @start: first page frame that the host gives, in the block
- * @end: first page frame behind that, in the block or at its end
+ * @block: first PFN of the block, not in a region yet
+ * @start: first PFN that the host gives, in the block
+ * @end: end PFN, exclusive, in the block or at its end
  */
 void hvb_regions_add_block(struct hvb_regions *regions, u64 block, u64 start, u64 end)
 {
@@ -178,7 +178,7 @@ void hvb_regions_add_block(struct hvb_regions *regions, u64 block, u64 start, u6
 /**
  * hvb_regions_drop_block() - forget a block
  * @regions: the bookkeeping; each of its sets needs room
- * @block: first page frame of the block
+ * @block: first PFN of the block
  */
 void hvb_regions_drop_block(struct hvb_regions *regions, u64 block)
 {
@@ -186,28 +186,28 @@ void hvb_regions_drop_block(struct hvb_regions *regions, u64 block)
 
 	hvb_extents_remove(&regions->added, block, block_end);
 	hvb_extents_remove(&regions->gaps, block, block_end);
-	hvb_extents_remove(&regions->taken, block, block_end);
+	hvb_extents_remove(&regions->ballooned, block, block_end);
 	hvb_extents_remove(&regions->online, block, block_end);
 }
 
 /**
- * hvb_regions_take() - note what the host has of a block that goes offline
+ * hvb_regions_detach() - note what the host has of a block that goes offline
  * @regions: the bookkeeping; gaps and taken need room
- * @start: first page frame, in a block of ours or of somebody else
- * @end: first page frame behind that
+ * @start: first PFN, in a block of ours or of somebody else
+ * @end: end PFN, exclusive
  *
  * When it is returned it leaves @taken first, and is a gap like any other then.
  */
-void hvb_regions_take(struct hvb_regions *regions, u64 start, u64 end)
+void hvb_regions_detach(struct hvb_regions *regions, u64 start, u64 end)
 {
 	hvb_extents_add(&regions->gaps, start, end);
-	hvb_extents_add(&regions->taken, start, end);
+	hvb_extents_add(&regions->ballooned, start, end);
 }
 
 /**
- * hvb_regions_has() - is a page frame in a block that was hot-added
+ * hvb_regions_has() - is a PFN in a block that was hot-added
  * @regions: the bookkeeping
- * @pfn: the page frame
+ * @pfn: the PFN
  *
  * Return: whether it is, backed or not.
  */
@@ -219,7 +219,7 @@ bool hvb_regions_has(const struct hvb_regions *regions, u64 pfn)
 /**
  * hvb_regions_is_partial() - does a block have a gap
  * @regions: the bookkeeping
- * @block: first page frame of the block
+ * @block: first PFN of the block
  *
  * Return: whether it has.
  */
@@ -230,19 +230,19 @@ bool hvb_regions_is_partial(const struct hvb_regions *regions, u64 block)
 }
 
 /**
- * hvb_regions_run() - what stands behind a page frame, and how far
+ * hvb_regions_span() - what stands behind a PFN, and how far
  * @regions: the bookkeeping
- * @pos: the page frame
+ * @pos: the PFN
  * @end: in: where to stop looking, above @pos; out: lowered to where the
  *	answer changes
  *
- * Return: the backing of all page frames from @pos up to @end.
+ * Return: the backing of all PFNs from @pos up to @end.
  */
-enum hvb_backing hvb_regions_run(const struct hvb_regions *regions, u64 pos, u64 *end)
+enum hvb_backing hvb_regions_span(const struct hvb_regions *regions, u64 pos, u64 *end)
 {
-	if (hvb_extents_run(&regions->gaps, pos, end))
-		return hvb_extents_run(&regions->taken, pos, end) ? HVB_TAKEN : HVB_GAP;
-	return hvb_extents_run(&regions->added, pos, end) ? HVB_BACKED : HVB_FOREIGN;
+	if (hvb_extents_span(&regions->gaps, pos, end))
+		return hvb_extents_span(&regions->ballooned, pos, end) ? HVB_BALLOONED_OFFLINE : HVB_GAP;
+	return hvb_extents_span(&regions->added, pos, end) ? HVB_BACKED : HVB_FOREIGN;
 }
 
 /**
@@ -261,7 +261,7 @@ u64 hvb_regions_backed(const struct hvb_regions *regions)
 
 		pages += region->end - region->start -
 			 hvb_extents_pages_in(&regions->gaps, region->start, region->end) +
-			 hvb_extents_pages_in(&regions->taken, region->start, region->end);
+			 hvb_extents_pages_in(&regions->ballooned, region->start, region->end);
 	}
 	return pages;
 }
@@ -282,7 +282,7 @@ u64 hvb_regions_offline(const struct hvb_regions *regions)
 		for (pos = regions->added.list[i].start;
 		     pos < regions->added.list[i].end; pos = end) {
 			end = regions->added.list[i].end;
-			if (!hvb_extents_run(&regions->online, pos, &end))
+			if (!hvb_extents_span(&regions->online, pos, &end))
 				pages += end - pos -
 					 hvb_extents_pages_in(&regions->gaps, pos, end);
 		}

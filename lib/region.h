@@ -8,9 +8,9 @@
 #include <linux/types.h>
 
 /**
- * struct hvb_extent - page frames from @start up to, not including, @end
- * @start: first page frame
- * @end: first page frame behind it
+ * struct hvb_extent - PFNs from @start up to, not including, @end
+ * @start: first PFN
+ * @end: end PFN, exclusive
  */
 struct hvb_extent {
 	u64 start;
@@ -18,7 +18,7 @@ struct hvb_extent {
 };
 
 /**
- * struct hvb_extents - a set of page frames
+ * struct hvb_extents - a set of PFNs
  * @list: its extents, ascending, disjoint, with a hole between neighbours
  * @nr: extents in use
  * @cap: extents that @list has room for
@@ -39,22 +39,22 @@ static inline bool hvb_extents_has_room(const struct hvb_extents *set)
 
 u64 hvb_extents_pages(const struct hvb_extents *set);
 u64 hvb_extents_pages_in(const struct hvb_extents *set, u64 start, u64 end);
-bool hvb_extents_run(const struct hvb_extents *set, u64 pos, u64 *end);
+bool hvb_extents_span(const struct hvb_extents *set, u64 pos, u64 *end);
 u64 hvb_extents_add(struct hvb_extents *set, u64 start, u64 end);
 u64 hvb_extents_remove(struct hvb_extents *set, u64 start, u64 end);
 
 /**
- * enum hvb_backing - what stands behind a page frame
+ * enum hvb_backing - what stands behind a PFN
  * @HVB_FOREIGN: not hot-added by this driver; the kernel's
  * @HVB_BACKED: hot-added, and the host has given the memory for it
  * @HVB_GAP: in a block that was hot-added, without memory behind it
- * @HVB_TAKEN: in any block, the host has the memory and may return it
+ * @HVB_BALLOONED_OFFLINE: in any block, the host has the memory and may return it
  */
 enum hvb_backing {
 	HVB_FOREIGN,
 	HVB_BACKED,
 	HVB_GAP,
-	HVB_TAKEN,
+	HVB_BALLOONED_OFFLINE,
 };
 
 /* Whether the kernel may have such pages. */
@@ -69,7 +69,7 @@ static inline bool hvb_is_usable(enum hvb_backing backing)
  * @added: what was added, whole blocks; an extent of it is a region
  * @gaps: what the guest must not touch: the part of @added that the host has
  *	not given yet, and @taken
- * @taken: ballooned pages of blocks that went offline since, which need not be
+ * @ballooned: ballooned pages of blocks that went offline since, which need not be
  *	in @added: the host has their memory
  * @online: which blocks with one of these are online or on their way there
  */
@@ -77,16 +77,16 @@ struct hvb_regions {
 	u64 block_pages;
 	struct hvb_extents added;
 	struct hvb_extents gaps;
-	struct hvb_extents taken;
+	struct hvb_extents ballooned;
 	struct hvb_extents online;
 };
 
 void hvb_regions_add_block(struct hvb_regions *regions, u64 block, u64 start, u64 end);
 void hvb_regions_drop_block(struct hvb_regions *regions, u64 block);
-void hvb_regions_take(struct hvb_regions *regions, u64 start, u64 end);
+void hvb_regions_detach(struct hvb_regions *regions, u64 start, u64 end);
 bool hvb_regions_has(const struct hvb_regions *regions, u64 pfn);
 bool hvb_regions_is_partial(const struct hvb_regions *regions, u64 block);
-enum hvb_backing hvb_regions_run(const struct hvb_regions *regions, u64 pos, u64 *end);
+enum hvb_backing hvb_regions_span(const struct hvb_regions *regions, u64 pos, u64 *end);
 
 /* Whether the books have something on a block: it was added, or it has a gap. */
 static inline bool hvb_regions_know(const struct hvb_regions *regions, u64 block)

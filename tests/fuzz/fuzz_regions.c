@@ -101,7 +101,7 @@ static void check_sets(struct kunit *test, const struct world *world)
 {
 	world_check_set(test, world, &world->regions.added, world->added);
 	world_check_set(test, world, &world->regions.gaps, world->gaps);
-	world_check_set(test, world, &world->regions.taken, world->taken);
+	world_check_set(test, world, &world->regions.ballooned, world->taken);
 	world_check_set(test, world, &world->regions.online, world->online);
 }
 

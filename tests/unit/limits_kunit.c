@@ -250,10 +250,10 @@ static const struct whole_case {
 	unsigned int order;
 	bool may;
 } whole_cases[] = {
-	{ "nothing to keep", 1, 0, HVB_BLOCK_ORDER, true },
+	{ "nothing to keep", 1, 0, HVB_CHUNK_ORDER, true },
 	{ "nothing there", 0, 0, 0, false },
-	{ "large block, a page above", 251, 1000, HVB_BLOCK_ORDER, true },
-	{ "large block, at the limit", 250, 1000, HVB_BLOCK_ORDER, false },
+	{ "large block, a page above", 251, 1000, HVB_CHUNK_ORDER, true },
+	{ "large block, at the limit", 250, 1000, HVB_CHUNK_ORDER, false },
 	{ "two pages, at the limit", 250, 1000, 1, false },
 	{ "single page, at the limit of blocks", 250, 1000, 0, true },
 	{ "single page, a page above", 126, 1000, 0, true },
@@ -317,15 +317,15 @@ static const struct order_case {
 	unsigned int highest;
 	unsigned int order;
 } order_cases[] = {
-	{ "one page", 1, HVB_BLOCK_ORDER, 0 },
-	{ "two pages", 2, HVB_BLOCK_ORDER, 1 },
-	{ "three pages", 3, HVB_BLOCK_ORDER, 1 },
-	{ "a page less than 2 MiB", 511, HVB_BLOCK_ORDER, 8 },
-	{ "2 MiB", 512, HVB_BLOCK_ORDER, 9 },
-	{ "4 MiB", 1024, HVB_BLOCK_ORDER, 9 },
-	{ "most that a request can want", 0xffffffff, HVB_BLOCK_ORDER, 9 },
-	{ "above 32 bits", 1ULL << 32, HVB_BLOCK_ORDER, 9 },
-	{ "beyond measure", ALL, HVB_BLOCK_ORDER, 9 },
+	{ "one page", 1, HVB_CHUNK_ORDER, 0 },
+	{ "two pages", 2, HVB_CHUNK_ORDER, 1 },
+	{ "three pages", 3, HVB_CHUNK_ORDER, 1 },
+	{ "a page less than 2 MiB", 511, HVB_CHUNK_ORDER, 8 },
+	{ "2 MiB", 512, HVB_CHUNK_ORDER, 9 },
+	{ "4 MiB", 1024, HVB_CHUNK_ORDER, 9 },
+	{ "most that a request can want", 0xffffffff, HVB_CHUNK_ORDER, 9 },
+	{ "above 32 bits", 1ULL << 32, HVB_CHUNK_ORDER, 9 },
+	{ "beyond measure", ALL, HVB_CHUNK_ORDER, 9 },
 	{ "one page at a time", ALL, 0, 0 },
 	{ "one page of one", 1, 0, 0 },
 	{ "limit below what is wanted", 512, 4, 4 },

@@ -212,9 +212,9 @@ static void run_over_mixed(struct kunit *test)
 		unsigned int steps;
 	} expected[] = {
 		{ HVB_FOREIGN, 4 }, { HVB_GAP, 1 }, { HVB_BACKED, 2 }, { HVB_GAP, 3 },
-		{ HVB_BACKED, 2 }, { HVB_TAKEN, 1 }, { HVB_BACKED, 3 }, { HVB_FOREIGN, 8 },
-		{ HVB_BACKED, 1 }, { HVB_TAKEN, 1 }, { HVB_GAP, 2 }, { HVB_FOREIGN, 1 },
-		{ HVB_TAKEN, 2 }, { HVB_FOREIGN, 1 },
+		{ HVB_BACKED, 2 }, { HVB_BALLOONED_OFFLINE, 1 }, { HVB_BACKED, 3 }, { HVB_FOREIGN, 8 },
+		{ HVB_BACKED, 1 }, { HVB_BALLOONED_OFFLINE, 1 }, { HVB_GAP, 2 }, { HVB_FOREIGN, 1 },
+		{ HVB_BALLOONED_OFFLINE, 2 }, { HVB_FOREIGN, 1 },
 	};
 	struct world world;
 	u64 pos, end;
@@ -232,7 +232,7 @@ static void run_over_mixed(struct kunit *test)
 	pos = world.base;
 	for (i = 0; i < ARRAY_SIZE(expected); i++, pos = end) {
 		end = world_frame(&world, 32);
-		KUNIT_EXPECT_EQ_MSG(test, hvb_regions_run(&world.regions, pos, &end),
+		KUNIT_EXPECT_EQ_MSG(test, hvb_regions_span(&world.regions, pos, &end),
 				    expected[i].backing, "run %d", i);
 		KUNIT_EXPECT_EQ_MSG(test, end - pos, STEP * expected[i].steps,
 				    "run %d", i);
@@ -284,8 +284,8 @@ static void taken_totals(struct kunit *test)
 
 	world_take(test, &world, 3, 10);
 	world_check(test, &world);
-	KUNIT_EXPECT_EQ(test, world.regions.taken.nr, 2);
-	KUNIT_EXPECT_EQ(test, hvb_extents_pages(&world.regions.taken), 6 * STEP);
+	KUNIT_EXPECT_EQ(test, world.regions.ballooned.nr, 2);
+	KUNIT_EXPECT_EQ(test, hvb_extents_pages(&world.regions.ballooned), 6 * STEP);
 	KUNIT_EXPECT_EQ(test, hvb_regions_backed(&world.regions), 7 * STEP);
 	KUNIT_EXPECT_EQ(test, hvb_regions_offline(&world.regions), 0);
 

@@ -113,7 +113,7 @@ static inline void query_check(struct kunit *test, const struct hvb_extents *set
 			    hvb_bitmap_weight(in) * model->unit, "%u to %u", first, end);
 	if (first == end)
 		return;
-	KUNIT_ASSERT_EQ_MSG(test, hvb_extents_run(set, from, &stop),
+	KUNIT_ASSERT_EQ_MSG(test, hvb_extents_span(set, from, &stop),
 			    hvb_bitmap_has(model->bits, first), "%u to %u", first, end);
 	KUNIT_ASSERT_EQ_MSG(test, stop,
 			    model_frame(model, hvb_bitmap_run(model->bits, first, end)),
@@ -173,7 +173,7 @@ static inline void world_free(struct kunit *test, struct world *world)
 {
 	set_free(test, &world->regions.added);
 	set_free(test, &world->regions.gaps);
-	set_free(test, &world->regions.taken);
+	set_free(test, &world->regions.ballooned);
 	set_free(test, &world->regions.online);
 }
 
@@ -224,8 +224,8 @@ static inline void world_take(struct kunit *test, struct world *world,
 		if (world->gaps & bit)
 			continue;
 		set_reserve(test, &world->regions.gaps, 1);
-		set_reserve(test, &world->regions.taken, 1);
-		hvb_regions_take(&world->regions, world_frame(world, step),
+		set_reserve(test, &world->regions.ballooned, 1);
+		hvb_regions_detach(&world->regions, world_frame(world, step),
 				 world_frame(world, step + 1));
 		world->gaps |= bit;
 		world->taken |= bit;
@@ -238,8 +238,8 @@ static inline void world_return(struct kunit *test, struct world *world,
 {
 	const u64 span = hvb_bitmap_span(first, end);
 
-	set_reserve(test, &world->regions.taken, 1);
-	KUNIT_ASSERT_EQ(test, hvb_extents_remove(&world->regions.taken,
+	set_reserve(test, &world->regions.ballooned, 1);
+	KUNIT_ASSERT_EQ(test, hvb_extents_remove(&world->regions.ballooned,
 						 world_frame(world, first),
 						 world_frame(world, end)),
 			world->unit * hvb_bitmap_weight(world->taken & span));
@@ -270,7 +270,7 @@ static inline void world_drop(struct kunit *test, struct world *world, unsigned 
 
 	set_reserve(test, &world->regions.added, 1);
 	set_reserve(test, &world->regions.gaps, 1);
-	set_reserve(test, &world->regions.taken, 1);
+	set_reserve(test, &world->regions.ballooned, 1);
 	set_reserve(test, &world->regions.online, 1);
 	hvb_regions_drop_block(&world->regions,
 			       world_frame(world, block * world->block_steps));
@@ -283,7 +283,7 @@ static inline void world_drop(struct kunit *test, struct world *world, unsigned 
 static inline enum hvb_backing world_backing(const struct world *world, unsigned int step)
 {
 	if (hvb_bitmap_has(world->taken, step))
-		return HVB_TAKEN;
+		return HVB_BALLOONED_OFFLINE;
 	if (hvb_bitmap_has(world->gaps, step))
 		return HVB_GAP;
 	return hvb_bitmap_has(world->added, step) ? HVB_BACKED : HVB_FOREIGN;
@@ -302,12 +302,12 @@ static inline void world_check_run(struct kunit *test, const struct world *world
 		stop++;
 
 	end = world_frame(world, last + 1);
-	KUNIT_ASSERT_EQ(test, hvb_regions_run(&world->regions, world_frame(world, step), &end),
+	KUNIT_ASSERT_EQ(test, hvb_regions_span(&world->regions, world_frame(world, step), &end),
 			backing);
 	KUNIT_ASSERT_EQ(test, end, world_frame(world, stop));
 
 	end = world_frame(world, last + 1) - inside;
-	KUNIT_ASSERT_EQ(test, hvb_regions_run(&world->regions,
+	KUNIT_ASSERT_EQ(test, hvb_regions_span(&world->regions,
 					      world_frame(world, step) + world->unit - 1, &end),
 			backing);
 	KUNIT_ASSERT_EQ(test, end, world_frame(world, stop) - (stop > last ? inside : 0));
@@ -342,7 +342,7 @@ static inline void world_check(struct kunit *test, const struct world *world)
 
 	world_check_set(test, world, &world->regions.added, world->added);
 	world_check_set(test, world, &world->regions.gaps, world->gaps);
-	world_check_set(test, world, &world->regions.taken, world->taken);
+	world_check_set(test, world, &world->regions.ballooned, world->taken);
 	world_check_set(test, world, &world->regions.online, world->online);
 
 	for (i = 0; i < STEPS / world->block_steps; i++)

@@ -42,7 +42,7 @@ static void empty_set(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, hvb_extents_has_room(&set));
 	KUNIT_EXPECT_EQ(test, hvb_extents_pages(&set), 0);
 	KUNIT_EXPECT_EQ(test, hvb_extents_pages_in(&set, 0, LAST_FRAME + 1), 0);
-	KUNIT_EXPECT_FALSE(test, hvb_extents_run(&set, 0, &end));
+	KUNIT_EXPECT_FALSE(test, hvb_extents_span(&set, 0, &end));
 	KUNIT_EXPECT_EQ(test, end, 1000);
 
 	set_reserve(test, &set, 1);

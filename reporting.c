@@ -52,7 +52,7 @@ static union hv_gpa_page_range hvb_hint_range(const struct scatterlist *sg)
 }
 
 /* Gives the host what it takes of these pages, and says how many they are. */
-static u64 hvb_hints_give(struct hvb_hints *hints, struct scatterlist *sgl,
+static u64 hvb_reporting_give(struct hvb_reporting *hints, struct scatterlist *sgl,
 			  unsigned int nents, u64 *pages)
 {
 	struct scatterlist *sg;
@@ -70,7 +70,7 @@ static u64 hvb_hints_give(struct hvb_hints *hints, struct scatterlist *sgl,
 	return nr ? hvb_hypercall_hint(hints->hint, nr) : HV_STATUS_SUCCESS;
 }
 
-static bool hvb_hints_any_small(struct scatterlist *sgl, unsigned int nents)
+static bool hvb_reporting_any_small(struct scatterlist *sgl, unsigned int nents)
 {
 	struct scatterlist *sg;
 	unsigned int i;
@@ -88,12 +88,12 @@ static bool hvb_hints_any_small(struct scatterlist *sgl, unsigned int nents)
  * memory, no more. What they merge into is reported anew. Registering again
  * with a larger order would not help: the parameter of the kernel wins.
  */
-static bool hvb_hints_drop_small(struct hvb_dev *hvb, struct scatterlist *sgl,
+static bool hvb_reporting_drop_small(struct hvb_dev *hvb, struct scatterlist *sgl,
 				 unsigned int nents)
 {
-	struct hvb_hints *hints = &hvb->hints;
+	struct hvb_reporting *hints = &hvb->reporting;
 
-	if (hints->large_only || !hvb_hints_any_small(sgl, nents))
+	if (hints->large_only || !hvb_reporting_any_small(sgl, nents))
 		return false;
 
 	hints->large_only = true;
@@ -103,9 +103,9 @@ static bool hvb_hints_drop_small(struct hvb_dev *hvb, struct scatterlist *sgl,
 	return true;
 }
 
-static void hvb_hints_taken(struct hvb_dev *hvb, u64 pages)
+static void hvb_reporting_taken(struct hvb_dev *hvb, u64 pages)
 {
-	struct hvb_hints *hints = &hvb->hints;
+	struct hvb_reporting *hints = &hvb->reporting;
 
 	if (hints->in_a_row >= HVB_HINT_FAILURES)
 		dev_info(hvb_device(hvb), "the host takes hints at free memory again\n");
@@ -117,7 +117,7 @@ static void hvb_hints_taken(struct hvb_dev *hvb, u64 pages)
  * What worked for long begins with a short pause. Else each is longer, also if
  * a hint went through: a host that takes one now and then fills no log.
  */
-static void hvb_hints_lengthen_pause(struct hvb_hints *hints)
+static void hvb_reporting_lengthen_pause(struct hvb_reporting *hints)
 {
 	if (time_after(jiffies, hints->since + HVB_HINT_PAUSE_MAX))
 		hints->pause = 0;
@@ -125,15 +125,15 @@ static void hvb_hints_lengthen_pause(struct hvb_hints *hints)
 			       HVB_HINT_PAUSE_MAX);
 }
 
-static void hvb_hints_failed(struct hvb_dev *hvb, u64 status)
+static void hvb_reporting_failed(struct hvb_dev *hvb, u64 status)
 {
-	struct hvb_hints *hints = &hvb->hints;
+	struct hvb_reporting *hints = &hvb->reporting;
 
 	WRITE_ONCE(hints->failures, hints->failures + 1);
 	if (++hints->in_a_row < HVB_HINT_FAILURES)
 		return;
 
-	hvb_hints_lengthen_pause(hints);
+	hvb_reporting_lengthen_pause(hints);
 	if (hints->in_a_row == HVB_HINT_FAILURES)
 		dev_warn(hvb_device(hvb),
 			 "the host takes no hints at free memory (status 0x%llx): the guest gives none for now, and tries again in %lu s\n",
@@ -146,32 +146,32 @@ static void hvb_hints_failed(struct hvb_dev *hvb, u64 status)
 }
 
 /* Called by the kernel, one call at a time, with pages that nobody can use. */
-static int hvb_hints_report(struct page_reporting_dev_info *prdev,
+static int hvb_reporting_report(struct page_reporting_dev_info *prdev,
 			    struct scatterlist *sgl, unsigned int nents)
 {
-	struct hvb_hints *hints = container_of(prdev, struct hvb_hints, prdev);
-	struct hvb_dev *hvb = container_of(hints, struct hvb_dev, hints);
+	struct hvb_reporting *hints = container_of(prdev, struct hvb_reporting, prdev);
+	struct hvb_dev *hvb = container_of(hints, struct hvb_dev, reporting);
 	u64 status, pages;
 
 	if (!READ_ONCE(hints->on))
 		return -EOPNOTSUPP;
 
-	status = hvb_hints_give(hints, sgl, nents, &pages);
-	if (status == HV_STATUS_INVALID_PARAMETER && hvb_hints_drop_small(hvb, sgl, nents))
-		status = hvb_hints_give(hints, sgl, nents, &pages);
+	status = hvb_reporting_give(hints, sgl, nents, &pages);
+	if (status == HV_STATUS_INVALID_PARAMETER && hvb_reporting_drop_small(hvb, sgl, nents))
+		status = hvb_reporting_give(hints, sgl, nents, &pages);
 	if (status != HV_STATUS_SUCCESS) {
-		hvb_hints_failed(hvb, status);
+		hvb_reporting_failed(hvb, status);
 		return -EIO;
 	}
 
 	/* Nothing may be left of them: then nobody knows what the host takes. */
 	if (pages)
-		hvb_hints_taken(hvb, pages);
+		hvb_reporting_taken(hvb, pages);
 	return 0;
 }
 
 /* A report can come, and fail, before the kernel returns to us: mark it first. */
-static int hvb_hints_register(struct hvb_hints *hints)
+static int hvb_reporting_register(struct hvb_reporting *hints)
 {
 	int ret;
 
@@ -190,9 +190,9 @@ static int hvb_hints_register(struct hvb_hints *hints)
  * Ends reporting after failures, and begins it again after the pause: a driver
  * that stays registered has the kernel take free pages out of use for nothing.
  */
-static void hvb_hints_work(struct work_struct *work)
+static void hvb_reporting_work(struct work_struct *work)
 {
-	struct hvb_hints *hints = container_of(to_delayed_work(work), struct hvb_hints, work);
+	struct hvb_reporting *hints = container_of(to_delayed_work(work), struct hvb_reporting, work);
 
 	if (READ_ONCE(hints->ending))
 		return;
@@ -200,13 +200,13 @@ static void hvb_hints_work(struct work_struct *work)
 	if (hints->registered) {
 		page_reporting_unregister(&hints->prdev);
 		hints->registered = false;
-	} else if (!hvb_hints_register(hints)) {
+	} else if (!hvb_reporting_register(hints)) {
 		return;
 	}
 	schedule_delayed_work(&hints->work, hints->pause);
 }
 
-static int hvb_hints_begin(struct hvb_hints *hints)
+static int hvb_reporting_begin(struct hvb_reporting *hints)
 {
 	int ret;
 
@@ -216,10 +216,10 @@ static int hvb_hints_begin(struct hvb_hints *hints)
 		return -ENOMEM;
 
 	HVB_HINT_KIND(hints->hint) = HV_EXT_MEMORY_HEAT_HINT_TYPE_COLD_DISCARD;
-	hints->prdev.report = hvb_hints_report;
-	hints->prdev.order = HVB_BLOCK_ORDER;
-	INIT_DELAYED_WORK(&hints->work, hvb_hints_work);
-	ret = hvb_hints_register(hints);
+	hints->prdev.report = hvb_reporting_report;
+	hints->prdev.order = HVB_CHUNK_ORDER;
+	INIT_DELAYED_WORK(&hints->work, hvb_reporting_work);
+	ret = hvb_reporting_register(hints);
 	if (ret) {
 		kfree(hints->hint);
 		hints->hint = NULL;
@@ -233,33 +233,33 @@ static int hvb_hints_begin(struct hvb_hints *hints)
  * pages of zeroes. A hint says that the contents do not matter, and nobody has
  * promised what is in pages that the host backs anew.
  */
-static bool hvb_hints_would_harm(void)
+static bool hvb_reporting_would_harm(void)
 {
 	return page_poisoning_enabled_static() || want_init_on_free();
 }
 
 /**
- * hvb_hints_init() - give hints at free memory, if the host takes them
+ * hvb_reporting_init() - give hints at free memory, if the host takes them
  * @hvb: the device
  *
  * The driver works without: nothing here fails a probe.
  *
  * Context: process, may sleep.
  */
-void hvb_hints_init(struct hvb_dev *hvb)
+void hvb_reporting_init(struct hvb_dev *hvb)
 {
 	int ret;
 
 	if (!hvb_hypercall_takes_hints())
 		return;
 
-	if (hvb_hints_would_harm()) {
+	if (hvb_reporting_would_harm()) {
 		dev_info(hvb_device(hvb),
 			 "the host gets no hints at free memory: the kernel relies on what is in it (page_poison or init_on_free)\n");
 		return;
 	}
 
-	ret = hvb_hints_begin(&hvb->hints);
+	ret = hvb_reporting_begin(&hvb->reporting);
 	if (ret)
 		dev_warn(hvb_device(hvb),
 			 "the host gets no hints at free memory (error %d)%s\n", ret,
@@ -269,14 +269,14 @@ void hvb_hints_init(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_hints_exit() - give no hints any more
+ * hvb_reporting_exit() - give no hints any more
  * @hvb: the device
  *
  * Context: process, may sleep: waits for the kernel to end a round.
  */
-void hvb_hints_exit(struct hvb_dev *hvb)
+void hvb_reporting_exit(struct hvb_dev *hvb)
 {
-	struct hvb_hints *hints = &hvb->hints;
+	struct hvb_reporting *hints = &hvb->reporting;
 
 	if (!hints->hint)
 		return;

@@ -189,22 +189,22 @@ static void hvb_request_chunks(struct hvb_dev *hvb, u64 budget)
 {
 	if (!hvb_evacuate_pending(hvb))
 		hvb->balloon.chunk_deadline = jiffies + HVB_CHUNK_WAIT;
-	hvb_evacuate_request(hvb, min_t(u64, budget >> HVB_BLOCK_ORDER, HVB_CHUNKS_AHEAD));
+	hvb_evacuate_request(hvb, min_t(u64, budget >> HVB_CHUNK_ORDER, HVB_CHUNKS_AHEAD));
 }
 
 /* Take a chunk. Return: its pages, 0 if there is none yet, see hvb_chunks_pending(). */
 static u32 hvb_take_chunk(struct hvb_dev *hvb, u64 budget)
 {
-	struct hvb_chunk chunk = { .order = HVB_BLOCK_ORDER };
+	struct hvb_chunk chunk = { .order = HVB_CHUNK_ORDER };
 
-	chunk.page = alloc_pages(HVB_GFP_FREE, HVB_BLOCK_ORDER);
+	chunk.page = alloc_pages(HVB_GFP_FREE, HVB_CHUNK_ORDER);
 	if (!chunk.page && !hvb_evacuate_collect(hvb, &chunk)) {
 		hvb_request_chunks(hvb, budget);
 		return 0;
 	}
 
 	hvb->balloon.chunk_deadline = jiffies + HVB_CHUNK_WAIT;
-	return hvb_give_blocks(hvb, chunk.page, 1U << HVB_BLOCK_ORDER, chunk.order);
+	return hvb_give_blocks(hvb, chunk.page, 1U << HVB_CHUNK_ORDER, chunk.order);
 }
 
 /**
@@ -233,7 +233,7 @@ static u32 hvb_take_order(struct hvb_dev *hvb, unsigned int order, u64 budget)
 {
 	struct page *page;
 
-	if (order == HVB_BLOCK_ORDER)
+	if (order == HVB_CHUNK_ORDER)
 		return hvb_take_chunk(hvb, budget);
 
 	page = alloc_pages(HVB_GFP_ONCE, order);
@@ -252,7 +252,7 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
 	u32 taken;
 
 	while (!(taken = hvb_take_order(hvb, order, budget))) {
-		if (order == HVB_BLOCK_ORDER && hvb_chunks_pending(hvb))
+		if (order == HVB_CHUNK_ORDER && hvb_chunks_pending(hvb))
 			return 0;
 		hvb->stats.block_failures[order]++;
 		trace_balloon_order_down(order, balloon->wanted);
@@ -309,42 +309,42 @@ static bool hvb_has_movable(void)
 }
 
 /**
- * hvb_blocks_choose() - think anew of which blocks to try for
+ * hvb_chunks_choose() - think anew of which blocks to try for
  * @hvb: the device
  *
  * To be called at the beginning of each step of an operation.
  *
  * Context: the pump.
  */
-void hvb_blocks_choose(struct hvb_dev *hvb)
+void hvb_chunks_choose(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
 	hvb_evacuate_retry(hvb);
 
 	/* One order up per step: trying all of them again would cost too much. */
-	if (balloon->highest_order < HVB_BLOCK_ORDER)
+	if (balloon->highest_order < HVB_CHUNK_ORDER)
 		balloon->highest_order++;
 
-	balloon->movable_order = HVB_BLOCK_ORDER;
+	balloon->movable_order = HVB_CHUNK_ORDER;
 	/* It must be possible to give it up. */
 	balloon->movable = hvb->hot_add.usable && hvb_has_movable();
 }
 
 /**
- * hvb_blocks_can_spare() - whether a page can be spared at all
+ * hvb_chunks_can_spare() - whether a page can be spared at all
  * @hvb: the device
  *
  * Context: process.
- * Return: whether it is worth calling hvb_blocks_take().
+ * Return: whether it is worth calling hvb_chunks_take().
  */
-bool hvb_blocks_can_spare(const struct hvb_dev *hvb)
+bool hvb_chunks_can_spare(const struct hvb_dev *hvb)
 {
 	return hvb->balloon.movable || hvb_can_spare(hvb, 0);
 }
 
 /**
- * hvb_blocks_take() - take the next block for the host
+ * hvb_chunks_take() - take the next block for the host
  * @hvb: the device
  * @budget: the most pages that it may have, not 0
  *
@@ -354,7 +354,7 @@ bool hvb_blocks_can_spare(const struct hvb_dev *hvb)
  * Return: its pages, which are in the batch then; 0 if there is none, or none yet,
  * see hvb_chunks_pending().
  */
-u32 hvb_blocks_take(struct hvb_dev *hvb, u64 budget)
+u32 hvb_chunks_take(struct hvb_dev *hvb, u64 budget)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 	u32 taken;
@@ -375,8 +375,8 @@ static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
-	end = hvb_taken_run(&hvb->hot_add, pfn, end);
-	if (hvb_books_take_back(hvb, pfn, end)) {
+	end = hvb_ballooned_span(&hvb->hot_add, pfn, end);
+	if (hvb_hotplug_map_take_back(hvb, pfn, end)) {
 		dev_warn(hvb_device(hvb),
 			 "out of memory: %llu pages from PFN 0x%llx that the host returned stay out of use until it returns them again\n",
 			 end - pfn, pfn);
@@ -390,13 +390,13 @@ static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
 }
 
 /**
- * hvb_blocks_release() - put pages to use again
+ * hvb_chunks_release() - put pages to use again
  * @hvb: the device
- * @range: page frames in the host's count, for which hvb_blocks_are_ours() holds
+ * @range: PFNs in the host's count, for which hvb_chunks_are_ballooned() holds
  *
  * Context: the pump, hvb->transfer_lock held; may sleep.
  */
-void hvb_blocks_release(struct hvb_dev *hvb, const struct hvb_range *range)
+void hvb_chunks_release(struct hvb_dev *hvb, const struct hvb_range *range)
 {
 	const unsigned long end = range->start + range->count;
 	unsigned long pfn = range->start;
@@ -423,38 +423,38 @@ void hvb_blocks_release(struct hvb_dev *hvb, const struct hvb_range *range)
 }
 
 /* Return: up to where pages from @pfn on are the host's; 0 if that one is not. */
-static u64 hvb_ours_end(struct hvb_dev *hvb, u64 pfn, u64 end)
+static u64 hvb_ballooned_end(struct hvb_dev *hvb, u64 pfn, u64 end)
 {
 	struct page *page = pfn_to_online_page(pfn);
 	u64 size;
 
 	if (!page || !hvb_mark_is(page, HVB_MARK_BALLOON))
-		return hvb_taken_run(&hvb->hot_add, pfn, end);
+		return hvb_ballooned_span(&hvb->hot_add, pfn, end);
 
 	size = 1ULL << hvb_mark_order(page);
 	return round_down(pfn, size) + size;
 }
 
 /**
- * hvb_blocks_are_ours() - whether we gave the host each page of a range
+ * hvb_chunks_are_ballooned() - whether we gave the host each page of a range
  * @hvb: the device
- * @range: page frames, from the host
+ * @range: PFNs, from the host
  *
  * Context: the pump, hvb->transfer_lock held.
  * Return: whether all of it can be put to use again.
  */
-bool hvb_blocks_are_ours(struct hvb_dev *hvb, const struct hvb_range *range)
+bool hvb_chunks_are_ballooned(struct hvb_dev *hvb, const struct hvb_range *range)
 {
 	const u64 end = range->start + range->count;
 	u64 pfn = range->start;
 
 	while (pfn && pfn < end)
-		pfn = hvb_ours_end(hvb, pfn, end);
+		pfn = hvb_ballooned_end(hvb, pfn, end);
 	return pfn;
 }
 
 /**
- * hvb_blocks_adopt() - take over a block that an earlier load left ballooned
+ * hvb_chunks_adopt() - take over a block that an earlier load left ballooned
  * @hvb: the device; its channel is closed
  * @page: the first page of the block, marked
  *
@@ -463,7 +463,7 @@ bool hvb_blocks_are_ours(struct hvb_dev *hvb, const struct hvb_range *range)
  *
  * Context: process, hvb->transfer_lock held; may sleep.
  */
-void hvb_blocks_adopt(struct hvb_dev *hvb, struct page *page)
+void hvb_chunks_adopt(struct hvb_dev *hvb, struct page *page)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 	const unsigned long pages = 1UL << hvb_mark_order(page);
@@ -478,22 +478,22 @@ void hvb_blocks_adopt(struct hvb_dev *hvb, struct page *page)
 }
 
 /**
- * hvb_blocks_adopt_taken() - take over what the host has of a hot-added block
+ * hvb_chunks_adopt_offline() - take over what the host has of a hot-added block
  * @hvb: the device; its channel is closed
- * @start: first page frame, let go of by an earlier load
- * @end: first page frame behind it
+ * @start: first PFN, let go of by an earlier load
+ * @end: end PFN, exclusive
  *
  * With the parameter reclaim the kernel gets it, else it counts as ballooned.
  *
  * Context: process, hvb->transfer_lock held; may sleep.
  * Return: 0 or -ENOMEM.
  */
-int hvb_blocks_adopt_taken(struct hvb_dev *hvb, u64 start, u64 end)
+int hvb_chunks_adopt_offline(struct hvb_dev *hvb, u64 start, u64 end)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 	int ret;
 
-	ret = hvb_books_adopt(hvb, start, end, true);
+	ret = hvb_hotplug_map_adopt(hvb, start, end, true);
 	if (ret)
 		return ret;
 
@@ -506,7 +506,7 @@ int hvb_blocks_adopt_taken(struct hvb_dev *hvb, u64 start, u64 end)
 }
 
 /**
- * hvb_blocks_let_go() - a block that the host has is the allocator's no more
+ * hvb_chunks_detach() - a block that the host has is the allocator's no more
  * @hvb: the device
  * @page: the first page of the block, marked; its memory block goes offline
  *
@@ -514,9 +514,9 @@ int hvb_blocks_adopt_taken(struct hvb_dev *hvb, u64 start, u64 end)
  *
  * Context: process, hvb->transfer_lock held.
  */
-void hvb_blocks_let_go(struct hvb_dev *hvb, struct page *page)
+void hvb_chunks_detach(struct hvb_dev *hvb, struct page *page)
 {
-	const unsigned long mark = hvb_mark_value(HVB_MARK_TAKEN, false, 0);
+	const unsigned long mark = hvb_mark_value(HVB_MARK_BALLOONED_OFFLINE, false, 0);
 	const unsigned int order = hvb_mark_order(page);
 	struct hvb_balloon *balloon = &hvb->balloon;
 	const long pages = 1L << order;

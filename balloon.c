@@ -391,7 +391,6 @@ void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg)
 
 	hvb_op_end(&hvb->record, HVB_OP_DEFLATE, before - hvb->balloon.pages);
 	hvb->balloon.shortage_logged = false;
-	hvb_hot_add_retry(hvb);
 	if (!msg->unballoon.more)
 		hvb_deflate_confirm(hvb);
 }
@@ -407,7 +406,6 @@ int hvb_balloon_init(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
-	mutex_init(&hvb->transfer_lock);
 	balloon->batch = kvmalloc(sizeof(*balloon->batch), GFP_KERNEL);
 	balloon->response = kmalloc(HVB_MSG_MAX, GFP_KERNEL);
 	if (balloon->batch && balloon->response)

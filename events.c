@@ -77,7 +77,7 @@ static void hvb_events_work(struct work_struct *work)
 
 	if (ballooned != events->notified_ballooned) {
 		events->notified_ballooned = ballooned;
-		hvb_sysfs_notify(hvb, "ballooned_kb");
+		hvb_notify(hvb, "ballooned_kb");
 	}
 
 	hvb_hot_add_totals(hvb, &backed, &online);
@@ -86,7 +86,7 @@ static void hvb_events_work(struct work_struct *work)
 		return;
 
 	WRITE_ONCE(events->count, events->count + 1);
-	hvb_sysfs_notify(hvb, "events");
+	hvb_notify(hvb, "events");
 	hvb_event_send(hvb, change, ballooned, backed);
 }
 

@@ -42,7 +42,6 @@
 #include <linux/hyperv.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
-#include <linux/moduleparam.h>
 #include <linux/oom.h>
 #include <linux/slab.h>
 #include <linux/suspend.h>
@@ -53,125 +52,6 @@
 
 /* Give nothing for so long after the guest ran out of memory. */
 #define HVB_OOM_PAUSE		(10 * HZ)
-
-/* How long a wait takes of which the log says what it is for. */
-#define HVB_WAIT_LOGGED		HZ
-
-#define HVB_REPORT_DELAY_MAX	3600U		/* seconds */
-#define HVB_FLOOR_MIB_MAX	67108864U	/* 64 TiB */
-
-/* A range has a whole block at least, and at most what the protocol allows. */
-#define HVB_RANGE_MIB_MIN	((1U << HVB_CHUNK_ORDER) / HVB_PAGES_PER_MIB)
-#define HVB_RANGE_MIB_MAX	(HVB_RANGE_COUNT_MAX / HVB_PAGES_PER_MIB)
-static_assert(HVB_RANGE_MIB_MIN == 2);
-static_assert(HVB_RANGE_MIB_MAX == 65535);
-
-struct hvb_params hvb_params = {
-	.hot_add = true,
-	.report_delay = 45,
-};
-
-/* Values that were written to sysfs end with a newline. */
-static int hvb_bad_value(const char *value, const struct kernel_param *param,
-			 const char *expected)
-{
-	pr_err("parameter %s: \"%.*s\" is not %s\n", param->name,
-	       (int)strcspn(value, "\n"), value, expected);
-	return -EINVAL;
-}
-
-static int hvb_set_uint(const char *value, const struct kernel_param *param,
-			unsigned int limit, const char *expected)
-{
-	unsigned int number;
-
-	if (kstrtouint(value, 0, &number) || number > limit)
-		return hvb_bad_value(value, param, expected);
-
-	WRITE_ONCE(*(unsigned int *)param->arg, number);
-	return 0;
-}
-
-static int hvb_set_report_delay(const char *value, const struct kernel_param *param)
-{
-	return hvb_set_uint(value, param, HVB_REPORT_DELAY_MAX,
-			    "a number of seconds from 0 to 3600");
-}
-
-static int hvb_set_floor(const char *value, const struct kernel_param *param)
-{
-	return hvb_set_uint(value, param, HVB_FLOOR_MIB_MAX,
-			    "a number of MiB from 0 to 67108864");
-}
-
-static int hvb_set_max_range(const char *value, const struct kernel_param *param)
-{
-	const char *expected = "0 or a number of MiB from 2 to 65535";
-	unsigned int number;
-
-	if (!kstrtouint(value, 0, &number) && number && number < HVB_RANGE_MIB_MIN)
-		return hvb_bad_value(value, param, expected);
-	return hvb_set_uint(value, param, HVB_RANGE_MIB_MAX, expected);
-}
-
-static int hvb_set_accounting(const char *value, const struct kernel_param *param)
-{
-	if (sysfs_streq(value, "keep"))
-		hvb_params.shrink = false;
-	else if (sysfs_streq(value, "shrink"))
-		hvb_params.shrink = true;
-	else
-		return hvb_bad_value(value, param, "keep or shrink");
-	return 0;
-}
-
-static int hvb_get_accounting(char *buffer, const struct kernel_param *param)
-{
-	return sysfs_emit(buffer, "%s\n", hvb_params.shrink ? "shrink" : "keep");
-}
-
-static const struct kernel_param_ops hvb_report_delay_ops = {
-	.set = hvb_set_report_delay,
-	.get = param_get_uint,
-};
-
-static const struct kernel_param_ops hvb_floor_ops = {
-	.set = hvb_set_floor,
-	.get = param_get_uint,
-};
-
-static const struct kernel_param_ops hvb_max_range_ops = {
-	.set = hvb_set_max_range,
-	.get = param_get_uint,
-};
-
-static const struct kernel_param_ops hvb_accounting_ops = {
-	.set = hvb_set_accounting,
-	.get = hvb_get_accounting,
-};
-
-module_param_named(hot_add, hvb_params.hot_add, bool, 0644);
-MODULE_PARM_DESC(hot_add, "Add the memory that the host offers (default: Y). While it is N the host is told not to ask again, and it may not.");
-
-module_param_cb(pressure_report_delay, &hvb_report_delay_ops,
-		&hvb_params.report_delay, 0644);
-__MODULE_PARM_TYPE(pressure_report_delay, "uint");
-MODULE_PARM_DESC(pressure_report_delay, "Seconds from the agreement with the host to the first status report (default: 45, at most 3600)");
-
-module_param_cb(floor_mib, &hvb_floor_ops, &hvb_params.floor_mib, 0644);
-__MODULE_PARM_TYPE(floor_mib, "uint");
-MODULE_PARM_DESC(floor_mib, "Memory in MiB that ballooning leaves the guest, if that is more than the built-in floor for its size (default: 0)");
-
-module_param_cb(max_range_mib, &hvb_max_range_ops, &hvb_params.max_range_mib, 0644);
-__MODULE_PARM_TYPE(max_range_mib, "uint");
-MODULE_PARM_DESC(max_range_mib, "Most memory in MiB that is named to the host in one range, at least 2 (default: 0, up to a memory block)");
-
-module_param_cb(accounting, &hvb_accounting_ops, NULL, 0444);
-__MODULE_PARM_TYPE(accounting, "charp");
-MODULE_PARM_DESC(accounting, "keep: ballooned memory stays in the guest's total and shows as used (default). shrink: it leaves the total, as with the driver of the kernel tree. Fixed at load.");
-
-module_param_named(reclaim, hvb_params.reclaim, bool, 0444);
-MODULE_PARM_DESC(reclaim, "At load, put pages to use that an earlier load left ballooned (default: N). Safe only if the host has forgotten that it has them, as QEMU does when the driver is unloaded; a host that still has them will stop the guest when it touches them.");
 
 /*
  * Operations rest while the system is frozen, and go on after the thaw. A probe is
@@ -225,50 +105,17 @@ static int hvb_register_oom(struct hvb_dev *hvb)
 	return register_oom_notifier(&hvb->oom_nb);
 }
 
-static void hvb_log_wait(struct work_struct *work)
-{
-	struct hvb_dev *hvb = container_of(to_delayed_work(work), struct hvb_dev, wait_log);
-
-	dev_warn(hvb_device(hvb), "waiting for %s\n", hvb->waits_for);
-}
-
-/**
- * hvb_wait_begin() - log what is waited for, if that takes more than a second
- * @hvb: the device
- * @what: what it is
- *
- * For what cannot be interrupted. Ends with hvb_wait_end().
- *
- * Context: probe or remove; may sleep.
- */
-void hvb_wait_begin(struct hvb_dev *hvb, const char *what)
-{
-	hvb->waits_for = what;
-	schedule_delayed_work(&hvb->wait_log, HVB_WAIT_LOGGED);
-}
-
-/**
- * hvb_wait_end() - the wait is over
- * @hvb: the device
- *
- * Context: probe or remove; may sleep.
- */
-void hvb_wait_end(struct hvb_dev *hvb)
-{
-	cancel_delayed_work_sync(&hvb->wait_log);
-}
-
 static int hvb_connect(struct hvb_dev *hvb)
 {
 	int ret;
 
-	ret = hvb_channel_open(hvb);
+	ret = hvb_pump_start(hvb);
 	if (ret)
 		return ret;
 
 	ret = hvb_wait_negotiated(hvb);
 	if (ret)
-		hvb_channel_close(hvb);
+		hvb_pump_stop(hvb);
 	return ret;
 }
 
@@ -295,7 +142,7 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 
 	hvb->hdev = hdev;
 	hvb->hibernation = hv_is_hibernation_supported();
-	INIT_DELAYED_WORK(&hvb->wait_log, hvb_log_wait);
+	hvb_device_init(hvb);
 	hvb_evacuate_init(hvb);
 	hvb_events_init(hvb);
 	hvb_record_init(&hvb->record);
@@ -303,10 +150,14 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 	if (ret)
 		goto free_device;
 
+	ret = hvb_pump_init(hvb);
+	if (ret)
+		goto exit_channel;
+
 	/* Before anything that may wait: the system may be about to freeze. */
 	ret = hvb_register_pm(hvb);
 	if (ret)
-		goto exit_channel;
+		goto exit_pump;
 
 	ret = hvb_balloon_init(hvb);
 	if (ret)
@@ -343,6 +194,8 @@ exit_balloon:
 	hvb_balloon_exit(hvb);
 unregister_pm:
 	unregister_pm_notifier(&hvb->pm_nb);
+exit_pump:
+	hvb_pump_exit(hvb);
 exit_channel:
 	hvb_channel_exit(hvb);
 free_device:
@@ -356,7 +209,7 @@ static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 
 	hvb_debugfs_exit(hvb);
 	hvb_reporting_exit(hvb);
-	hvb_channel_close(hvb);
+	hvb_pump_stop(hvb);
 	unregister_oom_notifier(&hvb->oom_nb);
 	hvb_slow_exit(hvb);
 	hvb_hot_add_exit(hvb);
@@ -368,6 +221,7 @@ static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 			 hvb_pages_to_mib(hvb->balloon.pages));
 
 	hvb_balloon_exit(hvb);
+	hvb_pump_exit(hvb);
 	hvb_channel_exit(hvb);
 	hv_set_drvdata(hdev, NULL);
 	kfree(hvb);
@@ -377,13 +231,13 @@ static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 /* Both run while no task and no work item does. */
 static int hvb_suspend(struct hv_device *hdev)
 {
-	hvb_channel_close(hv_get_drvdata(hdev));
+	hvb_pump_stop(hv_get_drvdata(hdev));
 	return 0;
 }
 
 static int hvb_resume(struct hv_device *hdev)
 {
-	return hvb_channel_open(hv_get_drvdata(hdev));
+	return hvb_pump_start(hv_get_drvdata(hdev));
 }
 
 static const struct hv_vmbus_device_id hvb_id_table[] = {

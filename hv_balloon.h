@@ -537,23 +537,35 @@ static inline u64 hvb_rejected_messages(const struct hvb_stats *stats)
 	return rejected;
 }
 
-/* hv_balloon.c */
+/* The folder of our files in sysfs. */
+#define HVB_GROUP	"dynamic_memory"
+
+/* device.c */
+void hvb_device_init(struct hvb_dev *hvb);
+void hvb_kick(struct hvb_dev *hvb, unsigned long delay);
+void hvb_notify(struct hvb_dev *hvb, const char *name);
 void hvb_wait_begin(struct hvb_dev *hvb, const char *what);
 void hvb_wait_end(struct hvb_dev *hvb);
 
+/* pump.c */
+int hvb_pump_init(struct hvb_dev *hvb);
+void hvb_pump_exit(struct hvb_dev *hvb);
+int hvb_pump_start(struct hvb_dev *hvb);
+void hvb_pump_stop(struct hvb_dev *hvb);
+
 /* channel.c */
-const char *hvb_state_name(enum hvb_state state);
 int hvb_channel_init(struct hvb_dev *hvb);
 void hvb_channel_exit(struct hvb_dev *hvb);
 int hvb_channel_open(struct hvb_dev *hvb);
 void hvb_channel_close(struct hvb_dev *hvb);
-int hvb_wait_negotiated(struct hvb_dev *hvb);
-void hvb_kick(struct hvb_dev *hvb, unsigned long delay);
+u32 hvb_read(struct hvb_dev *hvb);
 bool hvb_message_waits(struct hvb_dev *hvb);
 int hvb_send(struct hvb_dev *hvb, void *msg, u16 size);
 int hvb_send_now(struct hvb_dev *hvb, void *msg, u16 size);
 
 /* negotiate.c */
+const char *hvb_state_name(enum hvb_state state);
+int hvb_wait_negotiated(struct hvb_dev *hvb);
 bool hvb_refuses_all(struct hvb_dev *hvb);
 unsigned long hvb_negotiate_run(struct hvb_dev *hvb);
 void hvb_negotiate_version(struct hvb_dev *hvb, const struct hvb_msg *msg);
@@ -694,8 +706,6 @@ void hvb_events_set_step(struct hvb_dev *hvb, u64 step_kib);
 
 /* sysfs.c */
 extern const struct attribute_group *hvb_groups[];
-
-void hvb_sysfs_notify(struct hvb_dev *hvb, const char *name);
 
 /* debugfs.c, debugfs_messages.c, debugfs_legacy.c */
 #ifdef CONFIG_DEBUG_FS

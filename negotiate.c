@@ -57,7 +57,7 @@ void hvb_set_state(struct hvb_dev *hvb, enum hvb_state state)
 	dev_dbg(hvb_device(hvb), "%s -> %s\n", hvb_state_name(hvb->state),
 		hvb_state_name(state));
 	WRITE_ONCE(hvb->state, state);
-	hvb_sysfs_notify(hvb, "state");
+	hvb_notify(hvb, "state");
 	hvb->deadline = jiffies + HVB_NEGOTIATION_TIMEOUT;
 }
 

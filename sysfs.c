@@ -14,8 +14,6 @@
 
 #include "hv_balloon.h"
 
-#define HVB_GROUP	"dynamic_memory"
-
 /* The largest step that makes sense: 64 TiB, in KiB. */
 #define HVB_STEP_KB_MAX	(64ULL << 30)
 
@@ -159,15 +157,3 @@ const struct attribute_group *hvb_groups[] = {
 	&hvb_group,
 	NULL,
 };
-
-/**
- * hvb_sysfs_notify() - wake programs that poll() a file
- * @hvb: the device; its files need not be there yet, or any more
- * @name: name of the file
- *
- * Context: process, may sleep.
- */
-void hvb_sysfs_notify(struct hvb_dev *hvb, const char *name)
-{
-	sysfs_notify(&hvb_device(hvb)->kobj, HVB_GROUP, name);
-}

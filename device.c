@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What all files need of the device: to kick the pump, to wake programs, to log what
+ * probe and remove wait for.
+ */
+#include <linux/device.h>
+#include <linux/kobject.h>
+#include <linux/spinlock.h>
+#include <linux/sysfs.h>
+#include <linux/workqueue.h>
+
+#include "hv_balloon.h"
+
+/* How long a wait takes of which the log says what it is for. */
+#define HVB_WAIT_LOGGED		HZ
+
+/**
+ * hvb_kick() - let the pump run
+ * @hvb: the device
+ * @delay: jiffies from now; an earlier time that is set already is dropped
+ *
+ * Does nothing once the driver is stopping.
+ *
+ * Context: any.
+ */
+void hvb_kick(struct hvb_dev *hvb, unsigned long delay)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&hvb->kick_lock, flags);
+	if (!hvb->stopping)
+		mod_delayed_work(hvb->wq, &hvb->pump, delay);
+	spin_unlock_irqrestore(&hvb->kick_lock, flags);
+}
+
+/**
+ * hvb_notify() - wake programs that poll() a file
+ * @hvb: the device; its files need not be there yet, or any more
+ * @name: name of the file
+ *
+ * Context: process, may sleep.
+ */
+void hvb_notify(struct hvb_dev *hvb, const char *name)
+{
+	sysfs_notify(&hvb_device(hvb)->kobj, HVB_GROUP, name);
+}
+
+static void hvb_log_wait(struct work_struct *work)
+{
+	struct hvb_dev *hvb = container_of(to_delayed_work(work), struct hvb_dev, wait_log);
+
+	dev_warn(hvb_device(hvb), "waiting for %s\n", hvb->waits_for);
+}
+
+/**
+ * hvb_wait_begin() - log what is waited for, if that takes more than a second
+ * @hvb: the device
+ * @what: what it is
+ *
+ * For what cannot be interrupted. Ends with hvb_wait_end().
+ *
+ * Context: probe or remove; may sleep.
+ */
+void hvb_wait_begin(struct hvb_dev *hvb, const char *what)
+{
+	hvb->waits_for = what;
+	schedule_delayed_work(&hvb->wait_log, HVB_WAIT_LOGGED);
+}
+
+/**
+ * hvb_wait_end() - the wait is over
+ * @hvb: the device
+ *
+ * Context: probe or remove; may sleep.
+ */
+void hvb_wait_end(struct hvb_dev *hvb)
+{
+	cancel_delayed_work_sync(&hvb->wait_log);
+}
+
+/**
+ * hvb_device_init() - get ready for all of the above
+ * @hvb: the device
+ *
+ * Context: process.
+ */
+void hvb_device_init(struct hvb_dev *hvb)
+{
+	spin_lock_init(&hvb->kick_lock);
+	mutex_init(&hvb->transfer_lock);
+	INIT_DELAYED_WORK(&hvb->wait_log, hvb_log_wait);
+	hvb->stopping = true;
+}

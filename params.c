@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module parameters.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/build_bug.h>
+#include <linux/kernel.h>
+#include <linux/moduleparam.h>
+#include <linux/module.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+
+#include "hv_balloon.h"
+
+#define HVB_REPORT_DELAY_MAX	3600U		/* seconds */
+#define HVB_FLOOR_MIB_MAX	67108864U	/* 64 TiB */
+
+/* A range has a whole block at least, and at most what the protocol allows. */
+#define HVB_RANGE_MIB_MIN	((1U << HVB_CHUNK_ORDER) / HVB_PAGES_PER_MIB)
+#define HVB_RANGE_MIB_MAX	(HVB_RANGE_COUNT_MAX / HVB_PAGES_PER_MIB)
+static_assert(HVB_RANGE_MIB_MIN == 2);
+static_assert(HVB_RANGE_MIB_MAX == 65535);
+
+struct hvb_params hvb_params = {
+	.hot_add = true,
+	.report_delay = 45,
+};
+
+/* Values that were written to sysfs end with a newline. */
+static int hvb_bad_value(const char *value, const struct kernel_param *param,
+			 const char *expected)
+{
+	pr_err("parameter %s: \"%.*s\" is not %s\n", param->name,
+	       (int)strcspn(value, "\n"), value, expected);
+	return -EINVAL;
+}
+
+static int hvb_set_uint(const char *value, const struct kernel_param *param,
+			unsigned int limit, const char *expected)
+{
+	unsigned int number;
+
+	if (kstrtouint(value, 0, &number) || number > limit)
+		return hvb_bad_value(value, param, expected);
+
+	WRITE_ONCE(*(unsigned int *)param->arg, number);
+	return 0;
+}
+
+static int hvb_set_report_delay(const char *value, const struct kernel_param *param)
+{
+	return hvb_set_uint(value, param, HVB_REPORT_DELAY_MAX,
+			    "a number of seconds from 0 to 3600");
+}
+
+static int hvb_set_floor(const char *value, const struct kernel_param *param)
+{
+	return hvb_set_uint(value, param, HVB_FLOOR_MIB_MAX,
+			    "a number of MiB from 0 to 67108864");
+}
+
+static int hvb_set_max_range(const char *value, const struct kernel_param *param)
+{
+	const char *expected = "0 or a number of MiB from 2 to 65535";
+	unsigned int number;
+
+	if (!kstrtouint(value, 0, &number) && number && number < HVB_RANGE_MIB_MIN)
+		return hvb_bad_value(value, param, expected);
+	return hvb_set_uint(value, param, HVB_RANGE_MIB_MAX, expected);
+}
+
+static int hvb_set_accounting(const char *value, const struct kernel_param *param)
+{
+	if (sysfs_streq(value, "keep"))
+		hvb_params.shrink = false;
+	else if (sysfs_streq(value, "shrink"))
+		hvb_params.shrink = true;
+	else
+		return hvb_bad_value(value, param, "keep or shrink");
+	return 0;
+}
+
+static int hvb_get_accounting(char *buffer, const struct kernel_param *param)
+{
+	return sysfs_emit(buffer, "%s\n", hvb_params.shrink ? "shrink" : "keep");
+}
+
+static const struct kernel_param_ops hvb_report_delay_ops = {
+	.set = hvb_set_report_delay,
+	.get = param_get_uint,
+};
+
+static const struct kernel_param_ops hvb_floor_ops = {
+	.set = hvb_set_floor,
+	.get = param_get_uint,
+};
+
+static const struct kernel_param_ops hvb_max_range_ops = {
+	.set = hvb_set_max_range,
+	.get = param_get_uint,
+};
+
+static const struct kernel_param_ops hvb_accounting_ops = {
+	.set = hvb_set_accounting,
+	.get = hvb_get_accounting,
+};
+
+module_param_named(hot_add, hvb_params.hot_add, bool, 0644);
+MODULE_PARM_DESC(hot_add, "Add the memory that the host offers (default: Y). While it is N the host is told not to ask again, and it may not.");
+
+module_param_cb(pressure_report_delay, &hvb_report_delay_ops,
+		&hvb_params.report_delay, 0644);
+__MODULE_PARM_TYPE(pressure_report_delay, "uint");
+MODULE_PARM_DESC(pressure_report_delay, "Seconds from the agreement with the host to the first status report (default: 45, at most 3600)");
+
+module_param_cb(floor_mib, &hvb_floor_ops, &hvb_params.floor_mib, 0644);
+__MODULE_PARM_TYPE(floor_mib, "uint");
+MODULE_PARM_DESC(floor_mib, "Memory in MiB that ballooning leaves the guest, if that is more than the built-in floor for its size (default: 0)");
+
+module_param_cb(max_range_mib, &hvb_max_range_ops, &hvb_params.max_range_mib, 0644);
+__MODULE_PARM_TYPE(max_range_mib, "uint");
+MODULE_PARM_DESC(max_range_mib, "Most memory in MiB that is named to the host in one range, at least 2 (default: 0, up to a memory block)");
+
+module_param_cb(accounting, &hvb_accounting_ops, NULL, 0444);
+__MODULE_PARM_TYPE(accounting, "charp");
+MODULE_PARM_DESC(accounting, "keep: ballooned memory stays in the guest's total and shows as used (default). shrink: it leaves the total, as with the driver of the kernel tree. Fixed at load.");
+
+module_param_named(reclaim, hvb_params.reclaim, bool, 0444);
+MODULE_PARM_DESC(reclaim, "At load, put pages to use that an earlier load left ballooned (default: N). Safe only if the host has forgotten that it has them, as QEMU does when the driver is unloaded; a host that still has them will stop the guest when it touches them.");

@@ -32,7 +32,7 @@
 
 /* Return: the end PFN, exclusive, of a run of marked pages that starts at @pfn. */
 static unsigned long hvb_span_end(enum hvb_mark_kind kind, unsigned long pfn,
-				 unsigned long end)
+				  unsigned long end)
 {
 	while (++pfn < end && hvb_mark_is(pfn_to_page(pfn), kind))
 		;

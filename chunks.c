@@ -97,25 +97,6 @@ static void hvb_split_block(struct hvb_balloon *balloon, struct page *page)
 		set_page_private(page + i, mark);
 }
 
-/**
- * hvb_free_in_blocks() - free pages of a zone that are in large blocks
- * @zone: the zone
- * @order: the smallest blocks that count
- *
- * A rough figure, read without a lock.
- *
- * Context: any.
- * Return: pages.
- */
-u64 hvb_free_in_blocks(const struct zone *zone, unsigned int order)
-{
-	u64 pages = 0;
-
-	for (; order < ARRAY_SIZE(zone->free_area); order++)
-		pages += (u64)READ_ONCE(zone->free_area[order].nr_free) << order;
-	return pages;
-}
-
 static u64 hvb_zone_whole_pages(struct zone *zone)
 {
 	u64 pages = hvb_free_in_blocks(zone, PAGE_ALLOC_COSTLY_ORDER);
@@ -376,7 +357,7 @@ static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
 	struct hvb_balloon *balloon = &hvb->balloon;
 
 	end = hvb_ballooned_span(&hvb->hot_add, pfn, end);
-	if (hvb_hotplug_map_take_back(hvb, pfn, end)) {
+	if (hvb_online_take_back(hvb, pfn, end)) {
 		dev_warn(hvb_device(hvb),
 			 "out of memory: %llu pages from PFN 0x%llx that the host returned stay out of use until it returns them again\n",
 			 end - pfn, pfn);

@@ -102,28 +102,12 @@ static int hvb_balloon_show(struct seq_file *file, void *offset)
 }
 DEFINE_SHOW_ATTRIBUTE(hvb_balloon);
 
-static void hvb_show_extents(struct seq_file *file, const char *name,
-			     const struct hvb_extents *set)
-{
-	unsigned int i;
-
-	for (i = 0; i < set->nr; i++)
-		seq_printf(file, "%s 0x%llx 0x%llx %llu\n", name, set->list[i].start,
-			   set->list[i].end, set->list[i].end - set->list[i].start);
-}
-
 static int hvb_regions_show(struct seq_file *file, void *offset)
 {
 	struct hvb_dev *hvb = file->private;
-	struct hvb_hot_add *ha = &hvb->hot_add;
 
 	seq_puts(file, "what first behind pages\n");
-	spin_lock(&ha->lock);
-	hvb_show_extents(file, "region", &ha->regions.added);
-	hvb_show_extents(file, "gap", &ha->regions.gaps);
-	hvb_show_extents(file, "taken", &ha->regions.ballooned);
-	hvb_show_extents(file, "online", &ha->regions.online);
-	spin_unlock(&ha->lock);
+	hvb_hotplug_map_show(&hvb->hot_add, file);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(hvb_regions);

@@ -15,18 +15,15 @@
  * while the work looks for a candidate, so neither deflate nor memory that goes
  * offline waits for a migration.
  */
-#include <linux/bits.h>
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/lockdep.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
-#include <linux/mm_inline.h>
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
-#include <linux/page-flags.h>
 #include <linux/page_ref.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
@@ -36,31 +33,11 @@
 #include "compat.h"
 #include "hv_balloon.h"
 
-#define HVB_CHUNK_PAGES		BIT(HVB_CHUNK_ORDER)
-
 /*
  * The kernel reclaims caches and migrates, but looks everywhere only if it may
  * retry: its first attempt keeps to memory that is full of what cannot move.
  */
 #define HVB_GFP_COMPACT		(HVB_GFP | __GFP_RETRY_MAYFAIL)
-
-/*
- * Pages of a chunk that are in use, at most; first what none is tried for: the
- * allocator may keep chunks of which nothing is in use for others. Each pass
- * through all memory is for the chunks between two of these, so that what takes
- * the least work comes first, and none is tried twice. With more pages in use,
- * others would be filled rather than one evacuated. The guest, which may never need
- * them, gets none of the last pass.
- */
-static const unsigned int hvb_most_used[] = {
-	0,
-	HVB_CHUNK_PAGES * 4 / 16,
-	HVB_CHUNK_PAGES * 9 / 16,
-	HVB_CHUNK_PAGES * 12 / 16,
-};
-
-#define HVB_PASSES		(ARRAY_SIZE(hvb_most_used) - 1)
-#define HVB_PASSES_FOR_GUEST	(HVB_PASSES - 1)
 
 /* How long after the last success to begin with the first pass again. */
 #define HVB_EVACUATE_PAUSE	(10 * HZ)
@@ -74,107 +51,6 @@ static const unsigned int hvb_most_used[] = {
 
 /* How long a memory block waits on its way offline for a migration in it. */
 #define HVB_OFFLINE_WAIT	(2 * HZ)
-
-/* How many free pages begin here, at least; read without a lock, so a guess. */
-static unsigned long hvb_free_span(const struct page *page)
-{
-	const unsigned long order = READ_ONCE(page->private);
-
-	return order <= HVB_CHUNK_ORDER ? 1UL << order : HVB_CHUNK_PAGES;
-}
-
-/* References that no mapping and no cache accounts for: a device may use the page. */
-static bool hvb_is_pinned(struct folio *folio)
-{
-	int known = atomic_read(&folio->_mapcount) + 1;
-
-	if (folio_test_large(folio))
-		return folio_maybe_dma_pinned(folio);
-
-	if (!folio_test_anon(folio) || folio_test_swapcache(folio))
-		known++;
-	return folio_ref_count(folio) > known + !!folio_test_private(folio);
-}
-
-/*
- * Clean file pages are dropped rather than migrated, whoever uses them, and have to
- * be read again; the file system may have to be waited for where they are dirty. A
- * page that was read once is referenced already: that tells nothing.
- */
-static bool hvb_is_cheap_cache(struct folio *folio)
-{
-	return !folio_mapped(folio) && !folio_test_active(folio) &&
-	       !folio_test_workingset(folio) && !folio_test_dirty(folio);
-}
-
-/*
- * Migration waits for pages that are locked or under writeback, without a bound, and
- * fails on pinned ones. A program may have locked a page so that it never moves.
- */
-static bool hvb_may_move(struct page *page)
-{
-	struct folio *folio = page_folio(page);
-
-	if (!folio_test_lru(folio) || folio_test_unevictable(folio) ||
-	    folio_test_locked(folio) || folio_test_writeback(folio) || hvb_is_pinned(folio))
-		return false;
-	return !folio_is_file_lru(folio) || hvb_is_cheap_cache(folio);
-}
-
-/*
- * A page without a reference is free, or about to be, unless it is a part of a huge
- * page that waits in its pool, or of a slab, which has none on newer kernels.
- */
-static bool hvb_may_be_free(struct page *page)
-{
-	return !page_count(page) && !PageCompound(page) && !PageSlab(page);
-}
-
-/* Only pages of programs and caches can be moved. */
-static bool hvb_looks_movable(struct page *page, unsigned int pass)
-{
-	unsigned long used = 0, i = 0;
-
-	while (i < HVB_CHUNK_PAGES) {
-		if (PageBuddy(page + i)) {
-			i += hvb_free_span(page + i);
-			continue;
-		}
-		if (hvb_may_move(page + i))
-			used++;
-		else if (!hvb_may_be_free(page + i))
-			return false;
-		if (used > hvb_most_used[pass + 1])
-			return false;
-		i++;
-	}
-	return used > hvb_most_used[pass];
-}
-
-/* What the allocator keeps in a zone, also for others than us. */
-static bool hvb_zone_can_spare(struct zone *zone)
-{
-	const u64 kept = high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
-
-	return zone_page_state(zone, NR_FREE_PAGES) > kept + 2 * HVB_CHUNK_PAGES;
-}
-
-/*
- * A pageblock that the kernel keeps for atomic allocations would be an ordinary one
- * afterwards, while the zone still counts it as kept.
- */
-static bool hvb_worth_evacuating(struct hvb_dev *hvb, u64 pfn, unsigned int pass)
-{
-	struct page *page = pfn_to_online_page(pfn);
-	struct zone *zone;
-
-	if (!page || hvb_goes_offline(&hvb->hot_add, pfn) || hvb_compat_is_highatomic(pfn))
-		return false;
-
-	zone = page_zone(page);
-	return zone == page_zone(page + HVB_CHUNK_PAGES - 1) &&
-	       hvb_zone_can_spare(zone) && hvb_looks_movable(page, pass);
-}
 
 static u64 hvb_end_of_memory(void)
 {

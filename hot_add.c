@@ -13,30 +13,12 @@
  * in a work item of its own, the add work, which kicks the pump when it is done.
  * Where a block cannot be added for lack of memory, the request is parked: the host
  * takes a short answer as "never ask again", so that comes last.
- *
- * add_memory() is told of blocks that the host backs whole: their memory is
- * like any other, also for a kernel that is started through kexec. Blocks with
- * a gap are added as "driver managed", which hides them from such a kernel: it
- * does not know the gaps, and would touch them.
  */
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
-#include <linux/mmzone.h>
-#include <linux/numa.h>
-#include <linux/sched/mm.h>
-#include <linux/slab.h>
-#include <linux/vmstat.h>
 
-#include "compat.h"
 #include "hv_balloon.h"
-
-#define HVB_RESOURCE_NAME	"System RAM (hv_balloon)"
-
-#define HVB_NO_BLOCK		U64_MAX
-
-/* What stays free when a memory map is taken from the reserves: a quarter of it. */
-#define HVB_MAP_MARGIN		4
 
 /* How long to wait for a block to be onlined before the next one is added. */
 #define HVB_ONLINE_WAIT		HZ
@@ -44,127 +26,6 @@
 /* A shortage of memory: try again so often, give up after so long. */
 #define HVB_RETRY_INTERVAL	HZ
 #define HVB_RETRY_LIMIT		(60 * HZ)
-
-/*
- * memory_add_physaddr_to_nid() knows no memory that was not there at boot, and
- * answers with the first node then: ask it last.
- */
-static int hvb_node_of(u64 start)
-{
-	const int nid = phys_to_target_node(start);
-
-	return nid == NUMA_NO_NODE ? memory_add_physaddr_to_nid(start) : nid;
-}
-
-/*
- * All our blocks of a node form one memory group, so that the kernel can choose
- * their zones together (memory_hotplug.online_policy=auto-movable).
- * Return: what add_memory() takes as the node, and in @flags how to read it.
- */
-static int hvb_node_or_group(struct hvb_hot_add *ha, u64 start, mhp_t *flags)
-{
-	const int nid = hvb_node_of(start);
-	int *group = &ha->groups[nid];
-
-	if (*group < 0)
-		*group = memory_group_register_dynamic(nid, ha->regions.block_pages);
-	if (*group < 0)
-		return nid;
-
-	*flags |= MHP_NID_IS_MGID;
-	return *group;
-}
-
-static int hvb_add_memory(struct hvb_hot_add *ha, u64 block, bool whole)
-{
-	const u64 size = PFN_PHYS(ha->regions.block_pages);
-	const u64 start = PFN_PHYS(block);
-	mhp_t flags = MHP_MERGE_RESOURCE;
-	const int node = hvb_node_or_group(ha, start, &flags);
-
-	/*
-	 * A memory map on the new memory itself (a boot option of the kernel)
-	 * sits at the start of the block, so that must not be a gap.
-	 */
-	if (whole)
-		return add_memory(node, start, size, flags | HVB_MEMMAP_ON_MEMORY);
-	return add_memory_driver_managed(node, start, size, HVB_RESOURCE_NAME, flags);
-}
-
-/*
- * Free pages that the kernel could use for itself: memory maps lie in these. With
- * @reserves all of them, else those that any allocation could have.
- */
-static u64 hvb_kernel_pages(bool reserves)
-{
-	u64 pages = 0;
-	int nid, i;
-
-	for_each_online_node(nid) {
-		for (i = 0; i < ZONE_MOVABLE; i++) {
-			struct zone *zone = &NODE_DATA(nid)->node_zones[i];
-			const u64 free = zone_page_state(zone, NR_FREE_PAGES);
-			const u64 kept = min_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
-
-			pages += reserves ? free : free - min(free, kept);
-		}
-	}
-	return pages;
-}
-
-/*
- * A block costs a memory map before it brings anything. If it comes online at
- * once, for the kernel too, it brings far more, so that the map may come from the
- * reserves; but not to their last page, or the kernel kills programs meanwhile.
- * If the last block came online for programs only, the kernel gets nothing back: its
- * reserves stay. If nobody onlines blocks, they bring nothing: then the guest keeps
- * its floor.
- */
-static int hvb_try_add_memory(struct hvb_dev *hvb, u64 block, bool whole)
-{
-	struct hvb_hot_add *ha = &hvb->hot_add;
-	const u64 map = PFN_UP(ha->regions.block_pages * sizeof(struct page));
-	const u64 needed = map + map / HVB_MAP_MARGIN;
-	const bool reserves = !READ_ONCE(ha->nobody_onlines) && !READ_ONCE(ha->comes_movable);
-	unsigned int flags;
-	int ret;
-
-	if (READ_ONCE(ha->nobody_onlines) && si_mem_available() < (long)(hvb_floor(hvb) + needed))
-		return -ENOMEM;
-	if (hvb_kernel_pages(reserves) < needed)
-		return -ENOMEM;
-	if (!reserves)
-		return hvb_add_memory(ha, block, whole);
-
-	flags = memalloc_noreclaim_save();
-	ret = hvb_add_memory(ha, block, whole);
-	memalloc_noreclaim_restore(flags);
-	return ret;
-}
-
-/* A block begins to cost memory; until it is online, see hvb_hot_add_await(). */
-static void hvb_pending_block_begin(struct hvb_hot_add *ha, u64 block)
-{
-	spin_lock(&ha->lock);
-	ha->pending_block = READ_ONCE(ha->nobody_onlines) ? HVB_NO_BLOCK : block;
-	spin_unlock(&ha->lock);
-}
-
-/**
- * hvb_pending_block_done() - a block is online, or waited for no longer
- * @ha: the hot-added memory
- * @block: its first PFN
- *
- * Context: process.
- */
-void hvb_pending_block_done(struct hvb_hot_add *ha, u64 block)
-{
-	spin_lock(&ha->lock);
-	if (ha->pending_block == block)
-		ha->pending_block = HVB_NO_BLOCK;
-	spin_unlock(&ha->lock);
-	wake_up_all(&ha->pending_done);
-}
 
 /*
  * Memory for programs only helps nobody who wants some for the kernel. That is not
@@ -231,15 +92,6 @@ static void hvb_hot_add_wait(struct hvb_hot_add *ha, enum hvb_hot_add_state stat
 	ha->not_before = jiffies + delay;
 }
 
-/* A block that was not added after all is not in the way of those that are. */
-static void hvb_drop_block(struct hvb_hot_add *ha, u64 block)
-{
-	spin_lock(&ha->lock);
-	hvb_regions_drop_block(&ha->regions, block);
-	spin_unlock(&ha->lock);
-	hvb_pending_block_done(ha, block);
-}
-
 static void hvb_add_work(struct work_struct *work)
 {
 	struct hvb_add *add = container_of(work, struct hvb_add, work);
@@ -250,7 +102,7 @@ static void hvb_add_work(struct work_struct *work)
 
 	ret = hvb_try_add_memory(hvb, add->block, whole);
 	if (ret)
-		hvb_drop_block(ha, add->block);
+		hvb_hotplug_map_drop_block(ha, add->block);
 	if (ret && READ_ONCE(add->answered))
 		dev_err(hvb_device(hvb),
 			"cannot add the memory block at PFN 0x%llx (error %d), which the host counts as added\n",
@@ -285,6 +137,7 @@ static int hvb_add_block(struct hvb_dev *hvb, u64 start, u64 end)
 
 static bool hvb_add_is_busy(const struct hvb_add *add)
 {
+	/* Pairs with the release in hvb_add_work(): the result is there. */
 	return smp_load_acquire(&add->busy);
 }
 
@@ -297,7 +150,7 @@ static void hvb_add_abandon(struct hvb_hot_add *ha)
 	struct hvb_add *add = &ha->add;
 
 	if (cancel_work(&add->work)) {
-		hvb_drop_block(ha, add->block);
+		hvb_hotplug_map_drop_block(ha, add->block);
 		add->busy = false;
 		return;
 	}
@@ -364,7 +217,7 @@ static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
 	int ret;
 
 	mutex_lock(&hvb->transfer_lock);
-	ret = hvb_hotplug_map_fill(hvb, start, end, &filled);
+	ret = hvb_online_fill(hvb, start, end, &filled);
 	mutex_unlock(&hvb->transfer_lock);
 	if (!ret)
 		hvb_hot_add_done(ha, filled, end);
@@ -636,61 +489,6 @@ unsigned long hvb_hot_add_run(struct hvb_dev *hvb)
 	return 0;
 }
 
-static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
-{
-	struct hvb_hot_add *ha = &hvb->hot_add;
-
-	if (!hvb_block_online(ha, block) &&
-	    remove_memory(PFN_PHYS(block), PFN_PHYS(ha->regions.block_pages)))
-		dev_warn(hvb_device(hvb),
-			 "cannot remove the offline memory block of PFN 0x%llx: do not online it, the host does not back it whole\n",
-			 block);
-}
-
-/**
- * hvb_remove_partial_blocks() - remove offline blocks that the host backs in part
- * @hvb: the device; its channel is closed
- *
- * Once the online-page callback is gone, anybody could online them whole. Gaps in
- * blocks that are online keep their mark.
- *
- * Context: process, may sleep for as long as memory hotplug in progress.
- */
-void hvb_remove_partial_blocks(struct hvb_dev *hvb)
-{
-	struct hvb_hot_add *ha = &hvb->hot_add;
-	u64 block = 0;
-
-	while (hvb_hotplug_map_next_partial(ha, &block)) {
-		hvb_remove_block(hvb, block);
-		block += ha->regions.block_pages;
-	}
-}
-
-static int hvb_groups_init(struct hvb_hot_add *ha)
-{
-	int nid;
-
-	ha->groups = kmalloc_array(nr_node_ids, sizeof(*ha->groups), GFP_KERNEL);
-	if (!ha->groups)
-		return -ENOMEM;
-
-	for (nid = 0; nid < nr_node_ids; nid++)
-		ha->groups[nid] = NUMA_NO_NODE;
-	return 0;
-}
-
-/* A group that has memory outlives us with it. */
-static void hvb_groups_exit(struct hvb_hot_add *ha)
-{
-	int nid;
-
-	for (nid = 0; nid < nr_node_ids; nid++)
-		if (ha->groups[nid] >= 0)
-			memory_group_unregister(ha->groups[nid]);
-	kfree(ha->groups);
-}
-
 /**
  * hvb_hot_add_init() - get ready for hot-add
  * @hvb: the device
@@ -708,13 +506,13 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
 	INIT_WORK(&ha->add.work, hvb_add_work);
 	ha->pending_block = HVB_NO_BLOCK;
 	init_waitqueue_head(&ha->pending_done);
-	ret = hvb_groups_init(ha);
+	ret = hvb_memblock_init(ha);
 	if (ret)
 		return ret;
 
-	ret = hvb_online_init(hvb);
+	ret = hvb_memory_notifier_init(hvb);
 	if (ret)
-		hvb_groups_exit(ha);
+		hvb_memblock_exit(ha);
 	return ret;
 }
 
@@ -726,7 +524,7 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
  */
 void hvb_hot_add_exit(struct hvb_dev *hvb)
 {
-	hvb_online_exit(hvb);
-	hvb_groups_exit(&hvb->hot_add);
+	hvb_memory_notifier_exit(hvb);
+	hvb_memblock_exit(&hvb->hot_add);
 	hvb_hotplug_map_free(&hvb->hot_add.regions);
 }

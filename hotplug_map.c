@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The books of hot-added memory, as the kernel's code uses them: lib/region.c says
- * what is in them, here they get room and their lock.
+ * The hotplug map: what the driver knows of memory blocks, hot-added or with a gap.
+ * lib/region.c says what is in it; here it gets room, and nobody else takes its lock.
  */
 #include <linux/kernel.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
-#include <linux/sched.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/wait.h>
 
+#include "compat.h"
 #include "hv_balloon.h"
+#include "mark.h"
 
 /*
  * Make room for @cap extents. Whoever makes a set grow holds hvb->transfer_lock
@@ -17,7 +20,7 @@
  * no disk. Extents may go meanwhile. Return: 0 or -ENOMEM.
  */
 static int hvb_hotplug_map_grow(struct hvb_hot_add *ha, struct hvb_extents *set,
-			  unsigned int cap)
+				unsigned int cap)
 {
 	struct hvb_extent *list, *old;
 
@@ -77,61 +80,6 @@ int hvb_hotplug_map_reserve(struct hvb_dev *hvb, unsigned int gaps)
 	       hvb_hotplug_map_grow(ha, &regions->gaps, nr_gaps) ?:
 	       hvb_hotplug_map_grow(ha, &regions->ballooned, nr_taken) ?:
 	       hvb_hotplug_map_grow(ha, &regions->online, nr_blocks);
-}
-
-/* Gaps that may be more after one is filled in part, and one to spare. */
-#define HVB_FILL_EXTENTS	2
-
-/**
- * hvb_hotplug_map_fill() - the host gives pages of blocks that were added before
- * @hvb: the device
- * @start: first PFN
- * @end: end PFN, exclusive
- * @filled: increased by the pages that were a gap
- *
- * In pieces: see hvb_online_fill(). Together they make one more extent, at most.
- *
- * Context: the pump, hvb->transfer_lock held; may sleep.
- * Return: 0, or -ENOMEM if nothing was filled.
- */
-int hvb_hotplug_map_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled)
-{
-	const int ret = hvb_hotplug_map_reserve(hvb, HVB_FILL_EXTENTS);
-
-	while (!ret && start < end) {
-		u64 stop = min(end, round_down(start, pageblock_nr_pages) + pageblock_nr_pages);
-
-		*filled += hvb_online_fill(&hvb->hot_add, start, &stop);
-		start = stop;
-		cond_resched();
-	}
-	return ret;
-}
-
-/**
- * hvb_hotplug_map_take_back() - the host returns memory of a block that went offline
- * @hvb: the device
- * @start: first PFN; see hvb_ballooned_span()
- * @end: end PFN, exclusive
- *
- * Context: the pump, hvb->transfer_lock held; may sleep.
- * Return: 0, or -ENOMEM if nothing has changed.
- */
-int hvb_hotplug_map_take_back(struct hvb_dev *hvb, u64 start, u64 end)
-{
-	struct hvb_hot_add *ha = &hvb->hot_add;
-	u32 filled = 0;
-	int ret;
-
-	ret = hvb_hotplug_map_reserve(hvb, HVB_FILL_EXTENTS + 1);
-	if (ret)
-		return ret;
-
-	spin_lock(&ha->lock);
-	hvb_extents_remove(&ha->regions.ballooned, start, end);
-	spin_unlock(&ha->lock);
-	/* There is room for it: see above. */
-	return hvb_hotplug_map_fill(hvb, start, end, &filled);
 }
 
 /**
@@ -200,6 +148,355 @@ bool hvb_hotplug_map_next_partial(struct hvb_hot_add *ha, u64 *block)
 	}
 	spin_unlock(&ha->lock);
 	return found;
+}
+
+/* Whether @pfn is about to go offline. */
+static bool hvb_is_going_offline(const struct hvb_hot_add *ha, u64 pfn)
+{
+	lockdep_assert_held(&ha->lock);
+	return pfn >= ha->going_offline.start && pfn < ha->going_offline.end;
+}
+
+static void hvb_mark_gap(enum hvb_mark_kind kind, u64 pfn, u64 end)
+{
+	const unsigned long mark = hvb_mark_value(kind, false, 0);
+
+	for (; pfn < end; pfn++) {
+		struct page *page = pfn_to_page(pfn);
+
+		set_page_private(page, mark);
+		hvb_compat_keep_offline(page);
+	}
+}
+
+/**
+ * hvb_hotplug_map_claim() - mark pages that come online and must not be used
+ * @ha: the hot-added memory
+ * @pfn: first PFN
+ * @end: in: where to stop, above @pfn; out: lowered to where the answer changes
+ *
+ * Gaps are marked before the lock is released: whoever fills a gap finds either no
+ * gap in the map yet, or marks in the pages.
+ *
+ * Context: process.
+ * Return: whether the kernel may have the pages.
+ */
+bool hvb_hotplug_map_claim(struct hvb_hot_add *ha, u64 pfn, u64 *end)
+{
+	enum hvb_backing backing;
+
+	spin_lock(&ha->lock);
+	backing = hvb_regions_span(&ha->regions, pfn, end);
+	if (backing == HVB_GAP)
+		hvb_mark_gap(HVB_MARK_GAP, pfn, *end);
+	else if (backing == HVB_BALLOONED_OFFLINE)
+		hvb_mark_gap(HVB_MARK_BALLOONED_OFFLINE, pfn, *end);
+	spin_unlock(&ha->lock);
+	/* Memory of other drivers is onlined as if we were not here. */
+	return hvb_is_usable(backing);
+}
+
+/*
+ * Find the first run of pages from *@pfn on that are marked as a gap, and take
+ * the marks off. Return: the end of the run, *@pfn its start.
+ */
+static u64 hvb_unmark_span(u64 *pfn, u64 end)
+{
+	u64 stop;
+
+	while (*pfn < end && !hvb_mark_is_gap(pfn_to_page(*pfn)))
+		++*pfn;
+	for (stop = *pfn; stop < end; stop++) {
+		struct page *page = pfn_to_page(stop);
+
+		if (!hvb_mark_is_gap(page))
+			break;
+		set_page_private(page, 0);
+	}
+	return stop;
+}
+
+/**
+ * hvb_hotplug_map_unmark() - find pages that are marked as a gap, and unmark them
+ * @ha: the hot-added memory
+ * @pfn: in: where to begin; out: first PFN of the pages
+ * @end: end PFN, exclusive, so near that their marks can be read under a lock
+ *
+ * Context: process.
+ * Return: end PFN of the pages, exclusive.
+ */
+u64 hvb_hotplug_map_unmark(struct hvb_hot_add *ha, u64 *pfn, u64 end)
+{
+	u64 stop;
+
+	spin_lock(&ha->lock);
+	stop = hvb_unmark_span(pfn, end);
+	spin_unlock(&ha->lock);
+	return stop;
+}
+
+/**
+ * hvb_hotplug_map_fill() - note that the host gives pages of a gap
+ * @ha: the hot-added memory; its map has room for one more gap
+ * @start: first PFN
+ * @end: in: where to stop; out: lowered to where the pages are of another kind
+ * @online: set to whether they can be onlined now: their block is online, and not
+ *	about to go offline
+ *
+ * Context: the pump, hvb->transfer_lock held.
+ * Return: pages that were a gap; those that the host has taken back are none.
+ */
+u32 hvb_hotplug_map_fill(struct hvb_hot_add *ha, u64 start, u64 *end, bool *online)
+{
+	bool gap;
+	u64 stop;
+
+	spin_lock(&ha->lock);
+	gap = hvb_regions_span(&ha->regions, start, end) == HVB_GAP;
+	stop = *end;
+	if (gap)
+		hvb_extents_remove(&ha->regions.gaps, start, *end);
+	*online = hvb_extents_span(&ha->regions.online, start, &stop) &&
+		  !hvb_is_going_offline(ha, start);
+	spin_unlock(&ha->lock);
+	return gap ? *end - start : 0;
+}
+
+/**
+ * hvb_hotplug_map_return() - note that the host returns pages of a detached block
+ * @ha: the hot-added memory; its map has room for one more extent
+ * @start: first PFN; see hvb_ballooned_span()
+ * @end: end PFN, exclusive
+ *
+ * They are a gap like any other then.
+ *
+ * Context: the pump, hvb->transfer_lock held.
+ */
+void hvb_hotplug_map_return(struct hvb_hot_add *ha, u64 start, u64 end)
+{
+	spin_lock(&ha->lock);
+	hvb_extents_remove(&ha->regions.ballooned, start, end);
+	spin_unlock(&ha->lock);
+}
+
+/**
+ * hvb_hotplug_map_usable() - whether the kernel may have pages
+ * @ha: the hot-added memory
+ * @pfn: first PFN
+ * @end: in: where to stop, above @pfn; out: lowered to where the answer changes
+ *
+ * Context: process.
+ * Return: whether it may.
+ */
+bool hvb_hotplug_map_usable(struct hvb_hot_add *ha, u64 pfn, u64 *end)
+{
+	enum hvb_backing backing;
+
+	spin_lock(&ha->lock);
+	backing = hvb_regions_span(&ha->regions, pfn, end);
+	spin_unlock(&ha->lock);
+	return hvb_is_usable(backing);
+}
+
+/**
+ * hvb_ballooned_span() - what the host has of blocks that went offline once
+ * @ha: the hot-added memory
+ * @pfn: a PFN
+ * @end: where to stop looking, above @pfn
+ *
+ * Context: process.
+ * Return: the end PFN, exclusive run, 0 if @pfn is not in one.
+ */
+u64 hvb_ballooned_span(struct hvb_hot_add *ha, u64 pfn, u64 end)
+{
+	bool taken;
+
+	spin_lock(&ha->lock);
+	taken = hvb_regions_span(&ha->regions, pfn, &end) == HVB_BALLOONED_OFFLINE;
+	spin_unlock(&ha->lock);
+	return taken ? end : 0;
+}
+
+/**
+ * hvb_block_online() - is a block online, or on its way there
+ * @ha: the hot-added memory
+ * @block: first PFN of the block
+ *
+ * Context: process.
+ * Return: whether it is.
+ */
+bool hvb_block_online(struct hvb_hot_add *ha, u64 block)
+{
+	u64 end = block + 1;
+	bool online;
+
+	spin_lock(&ha->lock);
+	online = hvb_extents_span(&ha->regions.online, block, &end);
+	spin_unlock(&ha->lock);
+	return online;
+}
+
+/**
+ * hvb_hot_add_totals() - how much was hot-added
+ * @hvb: the device
+ * @backed: set to the pages that the host gave
+ * @online: set to the pages among them that are online
+ *
+ * Context: process.
+ */
+void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+
+	spin_lock(&ha->lock);
+	*backed = hvb_regions_backed(&ha->regions);
+	*online = *backed - hvb_regions_offline(&ha->regions);
+	spin_unlock(&ha->lock);
+}
+
+/**
+ * hvb_hotplug_map_is_partial() - does a block have a gap
+ * @ha: the hot-added memory
+ * @block: first PFN of the block
+ *
+ * Context: process.
+ * Return: whether it has.
+ */
+bool hvb_hotplug_map_is_partial(struct hvb_hot_add *ha, u64 block)
+{
+	bool partial;
+
+	spin_lock(&ha->lock);
+	partial = hvb_regions_is_partial(&ha->regions, block);
+	spin_unlock(&ha->lock);
+	return partial;
+}
+
+/**
+ * hvb_hotplug_map_set_online() - note whether a block is online or on its way there
+ * @ha: the hot-added memory
+ * @start: first PFN of the block, or behind a memory map at its start
+ * @count: pages from there on
+ * @online: whether it is
+ *
+ * Only such blocks are in the map that we added, or that have a gap.
+ *
+ * Context: process.
+ */
+void hvb_hotplug_map_set_online(struct hvb_hot_add *ha, u64 start, u64 count, bool online)
+{
+	const u64 block = hvb_block_of(ha, start);
+
+	spin_lock(&ha->lock);
+	if (!online)
+		hvb_extents_remove(&ha->regions.online, block, start + count);
+	else if (hvb_regions_know(&ha->regions, block))
+		hvb_extents_add(&ha->regions.online, block, start + count);
+	spin_unlock(&ha->lock);
+}
+
+/**
+ * hvb_goes_offline() - is the memory block of a page about to go offline
+ * @ha: the hot-added memory
+ * @pfn: PFN of the page
+ *
+ * Context: process.
+ * Return: whether it is.
+ */
+bool hvb_goes_offline(struct hvb_hot_add *ha, u64 pfn)
+{
+	bool goes;
+
+	spin_lock(&ha->lock);
+	goes = hvb_is_going_offline(ha, pfn);
+	spin_unlock(&ha->lock);
+	return goes;
+}
+
+/**
+ * hvb_set_going_offline() - note which memory is about to go offline
+ * @ha: the hot-added memory
+ * @range: the memory; empty if it went, or stays
+ *
+ * Context: the task that takes it offline.
+ */
+void hvb_set_going_offline(struct hvb_hot_add *ha, struct hvb_extent range)
+{
+	spin_lock(&ha->lock);
+	ha->going_offline = range;
+	spin_unlock(&ha->lock);
+}
+
+/**
+ * hvb_pending_block_begin() - a block begins to cost memory
+ * @ha: the hot-added memory
+ * @block: first PFN of the block; see hvb_hot_add_await()
+ *
+ * Context: the pump.
+ */
+void hvb_pending_block_begin(struct hvb_hot_add *ha, u64 block)
+{
+	spin_lock(&ha->lock);
+	ha->pending_block = READ_ONCE(ha->nobody_onlines) ? HVB_NO_BLOCK : block;
+	spin_unlock(&ha->lock);
+}
+
+/**
+ * hvb_pending_block_done() - a block is online, or waited for no longer
+ * @ha: the hot-added memory
+ * @block: its first PFN
+ *
+ * Context: process.
+ */
+void hvb_pending_block_done(struct hvb_hot_add *ha, u64 block)
+{
+	spin_lock(&ha->lock);
+	if (ha->pending_block == block)
+		ha->pending_block = HVB_NO_BLOCK;
+	spin_unlock(&ha->lock);
+	wake_up_all(&ha->pending_done);
+}
+
+/**
+ * hvb_hotplug_map_drop_block() - forget a block that was not added after all
+ * @ha: the hot-added memory
+ * @block: first PFN of the block
+ *
+ * Context: process.
+ */
+void hvb_hotplug_map_drop_block(struct hvb_hot_add *ha, u64 block)
+{
+	spin_lock(&ha->lock);
+	hvb_regions_drop_block(&ha->regions, block);
+	spin_unlock(&ha->lock);
+	hvb_pending_block_done(ha, block);
+}
+
+static void hvb_show_extents(struct seq_file *file, const char *name,
+			     const struct hvb_extents *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->nr; i++)
+		seq_printf(file, "%s 0x%llx 0x%llx %llu\n", name, set->list[i].start,
+			   set->list[i].end, set->list[i].end - set->list[i].start);
+}
+
+/**
+ * hvb_hotplug_map_show() - print all sets
+ * @ha: the hot-added memory
+ * @file: where to
+ *
+ * Context: process.
+ */
+void hvb_hotplug_map_show(struct hvb_hot_add *ha, struct seq_file *file)
+{
+	spin_lock(&ha->lock);
+	hvb_show_extents(file, "region", &ha->regions.added);
+	hvb_show_extents(file, "gap", &ha->regions.gaps);
+	hvb_show_extents(file, "taken", &ha->regions.ballooned);
+	hvb_show_extents(file, "online", &ha->regions.online);
+	spin_unlock(&ha->lock);
 }
 
 /**

@@ -131,24 +131,18 @@ static void hvb_slow_exit(struct hvb_dev *hvb)
 	hvb_wait_end(hvb);
 }
 
-static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id)
+/* All that the driver has, but for the channel to the host. */
+static int hvb_parts_init(struct hvb_dev *hvb)
 {
-	struct hvb_dev *hvb;
 	int ret;
 
-	hvb = kzalloc(sizeof(*hvb), GFP_KERNEL);
-	if (!hvb)
-		return -ENOMEM;
-
-	hvb->hdev = hdev;
-	hvb->hibernation = hv_is_hibernation_supported();
 	hvb_device_init(hvb);
 	hvb_evacuate_init(hvb);
 	hvb_events_init(hvb);
 	hvb_record_init(&hvb->record);
 	ret = hvb_channel_init(hvb);
 	if (ret)
-		goto free_device;
+		return ret;
 
 	ret = hvb_pump_init(hvb);
 	if (ret)
@@ -166,14 +160,52 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 	ret = hvb_hot_add_init(hvb);
 	if (ret)
 		goto exit_balloon;
+	return 0;
+
+exit_balloon:
+	hvb_balloon_exit(hvb);
+unregister_pm:
+	unregister_pm_notifier(&hvb->pm_nb);
+exit_pump:
+	hvb_pump_exit(hvb);
+exit_channel:
+	hvb_channel_exit(hvb);
+	return ret;
+}
+
+/* The work items first: one of them may add a block, another use the balloon. */
+static void hvb_parts_exit(struct hvb_dev *hvb)
+{
+	hvb_slow_exit(hvb);
+	hvb_hot_add_exit(hvb);
+	hvb_balloon_exit(hvb);
+	unregister_pm_notifier(&hvb->pm_nb);
+	hvb_pump_exit(hvb);
+	hvb_channel_exit(hvb);
+}
+
+static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id)
+{
+	struct hvb_dev *hvb;
+	int ret;
+
+	hvb = kzalloc(sizeof(*hvb), GFP_KERNEL);
+	if (!hvb)
+		return -ENOMEM;
+
+	hvb->hdev = hdev;
+	hvb->hibernation = hv_is_hibernation_supported();
+	ret = hvb_parts_init(hvb);
+	if (ret)
+		goto free_device;
 
 	ret = hvb_adopt(hvb);
 	if (ret)
-		goto exit_hot_add;
+		goto exit_parts;
 
 	ret = hvb_register_oom(hvb);
 	if (ret)
-		goto exit_hot_add;
+		goto exit_parts;
 
 	hv_set_drvdata(hdev, hvb);
 	ret = hvb_connect(hvb);
@@ -187,17 +219,8 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 unregister_oom:
 	hv_set_drvdata(hdev, NULL);
 	unregister_oom_notifier(&hvb->oom_nb);
-exit_hot_add:
-	hvb_slow_exit(hvb);
-	hvb_hot_add_exit(hvb);
-exit_balloon:
-	hvb_balloon_exit(hvb);
-unregister_pm:
-	unregister_pm_notifier(&hvb->pm_nb);
-exit_pump:
-	hvb_pump_exit(hvb);
-exit_channel:
-	hvb_channel_exit(hvb);
+exit_parts:
+	hvb_parts_exit(hvb);
 free_device:
 	kfree(hvb);
 	return ret;
@@ -211,18 +234,12 @@ static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 	hvb_reporting_exit(hvb);
 	hvb_pump_stop(hvb);
 	unregister_oom_notifier(&hvb->oom_nb);
-	hvb_slow_exit(hvb);
-	hvb_hot_add_exit(hvb);
-	unregister_pm_notifier(&hvb->pm_nb);
-
 	if (hvb->balloon.pages)
 		dev_warn(&hdev->device,
 			 "%llu MiB are still ballooned and stay out of use; a driver that is loaded later takes them over\n",
 			 hvb_pages_to_mib(hvb->balloon.pages));
 
-	hvb_balloon_exit(hvb);
-	hvb_pump_exit(hvb);
-	hvb_channel_exit(hvb);
+	hvb_parts_exit(hvb);
 	hv_set_drvdata(hdev, NULL);
 	kfree(hvb);
 	return HVB_REMOVE_DONE;

@@ -5,6 +5,7 @@
 #ifndef _HVB_HV_BALLOON_H
 #define _HVB_HV_BALLOON_H
 
+#include <linux/bits.h>
 #include <linux/completion.h>
 #include <linux/hyperv.h>
 #include <linux/jiffies.h>
@@ -42,6 +43,9 @@ static_assert(HVB_HOST_PAGE_SHIFT == HV_HYP_PAGE_SHIFT);
  * complaint if there is none. The pages cannot move.
  */
 #define HVB_GFP		(GFP_HIGHUSER | __GFP_NOMEMALLOC | __GFP_NOWARN)
+
+/* No memory block has this as its first PFN. */
+#define HVB_NO_BLOCK	U64_MAX
 
 /* "Not before somebody asks for it", as the delay of a part of the pump. */
 #define HVB_NEVER	MAX_SCHEDULE_TIMEOUT
@@ -188,6 +192,13 @@ struct hvb_balloon {
 	struct hvb_batch *batch;
 	struct hvb_wire_balloon_response *response;
 };
+
+/* Pages of a chunk. */
+#define HVB_CHUNK_PAGES		BIT(HVB_CHUNK_ORDER)
+
+/* Passes through all memory for chunks; the guest, which may never need them, gets fewer. */
+#define HVB_PASSES		3
+#define HVB_PASSES_FOR_GUEST	(HVB_PASSES - 1)
 
 /* Chunks that are made before the pump has collected the first of them. */
 #define HVB_CHUNKS_AHEAD	8
@@ -584,7 +595,6 @@ void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg);
 void hvb_deflate_confirm(struct hvb_dev *hvb);
 
 /* chunks.c */
-u64 hvb_free_in_blocks(const struct zone *zone, unsigned int order);
 void hvb_chunks_choose(struct hvb_dev *hvb);
 bool hvb_chunks_can_spare(const struct hvb_dev *hvb);
 u32 hvb_chunks_take(struct hvb_dev *hvb, u64 budget);
@@ -594,6 +604,11 @@ void hvb_chunks_release(struct hvb_dev *hvb, const struct hvb_range *range);
 void hvb_chunks_adopt(struct hvb_dev *hvb, struct page *page);
 int hvb_chunks_adopt_offline(struct hvb_dev *hvb, u64 start, u64 end);
 void hvb_chunks_detach(struct hvb_dev *hvb, struct page *page);
+
+/* candidates.c */
+bool hvb_zone_can_spare(struct zone *zone);
+bool hvb_worth_evacuating(struct hvb_dev *hvb, u64 pfn, unsigned int pass);
+u64 hvb_free_in_blocks(const struct zone *zone, unsigned int order);
 
 /* evacuate.c */
 void hvb_evacuate_init(struct hvb_dev *hvb);
@@ -623,31 +638,54 @@ bool hvb_hot_add_possible(const struct hvb_dev *hvb);
 void hvb_hot_add_retry(struct hvb_dev *hvb);
 void hvb_hot_add_resume(struct hvb_dev *hvb);
 void hvb_add_exit(struct hvb_dev *hvb);
-void hvb_remove_partial_blocks(struct hvb_dev *hvb);
-void hvb_pending_block_done(struct hvb_hot_add *ha, u64 block);
 unsigned long hvb_hot_add_await(struct hvb_hot_add *ha);
+
+/* memblock.c */
+int hvb_memblock_init(struct hvb_hot_add *ha);
+void hvb_memblock_exit(struct hvb_hot_add *ha);
+u64 hvb_kernel_pages(bool reserves);
+int hvb_try_add_memory(struct hvb_dev *hvb, u64 block, bool whole);
+void hvb_remove_partial_blocks(struct hvb_dev *hvb);
+
+/* memory_notifier.c */
+int hvb_memory_notifier_init(struct hvb_dev *hvb);
+void hvb_memory_notifier_exit(struct hvb_dev *hvb);
+void hvb_offline_watch(struct hvb_hot_add *ha);
+unsigned long hvb_check_offline(struct hvb_dev *hvb);
 
 /* hotplug_map.c */
 int hvb_hotplug_map_reserve(struct hvb_dev *hvb, unsigned int gaps);
 int hvb_hotplug_map_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end);
-int hvb_hotplug_map_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled);
+void hvb_hotplug_map_drop_block(struct hvb_hot_add *ha, u64 block);
 bool hvb_hotplug_map_know(struct hvb_hot_add *ha, u64 block);
+bool hvb_hotplug_map_is_partial(struct hvb_hot_add *ha, u64 block);
 bool hvb_hotplug_map_next_partial(struct hvb_hot_add *ha, u64 *block);
+bool hvb_hotplug_map_claim(struct hvb_hot_add *ha, u64 pfn, u64 *end);
+u64 hvb_hotplug_map_unmark(struct hvb_hot_add *ha, u64 *pfn, u64 end);
+u32 hvb_hotplug_map_fill(struct hvb_hot_add *ha, u64 start, u64 *end, bool *online);
+void hvb_hotplug_map_return(struct hvb_hot_add *ha, u64 start, u64 end);
+bool hvb_hotplug_map_usable(struct hvb_hot_add *ha, u64 pfn, u64 *end);
 void hvb_hotplug_map_take(struct hvb_dev *hvb, u64 start, u64 end);
-int hvb_hotplug_map_take_back(struct hvb_dev *hvb, u64 start, u64 end);
+void hvb_hotplug_map_set_online(struct hvb_hot_add *ha, u64 start, u64 count, bool online);
 int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken);
+void hvb_hotplug_map_show(struct hvb_hot_add *ha, struct seq_file *file);
 void hvb_hotplug_map_free(struct hvb_regions *regions);
-
-/* online.c */
-int hvb_online_init(struct hvb_dev *hvb);
-void hvb_online_exit(struct hvb_dev *hvb);
-u32 hvb_online_fill(struct hvb_hot_add *ha, u64 start, u64 *end);
-void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end);
 u64 hvb_ballooned_span(struct hvb_hot_add *ha, u64 pfn, u64 end);
 bool hvb_block_online(struct hvb_hot_add *ha, u64 block);
 void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online);
-void hvb_offline_watch(struct hvb_hot_add *ha);
-unsigned long hvb_check_offline(struct hvb_dev *hvb);
+bool hvb_goes_offline(struct hvb_hot_add *ha, u64 pfn);
+void hvb_set_going_offline(struct hvb_hot_add *ha, struct hvb_extent range);
+void hvb_pending_block_begin(struct hvb_hot_add *ha, u64 block);
+void hvb_pending_block_done(struct hvb_hot_add *ha, u64 block);
+
+/* online.c */
+int hvb_online_claim(struct hvb_dev *hvb);
+void hvb_online_disclaim(void);
+void hvb_online_init(struct hvb_dev *hvb);
+void hvb_online_exit(struct hvb_dev *hvb);
+int hvb_online_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled);
+int hvb_online_take_back(struct hvb_dev *hvb, u64 start, u64 end);
+void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end);
 
 /* offline.c */
 int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count);
@@ -668,24 +706,6 @@ void hvb_report_work(struct work_struct *work);
 static inline u64 hvb_block_of(const struct hvb_hot_add *ha, u64 pfn)
 {
 	return round_down(pfn, ha->regions.block_pages);
-}
-
-/* Whether @pfn is about to go offline. Context: ha->lock held. */
-static inline bool hvb_is_going_offline(const struct hvb_hot_add *ha, u64 pfn)
-{
-	lockdep_assert_held(&ha->lock);
-	return pfn >= ha->going_offline.start && pfn < ha->going_offline.end;
-}
-
-/* The same without the lock. */
-static inline bool hvb_goes_offline(struct hvb_hot_add *ha, u64 pfn)
-{
-	bool goes;
-
-	spin_lock(&ha->lock);
-	goes = hvb_is_going_offline(ha, pfn);
-	spin_unlock(&ha->lock);
-	return goes;
 }
 
 /* reporting.c */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * In the place of hot_add.c, hotplug_map.c, online.c and offline.c in a kernel that has
+ * In the place of hot_add.c, memblock.c, hotplug_map.c, memory_notifier.c, online.c and
+ * offline.c in a kernel that has
  * no memory hotplug: nothing is ever added, and no memory block goes offline. For
  * hv_balloon.h only.
  */
@@ -69,7 +70,7 @@ static inline u64 hvb_ballooned_span(struct hvb_hot_add *ha, u64 pfn, u64 end)
 	return 0;
 }
 
-static inline int hvb_hotplug_map_take_back(struct hvb_dev *hvb, u64 start, u64 end)
+static inline int hvb_online_take_back(struct hvb_dev *hvb, u64 start, u64 end)
 {
 	return 0;
 }
@@ -78,5 +79,12 @@ static inline int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end,
 {
 	return 0;
 }
+
+static inline bool hvb_goes_offline(struct hvb_hot_add *ha, u64 pfn)
+{
+	return false;
+}
+
+static inline void hvb_hotplug_map_show(struct hvb_hot_add *ha, struct seq_file *file) { }
 
 #endif /* _HVB_NO_HOT_ADD_H */

@@ -75,13 +75,6 @@ static void hvb_hold_gaps(const struct hvb_extent *range, bool hold)
 	hvb_compat_count_going_offline(pfn_to_page(range->start), hold ? -gaps : gaps);
 }
 
-static void hvb_set_going_offline(struct hvb_hot_add *ha, struct hvb_extent range)
-{
-	spin_lock(&ha->lock);
-	ha->going_offline = range;
-	spin_unlock(&ha->lock);
-}
-
 /* Give up the pages of the block that the driver holds. Return: 0 or -ENOMEM. */
 static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *range)
 {
@@ -126,12 +119,8 @@ static void hvb_online_returned(struct hvb_hot_add *ha, const struct hvb_extent 
 	while (pfn < range->end) {
 		u64 end = min(range->end, round_down(pfn, pageblock_nr_pages) +
 					  pageblock_nr_pages);
-		enum hvb_backing backing;
 
-		spin_lock(&ha->lock);
-		backing = hvb_regions_span(&ha->regions, pfn, &end);
-		spin_unlock(&ha->lock);
-		if (hvb_is_usable(backing))
+		if (hvb_hotplug_map_usable(ha, pfn, &end))
 			hvb_online_filled(ha, pfn, end);
 		pfn = end;
 		cond_resched();

@@ -52,8 +52,8 @@ static union hv_gpa_page_range hvb_hint_range(const struct scatterlist *sg)
 }
 
 /* Gives the host what it takes of these pages, and says how many they are. */
-static u64 hvb_reporting_give(struct hvb_reporting *hints, struct scatterlist *sgl,
-			  unsigned int nents, u64 *pages)
+static u64 hvb_reporting_give(struct hvb_reporting *reporting, struct scatterlist *sgl,
+			      unsigned int nents, u64 *pages)
 {
 	struct scatterlist *sg;
 	unsigned int i, nr = 0;
@@ -62,12 +62,12 @@ static u64 hvb_reporting_give(struct hvb_reporting *hints, struct scatterlist *s
 	for_each_sg(sgl, sg, nents, i) {
 		const union hv_gpa_page_range range = hvb_hint_range(sg);
 
-		if (hints->large_only && !range.page.largepage)
+		if (reporting->large_only && !range.page.largepage)
 			continue;
-		hints->hint->ranges[nr++] = range;
+		reporting->hint->ranges[nr++] = range;
 		*pages += sg->length / HV_HYP_PAGE_SIZE;
 	}
-	return nr ? hvb_hypercall_hint(hints->hint, nr) : HV_STATUS_SUCCESS;
+	return nr ? hvb_hypercall_hint(reporting->hint, nr) : HV_STATUS_SUCCESS;
 }
 
 static bool hvb_reporting_any_small(struct scatterlist *sgl, unsigned int nents)
@@ -89,15 +89,15 @@ static bool hvb_reporting_any_small(struct scatterlist *sgl, unsigned int nents)
  * with a larger order would not help: the parameter of the kernel wins.
  */
 static bool hvb_reporting_drop_small(struct hvb_dev *hvb, struct scatterlist *sgl,
-				 unsigned int nents)
+				     unsigned int nents)
 {
-	struct hvb_reporting *hints = &hvb->reporting;
+	struct hvb_reporting *reporting = &hvb->reporting;
 
-	if (hints->large_only || !hvb_reporting_any_small(sgl, nents))
+	if (reporting->large_only || !hvb_reporting_any_small(sgl, nents))
 		return false;
 
-	hints->large_only = true;
-	WRITE_ONCE(hints->failures, hints->failures + 1);
+	reporting->large_only = true;
+	WRITE_ONCE(reporting->failures, reporting->failures + 1);
 	dev_info(hvb_device(hvb),
 		 "the host takes hints at free memory in blocks of 2 MiB only\n");
 	return true;
@@ -105,60 +105,60 @@ static bool hvb_reporting_drop_small(struct hvb_dev *hvb, struct scatterlist *sg
 
 static void hvb_reporting_taken(struct hvb_dev *hvb, u64 pages)
 {
-	struct hvb_reporting *hints = &hvb->reporting;
+	struct hvb_reporting *reporting = &hvb->reporting;
 
-	if (hints->in_a_row >= HVB_HINT_FAILURES)
+	if (reporting->in_a_row >= HVB_HINT_FAILURES)
 		dev_info(hvb_device(hvb), "the host takes hints at free memory again\n");
-	hints->in_a_row = 0;
-	WRITE_ONCE(hints->pages, hints->pages + pages);
+	reporting->in_a_row = 0;
+	WRITE_ONCE(reporting->pages, reporting->pages + pages);
 }
 
 /*
  * What worked for long begins with a short pause. Else each is longer, also if
  * a hint went through: a host that takes one now and then fills no log.
  */
-static void hvb_reporting_lengthen_pause(struct hvb_reporting *hints)
+static void hvb_reporting_lengthen_pause(struct hvb_reporting *reporting)
 {
-	if (time_after(jiffies, hints->since + HVB_HINT_PAUSE_MAX))
-		hints->pause = 0;
-	hints->pause = clamp_t(unsigned long, 2 * hints->pause, HVB_HINT_PAUSE,
-			       HVB_HINT_PAUSE_MAX);
+	if (time_after(jiffies, reporting->since + HVB_HINT_PAUSE_MAX))
+		reporting->pause = 0;
+	reporting->pause = clamp_t(unsigned long, 2 * reporting->pause, HVB_HINT_PAUSE,
+				   HVB_HINT_PAUSE_MAX);
 }
 
 static void hvb_reporting_failed(struct hvb_dev *hvb, u64 status)
 {
-	struct hvb_reporting *hints = &hvb->reporting;
+	struct hvb_reporting *reporting = &hvb->reporting;
 
-	WRITE_ONCE(hints->failures, hints->failures + 1);
-	if (++hints->in_a_row < HVB_HINT_FAILURES)
+	WRITE_ONCE(reporting->failures, reporting->failures + 1);
+	if (++reporting->in_a_row < HVB_HINT_FAILURES)
 		return;
 
-	hvb_reporting_lengthen_pause(hints);
-	if (hints->in_a_row == HVB_HINT_FAILURES)
+	hvb_reporting_lengthen_pause(reporting);
+	if (reporting->in_a_row == HVB_HINT_FAILURES)
 		dev_warn(hvb_device(hvb),
 			 "the host takes no hints at free memory (status 0x%llx): the guest gives none for now, and tries again in %lu s\n",
-			 status, hints->pause / HZ);
+			 status, reporting->pause / HZ);
 
-	WRITE_ONCE(hints->on, false);
+	WRITE_ONCE(reporting->on, false);
 	/* To unregister would wait for the report that we are in. */
-	if (!READ_ONCE(hints->ending))
-		schedule_delayed_work(&hints->work, 0);
+	if (!READ_ONCE(reporting->ending))
+		schedule_delayed_work(&reporting->work, 0);
 }
 
 /* Called by the kernel, one call at a time, with pages that nobody can use. */
 static int hvb_reporting_report(struct page_reporting_dev_info *prdev,
-			    struct scatterlist *sgl, unsigned int nents)
+				struct scatterlist *sgl, unsigned int nents)
 {
-	struct hvb_reporting *hints = container_of(prdev, struct hvb_reporting, prdev);
-	struct hvb_dev *hvb = container_of(hints, struct hvb_dev, reporting);
+	struct hvb_reporting *reporting = container_of(prdev, struct hvb_reporting, prdev);
+	struct hvb_dev *hvb = container_of(reporting, struct hvb_dev, reporting);
 	u64 status, pages;
 
-	if (!READ_ONCE(hints->on))
+	if (!READ_ONCE(reporting->on))
 		return -EOPNOTSUPP;
 
-	status = hvb_reporting_give(hints, sgl, nents, &pages);
+	status = hvb_reporting_give(reporting, sgl, nents, &pages);
 	if (status == HV_STATUS_INVALID_PARAMETER && hvb_reporting_drop_small(hvb, sgl, nents))
-		status = hvb_reporting_give(hints, sgl, nents, &pages);
+		status = hvb_reporting_give(reporting, sgl, nents, &pages);
 	if (status != HV_STATUS_SUCCESS) {
 		hvb_reporting_failed(hvb, status);
 		return -EIO;
@@ -171,17 +171,17 @@ static int hvb_reporting_report(struct page_reporting_dev_info *prdev,
 }
 
 /* A report can come, and fail, before the kernel returns to us: mark it first. */
-static int hvb_reporting_register(struct hvb_reporting *hints)
+static int hvb_reporting_register(struct hvb_reporting *reporting)
 {
 	int ret;
 
-	hints->since = jiffies;
-	hints->registered = true;
-	WRITE_ONCE(hints->on, true);
-	ret = page_reporting_register(&hints->prdev);
+	reporting->since = jiffies;
+	reporting->registered = true;
+	WRITE_ONCE(reporting->on, true);
+	ret = page_reporting_register(&reporting->prdev);
 	if (ret) {
-		WRITE_ONCE(hints->on, false);
-		hints->registered = false;
+		WRITE_ONCE(reporting->on, false);
+		reporting->registered = false;
 	}
 	return ret;
 }
@@ -192,37 +192,37 @@ static int hvb_reporting_register(struct hvb_reporting *hints)
  */
 static void hvb_reporting_work(struct work_struct *work)
 {
-	struct hvb_reporting *hints = container_of(to_delayed_work(work), struct hvb_reporting, work);
+	struct hvb_reporting *reporting = container_of(to_delayed_work(work), struct hvb_reporting, work);
 
-	if (READ_ONCE(hints->ending))
+	if (READ_ONCE(reporting->ending))
 		return;
 
-	if (hints->registered) {
-		page_reporting_unregister(&hints->prdev);
-		hints->registered = false;
-	} else if (!hvb_reporting_register(hints)) {
+	if (reporting->registered) {
+		page_reporting_unregister(&reporting->prdev);
+		reporting->registered = false;
+	} else if (!hvb_reporting_register(reporting)) {
 		return;
 	}
-	schedule_delayed_work(&hints->work, hints->pause);
+	schedule_delayed_work(&reporting->work, reporting->pause);
 }
 
-static int hvb_reporting_begin(struct hvb_reporting *hints)
+static int hvb_reporting_begin(struct hvb_reporting *reporting)
 {
 	int ret;
 
-	hints->hint = kzalloc(struct_size(hints->hint, ranges, PAGE_REPORTING_CAPACITY),
-			      GFP_KERNEL);
-	if (!hints->hint)
+	reporting->hint = kzalloc(struct_size(reporting->hint, ranges, PAGE_REPORTING_CAPACITY),
+				  GFP_KERNEL);
+	if (!reporting->hint)
 		return -ENOMEM;
 
-	HVB_HINT_KIND(hints->hint) = HV_EXT_MEMORY_HEAT_HINT_TYPE_COLD_DISCARD;
-	hints->prdev.report = hvb_reporting_report;
-	hints->prdev.order = HVB_CHUNK_ORDER;
-	INIT_DELAYED_WORK(&hints->work, hvb_reporting_work);
-	ret = hvb_reporting_register(hints);
+	HVB_HINT_KIND(reporting->hint) = HV_EXT_MEMORY_HEAT_HINT_TYPE_COLD_DISCARD;
+	reporting->prdev.report = hvb_reporting_report;
+	reporting->prdev.order = HVB_CHUNK_ORDER;
+	INIT_DELAYED_WORK(&reporting->work, hvb_reporting_work);
+	ret = hvb_reporting_register(reporting);
 	if (ret) {
-		kfree(hints->hint);
-		hints->hint = NULL;
+		kfree(reporting->hint);
+		reporting->hint = NULL;
 	}
 	return ret;
 }
@@ -276,17 +276,17 @@ void hvb_reporting_init(struct hvb_dev *hvb)
  */
 void hvb_reporting_exit(struct hvb_dev *hvb)
 {
-	struct hvb_reporting *hints = &hvb->reporting;
+	struct hvb_reporting *reporting = &hvb->reporting;
 
-	if (!hints->hint)
+	if (!reporting->hint)
 		return;
 
 	/* From here on the work does nothing, so that "registered" stays as it is. */
-	WRITE_ONCE(hints->ending, true);
-	cancel_delayed_work_sync(&hints->work);
-	if (hints->registered)
-		page_reporting_unregister(&hints->prdev);
+	WRITE_ONCE(reporting->ending, true);
+	cancel_delayed_work_sync(&reporting->work);
+	if (reporting->registered)
+		page_reporting_unregister(&reporting->prdev);
 	/* A last report may have queued it. */
-	cancel_delayed_work_sync(&hints->work);
-	kfree(hints->hint);
+	cancel_delayed_work_sync(&reporting->work);
+	kfree(reporting->hint);
 }

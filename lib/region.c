@@ -240,9 +240,11 @@ bool hvb_regions_is_partial(const struct hvb_regions *regions, u64 block)
  */
 enum hvb_backing hvb_regions_span(const struct hvb_regions *regions, u64 pos, u64 *end)
 {
-	if (hvb_extents_span(&regions->gaps, pos, end))
-		return hvb_extents_span(&regions->ballooned, pos, end) ? HVB_BALLOONED_OFFLINE : HVB_GAP;
-	return hvb_extents_span(&regions->added, pos, end) ? HVB_BACKED : HVB_FOREIGN;
+	if (!hvb_extents_span(&regions->gaps, pos, end))
+		return hvb_extents_span(&regions->added, pos, end) ? HVB_BACKED : HVB_FOREIGN;
+	if (hvb_extents_span(&regions->ballooned, pos, end))
+		return HVB_BALLOONED_OFFLINE;
+	return HVB_GAP;
 }
 
 /**

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory blocks: how they are added and removed, and what they cost.
+ *
+ * add_memory() is told of blocks that the host backs whole: their memory is
+ * like any other, also for a kernel that is started through kexec. Blocks with
+ * a gap are added as "driver managed", which hides them from such a kernel: it
+ * does not know the gaps, and would touch them.
+ */
+#include <linux/memory.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/numa.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/vmstat.h>
+
+#include "compat.h"
+#include "hv_balloon.h"
+
+#define HVB_RESOURCE_NAME	"System RAM (hv_balloon)"
+
+/* What stays free when a memory map is taken from the reserves: a quarter of it. */
+#define HVB_MAP_MARGIN		4
+
+/*
+ * memory_add_physaddr_to_nid() knows no memory that was not there at boot, and
+ * answers with the first node then: ask it last.
+ */
+static int hvb_node_of(u64 start)
+{
+	const int nid = phys_to_target_node(start);
+
+	return nid == NUMA_NO_NODE ? memory_add_physaddr_to_nid(start) : nid;
+}
+
+/*
+ * All our blocks of a node form one memory group, so that the kernel can choose
+ * their zones together (memory_hotplug.online_policy=auto-movable).
+ * Return: what add_memory() takes as the node, and in @flags how to read it.
+ */
+static int hvb_node_or_group(struct hvb_hot_add *ha, u64 start, mhp_t *flags)
+{
+	const int nid = hvb_node_of(start);
+	int *group = &ha->groups[nid];
+
+	if (*group < 0)
+		*group = memory_group_register_dynamic(nid, ha->regions.block_pages);
+	if (*group < 0)
+		return nid;
+
+	*flags |= MHP_NID_IS_MGID;
+	return *group;
+}
+
+static int hvb_add_memory(struct hvb_hot_add *ha, u64 block, bool whole)
+{
+	const u64 size = PFN_PHYS(ha->regions.block_pages);
+	const u64 start = PFN_PHYS(block);
+	mhp_t flags = MHP_MERGE_RESOURCE;
+	const int node = hvb_node_or_group(ha, start, &flags);
+
+	/*
+	 * A memory map on the new memory itself (a boot option of the kernel)
+	 * sits at the start of the block, so that must not be a gap.
+	 */
+	if (whole)
+		return add_memory(node, start, size, flags | HVB_MEMMAP_ON_MEMORY);
+	return add_memory_driver_managed(node, start, size, HVB_RESOURCE_NAME, flags);
+}
+
+/**
+ * hvb_kernel_pages() - free pages that the kernel could use for itself
+ * @reserves: all of them; else those that any allocation could have
+ *
+ * Memory maps lie in these.
+ *
+ * Context: any.
+ * Return: pages.
+ */
+u64 hvb_kernel_pages(bool reserves)
+{
+	u64 pages = 0;
+	int nid, i;
+
+	for_each_online_node(nid) {
+		for (i = 0; i < ZONE_MOVABLE; i++) {
+			struct zone *zone = &NODE_DATA(nid)->node_zones[i];
+			const u64 free = zone_page_state(zone, NR_FREE_PAGES);
+			const u64 kept = min_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
+
+			pages += reserves ? free : free - min(free, kept);
+		}
+	}
+	return pages;
+}
+
+/**
+ * hvb_try_add_memory() - add a block, if the guest can pay for its memory map
+ * @hvb: the device; the block is in its hotplug map
+ * @block: first PFN of the block
+ * @whole: the host backs all of it
+ *
+ * A block costs a memory map before it brings anything. If it comes online at
+ * once, for the kernel too, it brings far more, so that the map may come from the
+ * reserves; but not to their last page, or the kernel kills programs meanwhile.
+ * If the last block came online for programs only, the kernel gets nothing back: its
+ * reserves stay. If nobody onlines blocks, they bring nothing: then the guest keeps
+ * its floor.
+ *
+ * Context: process, may sleep for as long as memory hotplug in progress.
+ * Return: 0, -ENOMEM, -EEXIST, or another error of add_memory().
+ */
+int hvb_try_add_memory(struct hvb_dev *hvb, u64 block, bool whole)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	const u64 map = PFN_UP(ha->regions.block_pages * sizeof(struct page));
+	const u64 needed = map + map / HVB_MAP_MARGIN;
+	const bool reserves = !READ_ONCE(ha->nobody_onlines) && !READ_ONCE(ha->comes_movable);
+	unsigned int flags;
+	int ret;
+
+	if (READ_ONCE(ha->nobody_onlines) && si_mem_available() < (long)(hvb_floor(hvb) + needed))
+		return -ENOMEM;
+	if (hvb_kernel_pages(reserves) < needed)
+		return -ENOMEM;
+	if (!reserves)
+		return hvb_add_memory(ha, block, whole);
+
+	flags = memalloc_noreclaim_save();
+	ret = hvb_add_memory(ha, block, whole);
+	memalloc_noreclaim_restore(flags);
+	return ret;
+}
+
+static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+
+	if (!hvb_block_online(ha, block) &&
+	    remove_memory(PFN_PHYS(block), PFN_PHYS(ha->regions.block_pages)))
+		dev_warn(hvb_device(hvb),
+			 "cannot remove the offline memory block of PFN 0x%llx: do not online it, the host does not back it whole\n",
+			 block);
+}
+
+/**
+ * hvb_remove_partial_blocks() - remove offline blocks that the host backs in part
+ * @hvb: the device; its channel is closed
+ *
+ * Once the online-page callback is gone, anybody could online them whole. Gaps in
+ * blocks that are online keep their mark.
+ *
+ * Context: process, may sleep for as long as memory hotplug in progress.
+ */
+void hvb_remove_partial_blocks(struct hvb_dev *hvb)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	u64 block = 0;
+
+	while (hvb_hotplug_map_next_partial(ha, &block)) {
+		hvb_remove_block(hvb, block);
+		block += ha->regions.block_pages;
+	}
+}
+
+/**
+ * hvb_memblock_init() - get ready to add blocks
+ * @ha: the hot-added memory
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int hvb_memblock_init(struct hvb_hot_add *ha)
+{
+	int nid;
+
+	ha->groups = kmalloc_array(nr_node_ids, sizeof(*ha->groups), GFP_KERNEL);
+	if (!ha->groups)
+		return -ENOMEM;
+
+	for (nid = 0; nid < nr_node_ids; nid++)
+		ha->groups[nid] = NUMA_NO_NODE;
+	return 0;
+}
+
+/**
+ * hvb_memblock_exit() - undo hvb_memblock_init()
+ * @ha: the hot-added memory
+ *
+ * A group that has memory outlives us with it.
+ *
+ * Context: process, may sleep.
+ */
+void hvb_memblock_exit(struct hvb_hot_add *ha)
+{
+	int nid;
+
+	for (nid = 0; nid < nr_node_ids; nid++)
+		if (ha->groups[nid] >= 0)
+			memory_group_unregister(ha->groups[nid]);
+	kfree(ha->groups);
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the kernel tells of memory blocks that go online and offline, and what becomes
+ * of those that the driver alone can guard.
+ *
+ * The notifier runs under the hotplug lock, in the task that onlines or offlines a
+ * block: one block at a time.
+ */
+#include <linux/jiffies.h>
+#include <linux/memory.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/notifier.h>
+
+#include "hv_balloon.h"
+
+/* Blocks that are offline for so long will stay so: tell the administrator. */
+#define HVB_OFFLINE_PATIENCE	(10 * HZ)
+
+/*
+ * A block with a gap must not come online without our callback, which nobody could
+ * keep out of the gap. So none may while the driver ends.
+ */
+static int hvb_going_online(struct hvb_hot_add *ha, const struct memory_notify *memory)
+{
+	const u64 block = hvb_block_of(ha, memory->start_pfn);
+
+	if (READ_ONCE(ha->closing) && hvb_hotplug_map_is_partial(ha, block))
+		return -EBUSY;
+
+	hvb_hotplug_map_set_online(ha, memory->start_pfn, memory->nr_pages, true);
+	return 0;
+}
+
+static void hvb_came_online(struct hvb_hot_add *ha, const struct memory_notify *memory)
+{
+	const u64 block = hvb_block_of(ha, memory->start_pfn);
+
+	WRITE_ONCE(ha->comes_movable, is_zone_movable_page(pfn_to_page(memory->start_pfn)));
+	WRITE_ONCE(ha->nobody_onlines, false);
+	hvb_pending_block_done(ha, block);
+}
+
+/* Keeps track of which blocks are online, and lets go of those that leave. */
+static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void *arg)
+{
+	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, hot_add.memory_nb);
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	const struct memory_notify *memory = arg;
+	int ret = 0;
+
+	switch (event) {
+	case MEM_GOING_ONLINE:
+		ret = hvb_going_online(ha, memory);
+		break;
+	case MEM_CANCEL_ONLINE:
+		hvb_hotplug_map_set_online(ha, memory->start_pfn, memory->nr_pages, false);
+		break;
+	case MEM_ONLINE:
+		hvb_came_online(ha, memory);
+		break;
+	case MEM_GOING_OFFLINE:
+		ret = hvb_offline_begin(hvb, memory->start_pfn, memory->nr_pages);
+		break;
+	case MEM_CANCEL_OFFLINE:
+		hvb_offline_cancel(hvb);
+		break;
+	case MEM_OFFLINE:
+		hvb_hotplug_map_set_online(ha, memory->start_pfn, memory->nr_pages, false);
+		hvb_offline_end(hvb);
+		break;
+	}
+
+	hvb_kick(hvb, 0);
+	return notifier_from_errno(ret);
+}
+
+/**
+ * hvb_memory_notifier_init() - take part in the onlining and offlining of memory
+ * @hvb: the device; its hotplug map is ready
+ *
+ * Context: process, may sleep for as long as memory hotplug in progress.
+ * Return: 0, the error of the memory notifier, or -EBUSY if there is another device.
+ */
+int hvb_memory_notifier_init(struct hvb_dev *hvb)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	int ret;
+
+	ret = hvb_online_claim(hvb);
+	if (ret)
+		return ret;
+
+	ha->memory_nb.notifier_call = hvb_memory_event;
+	ret = register_memory_notifier(&ha->memory_nb);
+	if (ret)
+		hvb_online_disclaim();
+	else
+		hvb_online_init(hvb);
+	return ret;
+}
+
+/**
+ * hvb_memory_notifier_exit() - undo the above, and remove what we alone can guard
+ * @hvb: the device
+ *
+ * A block may be on its way offline, and the host have a part of it: to give the
+ * callback back the kernel waits for the end of that. So partial blocks are removed
+ * after it, and the notifier lets none of them come online until then.
+ *
+ * Context: process, may sleep for as long as memory hotplug in progress.
+ */
+void hvb_memory_notifier_exit(struct hvb_dev *hvb)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+
+	hvb_wait_begin(hvb, "memory hotplug in progress");
+	WRITE_ONCE(ha->closing, true);
+	hvb_online_exit(hvb);
+	hvb_remove_partial_blocks(hvb);
+	unregister_memory_notifier(&ha->memory_nb);
+	hvb_wait_end(hvb);
+	hvb_online_disclaim();
+}
+
+/**
+ * hvb_offline_watch() - memory was added: see later whether it came online
+ * @ha: the hot-added memory
+ *
+ * Context: the pump.
+ */
+void hvb_offline_watch(struct hvb_hot_add *ha)
+{
+	ha->check_armed = true;
+	ha->check_offline = jiffies + HVB_OFFLINE_PATIENCE;
+}
+
+/**
+ * hvb_check_offline() - look for blocks that stayed offline, if it is time
+ * @hvb: the device
+ *
+ * Memory that nobody onlines is lost to the guest, and the host does not know.
+ *
+ * Context: the pump.
+ * Return: jiffies until it wants to run again.
+ */
+unsigned long hvb_check_offline(struct hvb_dev *hvb)
+{
+	struct hvb_hot_add *ha = &hvb->hot_add;
+	u64 backed, online;
+
+	if (!ha->check_armed)
+		return HVB_NEVER;
+	if (time_before(jiffies, ha->check_offline))
+		return hvb_jiffies_until(ha->check_offline);
+
+	ha->check_armed = false;
+	hvb_hot_add_totals(hvb, &backed, &online);
+	if (backed == online) {
+		ha->offline_warned = false;
+	} else if (!ha->offline_warned) {
+		ha->offline_warned = true;
+		dev_warn(hvb_device(hvb),
+			 "%llu MiB of hot-added memory stay offline, so the guest cannot use them: install the udev rule of hv_balloon, or run: echo online > /sys/devices/system/memory/auto_online_blocks, then write online to the state file of each offline block in that directory\n",
+			 hvb_pages_to_mib(backed - online));
+	}
+	return HVB_NEVER;
+}

@@ -192,7 +192,8 @@ static int hvb_reporting_register(struct hvb_reporting *reporting)
  */
 static void hvb_reporting_work(struct work_struct *work)
 {
-	struct hvb_reporting *reporting = container_of(to_delayed_work(work), struct hvb_reporting, work);
+	struct hvb_reporting *reporting = container_of(to_delayed_work(work),
+						       struct hvb_reporting, work);
 
 	if (READ_ONCE(reporting->ending))
 		return;

@@ -21,9 +21,13 @@
 #include <linux/nodemask.h>
 #include <linux/sched.h>
 
+#include "adopt.h"
+#include "chunks.h"
 #include "compat.h"
-#include "hv_balloon.h"
+#include "device.h"
+#include "hotplug_map.h"
 #include "mark.h"
+#include "params.h"
 
 #define HVB_DRIVER_MANAGED	(IORESOURCE_SYSTEM_RAM | IORESOURCE_SYSRAM_DRIVER_MANAGED)
 

@@ -11,7 +11,18 @@
 #include <linux/slab.h>
 #include <linux/vmstat.h>
 
-#include "hv_balloon.h"
+#include "balloon.h"
+#include "channel.h"
+#include "chunks.h"
+#include "device.h"
+#include "evacuate.h"
+#include "lib/batch.h"
+#include "lib/limits.h"
+#include "lib/proto.h"
+#include "negotiate.h"
+#include "params.h"
+#include "record.h"
+#include "status.h"
 
 /* Pages to take between two messages at most: 1 GiB. */
 #define HVB_STEP_PAGES	(1024 * HVB_PAGES_PER_MIB)

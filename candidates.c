@@ -13,8 +13,11 @@
 #include <linux/page-flags.h>
 #include <linux/vmstat.h>
 
+#include "candidates.h"
 #include "compat.h"
-#include "hv_balloon.h"
+#include "device.h"
+#include "hotplug_map.h"
+#include "lib/limits.h"
 
 /*
  * Pages of a chunk that are in use, at most; first what none is tried for: the

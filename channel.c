@@ -13,7 +13,10 @@
 #include <linux/slab.h>
 #include <linux/wait.h>
 
-#include "hv_balloon.h"
+#include "channel.h"
+#include "device.h"
+#include "lib/proto.h"
+#include "record.h"
 
 /*
  * 16 KiB of data each way, three full messages and some. The receive buffer

@@ -17,9 +17,19 @@
 #include <linux/sched.h>
 #include <linux/vmstat.h>
 
+#include "balloon.h"
+#include "candidates.h"
+#include "chunks.h"
 #include "compat.h"
-#include "hv_balloon.h"
+#include "device.h"
+#include "evacuate.h"
+#include "hotplug_map.h"
+#include "lib/batch.h"
+#include "lib/limits.h"
 #include "mark.h"
+#include "online.h"
+#include "params.h"
+#include "status.h"
 #include "trace.h"
 
 /* The mark of a predecessor may have any order that fits into it. */

@@ -13,7 +13,15 @@
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
 
-#include "hv_balloon.h"
+#include "balloon.h"
+#include "debugfs.h"
+#include "device.h"
+#include "hotplug_map.h"
+#include "lib/limits.h"
+#include "lib/region.h"
+#include "negotiate.h"
+#include "record.h"
+#include "status.h"
 
 static void hvb_show(struct seq_file *file, const char *name, u64 value)
 {

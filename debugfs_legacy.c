@@ -5,7 +5,12 @@
  */
 #include <linux/seq_file.h>
 
-#include "hv_balloon.h"
+#include "debugfs.h"
+#include "device.h"
+#include "hot_add.h"
+#include "hotplug_map.h"
+#include "lib/limits.h"
+#include "status.h"
 
 /* The states of that driver, and its numbers for them. */
 enum hvb_legacy_state {

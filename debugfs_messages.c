@@ -7,7 +7,10 @@
 #include <linux/seq_file.h>
 #include <linux/time64.h>
 
-#include "hv_balloon.h"
+#include "debugfs.h"
+#include "device.h"
+#include "lib/proto.h"
+#include "record.h"
 
 /* What the bytes of a message say; @bytes holds all but its ranges. */
 typedef void (*hvb_words)(struct seq_file *file, const void *bytes, u64 pages);

@@ -9,7 +9,7 @@
 #include <linux/sysfs.h>
 #include <linux/workqueue.h>
 
-#include "hv_balloon.h"
+#include "device.h"
 
 /* How long a wait takes of which the log says what it is for. */
 #define HVB_WAIT_LOGGED		HZ

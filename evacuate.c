@@ -30,8 +30,11 @@
 #include <linux/spinlock.h>
 #include <linux/vmstat.h>
 
+#include "candidates.h"
 #include "compat.h"
-#include "hv_balloon.h"
+#include "device.h"
+#include "evacuate.h"
+#include "lib/limits.h"
 
 /*
  * The kernel reclaims caches and migrates, but looks everywhere only if it may

@@ -14,7 +14,9 @@
 #include <linux/kernel.h>
 #include <linux/kobject.h>
 
-#include "hv_balloon.h"
+#include "device.h"
+#include "events.h"
+#include "hotplug_map.h"
 
 /* How long changes are gathered. */
 #define HVB_EVENT_DELAY		(HZ / 4)

@@ -18,7 +18,17 @@
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 
-#include "hv_balloon.h"
+#include "channel.h"
+#include "device.h"
+#include "hot_add.h"
+#include "hotplug_map.h"
+#include "lib/proto.h"
+#include "memblock.h"
+#include "memory_notifier.h"
+#include "negotiate.h"
+#include "online.h"
+#include "params.h"
+#include "record.h"
 
 /* How long to wait for a block to be onlined before the next one is added. */
 #define HVB_ONLINE_WAIT		HZ

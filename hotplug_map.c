@@ -11,7 +11,10 @@
 #include <linux/wait.h>
 
 #include "compat.h"
-#include "hv_balloon.h"
+#include "device.h"
+#include "hot_add.h"
+#include "hotplug_map.h"
+#include "lib/region.h"
 #include "mark.h"
 
 /*

@@ -47,8 +47,20 @@
 #include <linux/suspend.h>
 #include <asm/mshyperv.h>
 
+#include "adopt.h"
+#include "balloon.h"
+#include "channel.h"
 #include "compat.h"
-#include "hv_balloon.h"
+#include "debugfs.h"
+#include "device.h"
+#include "evacuate.h"
+#include "events.h"
+#include "hot_add.h"
+#include "negotiate.h"
+#include "pump.h"
+#include "record.h"
+#include "reporting.h"
+#include "sysfs.h"
 
 /* Give nothing for so long after the guest ran out of memory. */
 #define HVB_OOM_PAUSE		(10 * HZ)

@@ -17,7 +17,10 @@
 #include <linux/vmstat.h>
 
 #include "compat.h"
-#include "hv_balloon.h"
+#include "device.h"
+#include "hotplug_map.h"
+#include "memblock.h"
+#include "status.h"
 
 #define HVB_RESOURCE_NAME	"System RAM (hv_balloon)"
 

@@ -12,7 +12,12 @@
 #include <linux/mm.h>
 #include <linux/notifier.h>
 
-#include "hv_balloon.h"
+#include "device.h"
+#include "hotplug_map.h"
+#include "memblock.h"
+#include "memory_notifier.h"
+#include "offline.h"
+#include "online.h"
 
 /* Blocks that are offline for so long will stay so: tell the administrator. */
 #define HVB_OFFLINE_PATIENCE	(10 * HZ)

@@ -9,7 +9,11 @@
 #include <linux/pfn.h>
 #include <linux/sizes.h>
 
-#include "hv_balloon.h"
+#include "channel.h"
+#include "device.h"
+#include "lib/proto.h"
+#include "negotiate.h"
+#include "status.h"
 
 /* How long the host may think about each proposal. */
 #define HVB_NEGOTIATION_TIMEOUT	(5 * HZ)

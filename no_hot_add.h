@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * In the place of hot_add.c, memblock.c, hotplug_map.c, memory_notifier.c, online.c and
- * offline.c in a kernel that has
- * no memory hotplug: nothing is ever added, and no memory block goes offline. For
- * hv_balloon.h only.
+ * offline.c in a kernel that has no memory hotplug: nothing is ever added, and no
+ * memory block goes offline. For device.h only.
  */
 #ifndef _HVB_NO_HOT_ADD_H
 #define _HVB_NO_HOT_ADD_H
+
+#include "channel.h"
 
 /* Sections take the place of memory blocks, of which there are none. */
 static inline int hvb_hot_add_init(struct hvb_dev *hvb)

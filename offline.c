@@ -20,9 +20,14 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 
+#include "chunks.h"
 #include "compat.h"
-#include "hv_balloon.h"
+#include "device.h"
+#include "evacuate.h"
+#include "hotplug_map.h"
 #include "mark.h"
+#include "offline.h"
+#include "online.h"
 
 /* Return: how many runs of ballooned pages there are. */
 static unsigned int hvb_count_spans(u64 pfn, u64 end)

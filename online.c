@@ -10,7 +10,9 @@
 #include <linux/sched.h>
 
 #include "compat.h"
-#include "hv_balloon.h"
+#include "device.h"
+#include "hotplug_map.h"
+#include "online.h"
 
 /*
  * The kernel has one online-page callback for all memory and gives it no context:

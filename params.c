@@ -11,7 +11,9 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
-#include "hv_balloon.h"
+#include "device.h"
+#include "lib/limits.h"
+#include "params.h"
 
 #define HVB_REPORT_DELAY_MAX	3600U		/* seconds */
 #define HVB_FLOOR_MIB_MAX	67108864U	/* 64 TiB */

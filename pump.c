@@ -17,7 +17,17 @@
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 
-#include "hv_balloon.h"
+#include "balloon.h"
+#include "channel.h"
+#include "device.h"
+#include "evacuate.h"
+#include "events.h"
+#include "hot_add.h"
+#include "lib/proto.h"
+#include "negotiate.h"
+#include "pump.h"
+#include "record.h"
+#include "status.h"
 
 /* When to look again at a ring that still holds something. */
 #define HVB_RECHECK		msecs_to_jiffies(10)

@@ -21,7 +21,10 @@
 #include <asm/mshyperv.h>
 
 #include "compat.h"
-#include "hv_balloon.h"
+#include "device.h"
+#include "hypercall.h"
+#include "lib/limits.h"
+#include "reporting.h"
 
 /* After so many failures in a row the host is left alone. */
 #define HVB_HINT_FAILURES	3

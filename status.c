@@ -7,7 +7,13 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 
-#include "hv_balloon.h"
+#include "channel.h"
+#include "device.h"
+#include "hotplug_map.h"
+#include "lib/limits.h"
+#include "lib/proto.h"
+#include "params.h"
+#include "status.h"
 #include "trace.h"
 
 #define HVB_REPORT_INTERVAL	HZ

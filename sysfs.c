@@ -12,7 +12,13 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
-#include "hv_balloon.h"
+#include "device.h"
+#include "events.h"
+#include "hot_add.h"
+#include "hotplug_map.h"
+#include "negotiate.h"
+#include "status.h"
+#include "sysfs.h"
 
 /* The largest step that makes sense: 64 TiB, in KiB. */
 #define HVB_STEP_KB_MAX	(64ULL << 30)

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The module parameters.
+ */
+#ifndef _HVB_PARAMS_H
+#define _HVB_PARAMS_H
+
+#include <linux/types.h>
+
+/**
+ * struct hvb_params - the module parameters, as hv_balloon.c keeps them
+ * @hot_add: serve hot-add requests
+ * @report_delay: seconds from agreement with the host to the first report
+ * @floor_mib: least floor in MiB, 0 for none
+ * @max_range_mib: most MiB that a range in a message has, 0 for no such limit
+ * @shrink: ballooned memory leaves the guest's total (fixed at load)
+ * @reclaim: take back what an earlier load left ballooned (fixed at load)
+ *
+ * All but the fixed ones can be written through sysfs at any time: read once
+ * per use, with READ_ONCE().
+ */
+struct hvb_params {
+	bool hot_add;
+	unsigned int report_delay;
+	unsigned int floor_mib;
+	unsigned int max_range_mib;
+	bool shrink;
+	bool reclaim;
+};
+
+extern struct hvb_params hvb_params;
+
+#endif /* _HVB_PARAMS_H */

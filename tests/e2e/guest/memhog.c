@@ -6,7 +6,9 @@
  * checks on demand that every page still has its pattern: memory that a balloon driver took
  * away from under a program, or gave out twice, does not. See the help text below.
  */
+#define _GNU_SOURCE		/* readahead(), vmsplice() */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -15,13 +17,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define PAGE_SIZE	4096UL
 #define PAGES_PER_MIB	(1024 * 1024 / PAGE_SIZE)
 #define WORDS_PER_PAGE	(PAGE_SIZE / sizeof(uint64_t))
 #define MAX_MIB		(256UL * 1024)	/* reserved address space, not memory */
+#define BLOCK_PAGES	512UL		/* 2 MiB */
+#define MAX_PINNED	32768UL		/* pages */
 
 static const char help[] =
 "Usage: memhog [OPTION]... MIB\n"
@@ -30,8 +36,13 @@ static const char help[] =
 "  -q, --quick        write and check only the first word of each page\n"
 "  -s, --small-pages  ask for 4 KiB pages only\n"
 "  -H, --huge-pages   ask for huge pages\n"
+"  -M, --shared       memory as programs share it: the kernel has it as pages of a file\n"
 "  -l, --lock         lock what is touched, so that the kernel cannot take it away\n"
 "  -r, --run=PAGES    give that many back at a time when thinned (default 1)\n"
+"  -f, --file=FILE    for each 2 MiB, have the kernel read a page of FILE ahead\n"
+"  -a, --ahead=PAGES  read so many ahead, for each page\n"
+"  -p, --pin          keep the page where it is for which a page was, or would be, read ahead:\n"
+"                     it lies in a pipe\n"
 "  -S, --seed=N       start of the pattern (default 1)\n"
 "  -h, --help         show this text\n"
 "\n"
@@ -40,6 +51,7 @@ static const char help[] =
 "  leave KIB    touch more until only that much of the machine's memory is free\n"
 "  shrink MIB   give the last MIB back\n"
 "  thin         give every second page, or run of pages, back\n"
+"  drop         of what was read ahead give the first half of each piece back\n"
 "  verify       check the pattern of all pages (SIGUSR1 does the same)\n"
 "  quit         check the pattern and end\n"
 "At the end of the input the memory is held until SIGTERM.\n"
@@ -54,6 +66,10 @@ struct hog {
 	size_t words;		/* written per page */
 	uint64_t seed;
 	int drop;		/* the advice that gives pages back */
+	int file;		/* to be read ahead, or -1 */
+	size_t ahead;		/* pages to be read ahead each time, */
+	size_t piece;		/* for so many that are touched */
+	int pipe;		/* in which pages lie, or -1 */
 	bool corrupt;		/* a check has failed */
 };
 
@@ -115,14 +131,54 @@ static void release(const struct hog *hog, size_t page, size_t count)
 		die("madvise");
 }
 
+/* The kernel does not wait until the page is read; nor do we. */
+static void read_ahead(const struct hog *hog, size_t piece)
+{
+	const size_t size = hog->ahead * PAGE_SIZE;
+
+	if (readahead(hog->file, piece * size, size))
+		die("readahead");
+}
+
+static void drop(const struct hog *hog)
+{
+	const size_t size = hog->ahead * PAGE_SIZE, half = hog->ahead / 2 * PAGE_SIZE;
+
+	for (size_t piece = 0; piece < hog->pages / hog->piece; piece++)
+		if (posix_fadvise(hog->file, piece * size, half, POSIX_FADV_DONTNEED))
+			die("fadvise");
+	printf("dropped %zu pages\n", hog->pages / hog->piece * (hog->ahead / 2));
+}
+
+static void pin(const struct hog *hog, size_t page)
+{
+	const struct iovec piece = { page_at(hog, page), PAGE_SIZE };
+
+	if (vmsplice(hog->pipe, &piece, 1, SPLICE_F_NONBLOCK) != (ssize_t)PAGE_SIZE)
+		die("vmsplice");
+}
+
+static void take(struct hog *hog)
+{
+	const size_t page = hog->pages++;
+
+	fill_page(hog, page);
+	if (page % hog->piece)
+		return;
+	if (hog->file >= 0)
+		read_ahead(hog, page / hog->piece);
+	if (hog->pipe >= 0)
+		pin(hog, page);
+}
+
 static void grow(struct hog *hog, size_t pages)
 {
 	if (pages > MAX_MIB * PAGES_PER_MIB - hog->pages) {
 		printf("error: more than %lu MiB\n", MAX_MIB);
 		return;
 	}
-	for (size_t end = hog->pages + pages; hog->pages < end; hog->pages++)
-		fill_page(hog, hog->pages);
+	for (size_t end = hog->pages + pages; hog->pages < end; )
+		take(hog);
 	printf("holding %zu MiB\n", held_mib(hog));
 }
 
@@ -148,8 +204,8 @@ static void leave(struct hog *hog, size_t kib)
 {
 	advise(hog, hog->pages, MADV_NOHUGEPAGE);
 	for (size_t left; (left = free_kib()) > kib; )
-		for (size_t end = hog->pages + (left - kib) / 8 + 1; hog->pages < end; hog->pages++)
-			fill_page(hog, hog->pages);
+		for (size_t end = hog->pages + (left - kib) / 8 + 1; hog->pages < end; )
+			take(hog);
 	printf("holding %zu MiB, %zu KiB are free\n", held_mib(hog), free_kib());
 }
 
@@ -195,6 +251,8 @@ static void execute(struct hog *hog, const char *line)
 		shrink(hog, size * PAGES_PER_MIB);
 	else if (!strcmp(line, "thin\n"))
 		thin(hog);
+	else if (!strcmp(line, "drop\n"))
+		drop(hog);
 	else if (!strcmp(line, "verify\n"))
 		verify(hog);
 	else if (!strcmp(line, "quit\n"))
@@ -243,16 +301,35 @@ static void catch_signals(void)
 	sigaction(SIGINT, &action, NULL);
 }
 
-static void reserve(struct hog *hog, int advice, bool lock)
+static void reserve(struct hog *hog, int advice, bool lock, bool shared)
 {
-	hog->memory = mmap(NULL, MAX_MIB << 20, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	hog->memory = mmap(NULL, MAX_MIB << 20, PROT_READ | PROT_WRITE, MAP_ANONYMOUS |
+			   MAP_NORESERVE | (shared ? MAP_SHARED : MAP_PRIVATE), -1, 0);
 	if (hog->memory == MAP_FAILED)
 		die("mmap");
 	advise(hog, 0, advice);
-	hog->drop = lock ? MADV_DONTNEED_LOCKED : MADV_DONTNEED;
+	hog->drop = shared ? MADV_REMOVE : lock ? MADV_DONTNEED_LOCKED : MADV_DONTNEED;
 	if (lock && mlockall(MCL_CURRENT | MCL_ONFAULT))
 		die("mlockall");
+}
+
+static int open_file(const char *name)
+{
+	const int fd = open(name, O_RDONLY);
+
+	if (fd < 0)
+		die(name);
+	return fd;
+}
+
+/* One end stays open for nobody to read from. */
+static int open_pipe(void)
+{
+	int ends[2];
+
+	if (pipe(ends) || fcntl(ends[1], F_SETPIPE_SZ, MAX_PINNED * PAGE_SIZE) < 0)
+		die("pipe");
+	return ends[1];
 }
 
 static size_t parse_arguments(struct hog *hog, int argc, char **argv)
@@ -261,30 +338,42 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 		{ "quick", no_argument, NULL, 'q' },
 		{ "small-pages", no_argument, NULL, 's' },
 		{ "huge-pages", no_argument, NULL, 'H' },
+		{ "shared", no_argument, NULL, 'M' },
 		{ "lock", no_argument, NULL, 'l' },
 		{ "run", required_argument, NULL, 'r' },
 		{ "seed", required_argument, NULL, 'S' },
+		{ "file", required_argument, NULL, 'f' },
+		{ "ahead", required_argument, NULL, 'a' },
+		{ "pin", no_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
 	int advice = MADV_NORMAL;
-	bool lock = false;
+	bool lock = false, shared = false;
 	size_t mib;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "qsHlr:S:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "qsHMlr:S:f:a:ph", options, NULL)) != -1) {
 		if (option == 'q')
 			hog->words = 1;
 		else if (option == 's')
 			advice = MADV_NOHUGEPAGE;
 		else if (option == 'H')
 			advice = MADV_HUGEPAGE;
+		else if (option == 'M')
+			shared = true;
 		else if (option == 'l')
 			lock = true;
 		else if (option == 'r' && sscanf(optarg, "%zu", &hog->run) == 1 && hog->run)
 			continue;
 		else if (option == 'S')
 			hog->seed = strtoull(optarg, NULL, 0);
+		else if (option == 'a' && sscanf(optarg, "%zu", &hog->ahead) == 1 && hog->ahead)
+			hog->piece = 1;
+		else if (option == 'f')
+			hog->file = open_file(optarg);
+		else if (option == 'p')
+			hog->pipe = open_pipe();
 		else {
 			fputs(help, option == 'h' ? stdout : stderr);
 			exit(option == 'h' ? 0 : 2);
@@ -294,13 +383,16 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 		fputs(help, stderr);
 		exit(2);
 	}
-	reserve(hog, advice, lock);
+	reserve(hog, advice, lock, shared);
 	return mib;
 }
 
 int main(int argc, char **argv)
 {
-	struct hog hog = { .words = WORDS_PER_PAGE, .seed = 1, .run = 1 };
+	struct hog hog = {
+		.words = WORDS_PER_PAGE, .seed = 1, .run = 1, .file = -1, .pipe = -1,
+		.ahead = 1, .piece = BLOCK_PAGES,
+	};
 	size_t mib = parse_arguments(&hog, argc, argv);
 
 	setlinebuf(stdout);

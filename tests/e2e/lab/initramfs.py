@@ -12,7 +12,7 @@ from . import build, packages
 COMMON_FILES = ("shell-server.sh", "init-common.sh")
 UDEV_RULES = ("50-udev-default.rules", "80-drivers.rules")
 CARRIER_MODULES = ("kvm_amd", "9p", "9pnet_virtio", "virtio_pci")
-GUEST_PROGRAMS = ("maploop", "memhog", "memlayout", "pollfile")
+GUEST_PROGRAMS = ("fusehang", "maploop", "memhog", "memlayout", "pollfile")
 GUEST_MODULES = ("virtio_pci", "virtio_console", "hv_vmbus", "hv_balloon")
 DISK_MODULE = "virtio_blk"  # not every kernel has a block layer
 COMMAND = {"hvballoon": "usr/bin", "checks.sh": "usr/share/hvballoon",

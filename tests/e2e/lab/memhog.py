@@ -42,6 +42,10 @@ class Memhog:
         """Give every second page back."""
         return self._command("thin")
 
+    def drop(self):
+        """Give half of what was read ahead of a file back."""
+        return self._command("drop")
+
     def verify(self):
         """Check all patterns; return the number of pages that are wrong."""
         return int(self._command("verify").split(",")[1].split()[0])

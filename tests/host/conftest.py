@@ -70,10 +70,14 @@ def pytest_terminal_summary(terminalreporter, config):
 
 
 class Keeper:
-    """Starts guests; keeps one until a case has failed in it."""
+    """Starts guests; keeps one until a case has failed in it.
 
-    def __init__(self, config):
+    Options are those of the guest that is kept: see Simulator.
+    """
+
+    def __init__(self, config, **options):
         self._config = config
+        self._options = options
         self._simulator = None
         self._marked = None
         self.blocks = None
@@ -91,7 +95,7 @@ class Keeper:
         if self._simulator and len(self.blocks) < BLOCKS_OF_A_CASE:
             self.finish()
         if not self._simulator:
-            self._simulator = self.new()
+            self._simulator = self.new(**self._options)
             self._marked = books.marked_pages(self._simulator)
             self.blocks = NewBlocks()
         return self._simulator

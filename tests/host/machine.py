@@ -21,7 +21,7 @@ class Machine:  # pylint: disable=too-many-instance-attributes
     nodes: tuple = (MACHINE_MIB,)   # memory of each node; node N has processor N, if there is one
     told: int = GUEST_MIB           # what the guest is told of it (mem=), 0 for all
     backed: bool = False            # it is set aside at once, not page by page when first used
-    sparse: bool = False            # it may be more than the machine that runs it has
+    sparse: bool = False            # more than there is: what the guest uses must be little
     dimm: int = 0                   # memory at HIGH_MIB beside it that the guest does not see
     hibernation: bool = False       # the firmware has ACPI S4
     swap: int = 512                 # size of a disk for swap space
@@ -64,8 +64,10 @@ class Machine:  # pylint: disable=too-many-instance-attributes
             yield from (*self._backend("extra", extra), "-device", "pc-dimm,memdev=extra")
 
     def _backend(self, name, mib):
-        how = ",prealloc=on" if self.backed else ",reserve=off" if self.sparse else ""
-        return "-object", f"memory-backend-ram,id={name},size={mib}M{how}"
+        # Anonymous memory may come in huge pages, of which a guest that touches one page has all.
+        kind, how = ("memfd", ",reserve=off") if self.sparse else ("ram", "")
+        at_once = ",prealloc=on" if self.backed else ""
+        return "-object", f"memory-backend-{kind},id={name},size={mib}M{how}{at_once}"
 
     def _disks(self, folder, kernel, image):
         # Something to fill the page cache from.

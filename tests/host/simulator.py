@@ -110,7 +110,8 @@ def build_folder(version):
 
 
 def build(version):
-    """Build the simulated host, the driver against its symbols, the relay, and the example.
+    """Build the simulated host, what holds up migration, the driver against the host's symbols, the
+    relay, and the example.
 
     The driver makes its hypercalls of the simulated host.
 
@@ -134,9 +135,9 @@ def build(version):
                                 (example, EXAMPLES / "memory-events.c")):
             subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", program,
                             source], check=True)
-    return {"sim": sim / "hvb_sim.ko", OURS: driver / "hv_balloon.ko", "relay": relay,
-            IN_TREE: intree_module(version), "example": example,
-            "example-rule": EXAMPLES / "61-memory-events.rules"}
+    return {"sim": sim / "hvb_sim.ko", "lock": sim / "sim_lock.ko",
+            OURS: driver / "hv_balloon.ko", IN_TREE: intree_module(version), "relay": relay,
+            "example": example, "example-rule": EXAMPLES / "61-memory-events.rules"}
 
 
 class Simulator:
@@ -341,6 +342,7 @@ class Host:
         self._number = 0
         self.disorder = []  # what was wrong with the numbers of messages
         self._answers = queue.Queue()
+        self.reported = []      # when status reports arrived, as time.monotonic()
         threading.Thread(target=self._read, daemon=True).start()
 
     def send(self, data):
@@ -367,8 +369,9 @@ class Host:
 
     def receive(self, limit=30):
         """Return the next message of the driver, status reports left out."""
+        end = time.monotonic() + limit * self._patience
         while True:
-            found = self._messages.get(timeout=limit * self._patience)
+            found = self._messages.get(timeout=max(0, end - time.monotonic()))
             if found.type != wire.STATUS_REPORT:
                 return found
 
@@ -441,6 +444,8 @@ class Host:
         if message.type != wire.VERSION_REQUEST and message.id <= self._number:
             self.disorder.append(f"number {message.id} behind {self._number}")
         self._number = message.id
+        if message.type == wire.STATUS_REPORT:
+            self.reported.append(time.monotonic())
         self._messages.put(message)
 
     def _exactly(self, size):

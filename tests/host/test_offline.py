@@ -87,9 +87,11 @@ def going_offline(guest, block, end):  # pylint: disable=redefined-outer-name
               f" (echo offline >{folder_of(block)}/state; echo $? >/tmp/went) 2>/dev/null &")
     guest.run("until grep -qx 'offline_waits: 1' /sys/kernel/debug/hvb_sim/status;"
               " do sleep 0.1; done")
-    yield
-    guest.run(f"echo {end} >{CONTROL}; wait; until [ -s /tmp/went ]; do sleep 0.1; done;"
-              f" rm /tmp/went; echo let-offline >{CONTROL}")
+    try:
+        yield
+    finally:
+        guest.run(f"echo {end} >{CONTROL}; wait; until [ -s /tmp/went ]; do sleep 0.1; done;"
+                  f" rm /tmp/went; echo let-offline >{CONTROL}")
 
 
 def loaded_again(guest, parameters=""):

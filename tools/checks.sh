@@ -281,29 +281,42 @@ check_blocks()
 		the udev rule is installed."
 }
 
-# Does udev read this name from an earlier folder, so that this file is without effect?
-rule_is_masked()
+# all_rules: print the files of rules in the order in which udev reads them: by name, each name
+# from the first folder that has it. One that is empty there, or a link to /dev/null, is masked.
+all_rules()
 {
+	rank=0
 	for folder in etc run usr/local/lib usr/lib lib; do
-		if [ -e "$root/$folder/udev/rules.d/${1##*/}" ]; then
-			[ "$1" != "$root/$folder/udev/rules.d/${1##*/}" ]
-			return
-		fi
-	done
+		rank=$((rank + 1))
+		for file in "$root/$folder"/udev/rules.d/*.rules; do
+			if [ -e "$file" ] || [ -L "$file" ]; then
+				printf '%s\t%s\t%s\n' "${file##*/}" "$rank" "$file"
+			fi
+		done
+	done | sort -t "$tab" -k 1,1 -k 2,2n | {
+		before=
+		while IFS="$tab" read -r name rank file; do
+			[ "$name" = "$before" ] || [ ! -f "$file" ] || [ ! -s "$file" ] || printf '%s\n' "$file"
+			before=$name
+		done
+	}
 }
 
-# Is there a rule that sets the state of something to online? Only memory has such a state.
+# Do the rules of udev online a block of memory that appears? To read them takes a moment, which
+# watch need not spend each time.
 has_rule()
 {
-	for folder in etc run usr/local/lib usr/lib lib; do
-		grep -ls '^[^#]*ATTR{state}="online' "$root/$folder"/udev/rules.d/*.rules | {
-			while read -r file; do
-				rule_is_masked "$file" || exit 0
-			done
-			exit 1
-		} && return
-	done
-	return 1
+	rules=$(all_rules)
+	[ "$rules" != "${rules_read-none}" ] || return "$rules_online"
+	set -f
+	IFS=$nl
+	# shellcheck disable=SC2086 # a word for each line
+	set -- $rules
+	unset IFS
+	set +f
+	[ $# -gt 0 ] && awk -v root="$root" -v machine="$(uname -m)" -f "$parts/rules.awk" "$@"
+	rules_online=$? rules_read=$rules
+	return "$rules_online"
 }
 
 check_onlining()

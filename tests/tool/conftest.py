@@ -21,7 +21,7 @@ from tree import Tree  # noqa: E402
 
 PROJECT = HERE.parents[1]
 NOBODY = 65534
-TOOLS = ("hvballoon", "checks.sh", "print.awk")
+TOOLS = ("hvballoon", "checks.sh", "print.awk", "rules.awk")
 
 
 @dataclass(frozen=True)

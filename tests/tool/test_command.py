@@ -219,7 +219,7 @@ def test_install(tmp_path, tree):
     make = ("make", "-s", "-C", PROJECT, f"DESTDIR={tmp_path}")
     assert output(*make, "install-tools") == ""
     names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert names == {"hvballoon", "checks.sh", "print.awk", "hvballoon.8"}
+    assert names == {"hvballoon", "checks.sh", "print.awk", "rules.awk", "hvballoon.8"}
     (tmp_path / "link").symlink_to("usr/bin/hvballoon")
     for program in ("usr/bin/hvballoon", "link"):
         text = output(tmp_path / program, "status", env={**os.environ,

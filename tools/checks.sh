@@ -16,25 +16,39 @@ one_line()
 	line=$*
 }
 
-# finding KIND NAME WHAT DO: note it.
+# finding KIND NAME WHAT DO SEVERITY: note it.
 finding()
 {
 	one_line "$3"
 	what=$line
 	one_line "$4"
-	findings="$findings$1$tab$2$tab$what$tab$line$nl"
+	findings="$findings$1$tab$2$tab$what$tab$line$tab$5$nl"
+}
+
+# severity_of NAME: $severity becomes what a problem means for monitoring. Critical is what keeps
+# the guest from changing its size, or from memory that it has been given; unknown is where there
+# is no Dynamic Memory to look at.
+severity_of()
+{
+	case $1 in
+	no-vmbus | no-device) severity=unknown ;;
+	not-loaded | not-bound | other-driver | failed | hibernation | unsigned-module | \
+		blocks-offline) severity=critical ;;
+	*) severity=warning ;;
+	esac
 }
 
 # problem NAME WHAT DO: something is wrong, and what to do about it.
 problem()
 {
-	finding problem "$1" "$2" "$3"
+	severity_of "$1"
+	finding problem "$1" "$2" "$3" "$severity"
 }
 
 # note NAME WHAT: nothing is wrong, but it is good to know.
 note()
 {
-	finding note "$1" "$2" ""
+	finding note "$1" "$2" "" ""
 }
 
 # mib KIB: $mib becomes that in MiB.
@@ -51,7 +65,8 @@ is_root()
 # unseen WHAT: it could not be read. Nobody but root can read everything.
 unseen()
 {
-	unseen="${unseen}unseen$tab$1$nl"
+	one_line "$1"
+	unseen="${unseen}unseen$tab$line$nl"
 }
 
 # The lines of the driver in the kernel's log.
@@ -84,6 +99,48 @@ unpacked()
 	*.gz) gzip -dc "$1" ;;
 	*) cat "$1" ;;
 	esac 2>/dev/null
+}
+
+# srcversion_of FILE: $value becomes the checksum of the sources that a module was built from,
+# empty if it is not known. In the module it is a string "name=value" between zeros.
+srcversion_of()
+{
+	value=$(unpacked "$1" | tr '\000' '\n' | sed -n 's/^srcversion=//p' | head -n 1)
+	[ -n "$value" ] || value=$(modinfo -F srcversion "$1" 2>/dev/null)
+}
+
+# look_into_image: $image becomes the boot image of this kernel, $held the files of the driver in
+# it. Fails if that cannot be told. Only doctor has the time to list an image.
+look_into_image()
+{
+	image='' held=''
+	[ -n "$thorough" ] || return 1
+	for file in "$root/boot/initrd.img-$release" "$root/boot/initramfs-$release.img" \
+		"$root/boot/initrd-$release"; do
+		[ ! -r "$file" ] || image=$file
+	done
+	[ -n "$image" ] || return 1
+	if command -v lsinitramfs >/dev/null; then
+		names=$(lsinitramfs "$image" 2>/dev/null)
+	else
+		names=$(lsinitrd "$image" 2>/dev/null)
+	fi || return 1
+	held=$(printf '%s\n' "$names" | sed -n 's,.*\(lib/modules/.*/hv_balloon\.ko[.a-z]*\).*,\1,p')
+	image=${image#"$root"}
+}
+
+# advise_image: $advice becomes what to do about the boot image.
+advise_image()
+{
+	if ! look_into_image; then
+		advice='If the old one is back after that, a copy of it is in the initramfs: run
+			"update-initramfs -u" or "dracut -f".'
+	elif [ -n "$held" ]; then
+		advice="$image may hold an old copy ($held): run \"update-initramfs -u -k $release\" or
+			\"dracut -f --kver $release\" before."
+	else
+		advice="$image holds no copy."
+	fi
 }
 
 has_signature()
@@ -129,11 +186,11 @@ check_installed()
 {
 	if installed_module; then
 		check_signature "$value"
-		next="It is installed for this kernel: $then."
+		next="It is installed for this kernel: ${then%.}."
 	else
 		check_headers
 		next="It is not installed for kernel $release: run \"make && sudo make install\"
-			in its sources, or install its package; $then."
+			in its sources, or install its package; ${then%.}."
 	fi
 }
 
@@ -147,13 +204,37 @@ check_in_tree()
 			Debian's or Ubuntu's generic ones; or live with the driver of the kernel."
 		return
 	fi
-	then="then restart the machine, as the running driver cannot be unloaded. If the kernel's
-		own is back after that, an old copy is in the initramfs: run
-		\"update-initramfs -u\" or \"dracut -f\""
+	advise_image
+	then="then restart the machine, as the running driver cannot be unloaded. $advice"
 	check_installed
 	problem in-tree-driver \
 		"The kernel's own hv_balloon runs, not that of this project." \
 		"$next"
+}
+
+# Does what runs differ from what the next load takes? Files are read once, also by watch.
+check_version()
+{
+	get "$module/srcversion" || return 0
+	running=$value
+	if ! installed_module; then
+		note not-installed \
+			"The driver runs, but it is not installed for kernel $release: the next start
+			loads the kernel's own, unless it comes from the initramfs."
+		return
+	fi
+	if [ "$value" != "$module_read" ]; then
+		module_read=$value
+		srcversion_of "$module_read"
+		srcversion=$value
+	fi
+	if [ -n "$srcversion" ] && [ "$srcversion" != "$running" ]; then
+		advise_image
+		problem other-version \
+			"Another build of the driver runs (srcversion $running) than is installed
+			($srcversion in ${module_read#"$root"})." \
+			"Restart the machine. $advice"
+	fi
 }
 
 check_not_loaded()
@@ -364,6 +445,129 @@ check_balloon()
 	fi
 }
 
+# floor_of MIB: $floor becomes what ballooning leaves a guest of that size, in MiB.
+floor_of()
+{
+	if [ "$1" -lt 128 ]; then
+		floor=$((8 + $1 / 2))
+	elif [ "$1" -lt 512 ]; then
+		floor=$((40 + $1 / 4))
+	elif [ "$1" -lt 2048 ]; then
+		floor=$((104 + $1 / 8))
+	elif [ "$1" -lt 8192 ]; then
+		floor=$((232 + $1 / 16))
+	else
+		floor=$((488 + $1 / 32))
+	fi
+	get "$module/parameters/floor_mib"
+	case $value in
+	'' | *[!0-9]*) ;;
+	*) [ "$value" -le "$floor" ] || floor=$value ;;
+	esac
+}
+
+# read_sizes: $startup and $maximum become the sizes of the guest, in MiB.
+read_sizes()
+{
+	number mem_total_kb || return
+	startup=$value
+	number hot_added_online_kb
+	startup=$((startup - value))
+	if [ "$driver" = in-tree ]; then
+		number ballooned_kb
+	else
+		number hidden_kb
+	fi
+	startup=$(((startup + value) / 1024))
+	number max_kb
+	maximum=$((value / 1024))
+	[ "$startup" -gt 0 ] && [ "$maximum" -gt "$startup" ]
+}
+
+# Each GiB that is added costs 16 MiB of what the guest has: 64 bytes a page.
+check_budget()
+{
+	read_sizes || return 0
+	floor_of "$startup"
+	cost=$(((maximum - startup) / 64))
+	budget=$((startup > floor ? startup - floor : 0))
+	[ "$cost" -gt "$budget" ] || return 0
+	if [ "$maximum" -eq 1048576 ]; then
+		note default-maximum \
+			"The maximum is 1 TiB, what Hyper-V sets if nobody chooses: to manage that much
+			would cost the guest $cost MiB, and it was started with $startup. No harm is
+			done if the host never gives so much; else set a maximum that is meant."
+		return
+	fi
+	problem maximum-too-high \
+		"To manage $maximum MiB, the maximum, would cost the guest $cost MiB (16 for each GiB
+		that is added), and of the $startup MiB that it was started with it has $budget above
+		its floor." \
+		"On the host, raise the startup memory of this machine, or lower its maximum."
+}
+
+# block_mib: $mib becomes the size of a memory block.
+block_mib()
+{
+	get "$blocks/block_size_bytes"
+	case $value in
+	'' | *[!0-9a-f]*) return 1 ;;
+	esac
+	mib=$((0x$value / 1048576))
+	[ "$mib" -gt 0 ]
+}
+
+check_grid()
+{
+	read_sizes && block_mib || return 0
+	rest=$((maximum % mib))
+	[ "$rest" -eq 0 ] || note maximum-off-the-grid \
+		"The maximum, $maximum MiB, is no multiple of a memory block, $mib MiB. The driver tells
+		the host to add whole blocks, so a guest that was started with a multiple of them stays
+		$rest MiB below its maximum. That is harmless; startup and minimum need not be
+		multiples."
+}
+
+# Programs that compute with the guest's total, which has the balloon in it under "keep".
+check_programs()
+{
+	[ "$driver" = hv_balloon ] && figure accounting && [ "$value" = keep ] || return 0
+	programs=$(grep -hxE 'earlyoom|systemd-oomd|kubelet' "$root"/proc/[0-9]*/comm 2>/dev/null)
+	for program in $(printf '%s\n' "$programs" | sort -u); do
+		case $program in
+		earlyoom) check_earlyoom ;;
+		kubelet) note kubelet \
+			"kubelet takes the guest's total at its start for what it can give to pods, and
+			counts what the host has taken nowhere. Reserve for it (--system-reserved), or
+			load the driver with accounting=shrink and restart kubelet after changes." ;;
+		*) note systemd-oomd \
+			"systemd-oomd counts what the host has taken as used memory, so its limits for
+			memory and swap are met sooner; those for memory pressure are not concerned.
+			Where that matters load the driver with accounting=shrink." ;;
+		esac
+	done
+}
+
+check_earlyoom()
+{
+	earlyoom=$(earlyoom -v 2>&1 | sed -n 's/^earlyoom v*\([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p')
+	case $earlyoom in
+	0.* | 1.[0-7])
+		problem earlyoom \
+			"earlyoom $earlyoom runs: it kills when less than 10 % of the guest's total are
+			available. With accounting=keep what the host has is in that total, so it kills
+			in a large guest long before the floor is reached." \
+			"Update earlyoom to 1.8, or give it a limit below the floor (-M, in KiB), or
+			load the driver with accounting=shrink (/etc/modprobe.d)."
+		;;
+	'')
+		note earlyoom-version \
+			"earlyoom runs, and its version could not be told. Before 1.8 it takes what the
+			host has for used memory, if accounting is keep, and kills too early."
+		;;
+	esac
+}
+
 # check_count FIGURE NAME WHAT DO: a figure that should be 0.
 check_count()
 {
@@ -397,6 +601,11 @@ check_host()
 
 look_at_what_is_hidden()
 {
+	if [ "$driver" = hv_balloon ] && [ -n "$module_read" ] && [ -z "$srcversion" ]; then
+		unseen "whether the installed driver is the one that runs: ${module_read#"$root"} has no
+			srcversion, or cannot be read"
+	fi
+
 	if [ "$driver" = in-tree ] && ! figure ballooned_kb; then
 		if is_root; then
 			unseen "the figures of the kernel's own driver: is debugfs mounted?"
@@ -428,7 +637,7 @@ diagnose()
 		return
 	fi
 	case $driver in
-	hv_balloon) ;;
+	hv_balloon) check_version ;;
 	in-tree) check_in_tree ;;
 	*) check_not_loaded ;;
 	esac
@@ -443,4 +652,7 @@ diagnose()
 	check_onlining
 	check_balloon
 	check_host
+	check_budget
+	check_grid
+	check_programs
 }

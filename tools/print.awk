@@ -2,13 +2,14 @@
 #
 # What hvballoon prints. Reads lines of fields that are separated by tabs:
 #	fact	NAME	VALUE
-#	problem	NAME	WHAT	WHAT TO DO
+#	problem	NAME	WHAT	WHAT TO DO	SEVERITY
 #	note	NAME	WHAT
 #	unseen	WHAT
 # and prints them in the form that the variable "form" names; see the end.
 
 $1 == "fact" { known[$2] = $3; order[++facts] = $2 }
-$1 == "problem" { ids[++problems] = $2; what[problems] = $3; todo[problems] = $4 }
+$1 == "problem" { ids[++problems] = $2; what[problems] = $3; todo[problems] = $4
+			severity[problems] = $5 }
 $1 == "note" { note_ids[++notes] = $2; note_what[notes] = $3 }
 $1 == "unseen" { hidden[++unseen] = $2 }
 
@@ -152,6 +153,38 @@ function report(    i) {
 		wrap(hidden[i], 3)
 }
 
+# The names of all problems that are so bad.
+function named(bad,    text, i) {
+	for (i = 1; i <= problems; i++)
+		if (severity[i] == bad)
+			text = text (text == "" ? "" : ", ") ids[i]
+	return text
+}
+
+# A figure for whoever draws graphs of what plugins print.
+function measured(name, figure, most) {
+	return has(figure) ? " " name "=" known[figure] "KB;;;0" (most > 0 ? ";" most : "") : ""
+}
+
+# What a plugin for monitoring prints: a word, a text, figures behind a bar.
+function plugin(    text) {
+	if ((text = named("critical")) != "")
+		text = "CRITICAL - " text (named("warning") != "" ? ", " named("warning") : "")
+	else if ((text = named("warning")) != "")
+		text = "WARNING - " text
+	else if ((text = named("unknown")) != "")
+		text = "UNKNOWN - " text
+	else
+		text = "OK - " mib("assigned_kb") " MiB assigned, " mib("ballooned_kb") " MiB ballooned"
+	text = "DYNAMIC MEMORY " text " |"
+	text = text measured("assigned", "assigned_kb", known["max_kb"])
+	text = text measured("ballooned", "ballooned_kb") measured("hot_added", "hot_added_kb")
+	text = text measured("offline", "offline_kb") measured("floor", "floor_kb")
+	text = text measured("available", "mem_available_kb") measured("demand", "demand_kb")
+	sub(/ \|$/, "", text)
+	print text
+}
+
 function quoted(text,    safe, i, c) {
 	for (i = 1; i <= length(text); i++) {
 		c = substr(text, i, 1)
@@ -180,8 +213,9 @@ function json_status(    i, value) {
 function json_doctor(    i) {
 	printf "{\"hvballoon\": %s, \"time\": %s, \"problems\": [", quoted(version), clock
 	for (i = 1; i <= problems; i++)
-		printf "%s{\"name\": %s, \"what\": %s, \"do\": %s}", (i > 1 ? ", " : ""),
-			quoted(ids[i]), quoted(what[i]), quoted(todo[i])
+		printf "%s{\"name\": %s, \"severity\": %s, \"what\": %s, \"do\": %s}",
+			(i > 1 ? ", " : ""), quoted(ids[i]), quoted(severity[i]), quoted(what[i]),
+			quoted(todo[i])
 	printf "], \"notes\": ["
 	for (i = 1; i <= notes; i++)
 		printf "%s{\"name\": %s, \"what\": %s}", (i > 1 ? ", " : ""),
@@ -203,6 +237,8 @@ END {
 		report()
 	} else if (form == "status-json") {
 		json_status()
+	} else if (form == "monitoring") {
+		plugin()
 	} else {
 		json_doctor()
 	}

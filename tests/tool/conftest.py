@@ -21,6 +21,7 @@ from tree import Tree  # noqa: E402
 
 PROJECT = HERE.parents[1]
 NOBODY = 65534
+STATUS = {"critical": 2, "warning": 1, "unknown": 3}  # the worst first
 TOOLS = ("hvballoon", "checks.sh", "print.awk", "rules.awk")
 
 
@@ -39,7 +40,15 @@ class Command:
 
     def environment(self):
         """Return the environment that it runs in."""
-        return {"PATH": os.environ["PATH"], "HVBALLOON_ROOT": str(self.tree.root)}
+        programs = self.tree.root.with_name("programs")
+        return {"PATH": f"{programs}:{os.environ['PATH']}", "HVBALLOON_ROOT": str(self.tree.root)}
+
+    def program(self, name, text):
+        """Put a program before all others of that name."""
+        file = self.tree.root.with_name("programs") / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        file.chmod(0o755)
 
     def json(self, *arguments, status=0, **options):
         """Return what it prints for programs; its errors must be none."""
@@ -58,6 +67,11 @@ class Command:
         assert headings == [f"{number}. {name}" for number, name in enumerate(names, 1)]
         assert text.stdout.count("To do: ") == len(names)
         assert all(one[part].endswith(".") for one in found for part in ("what", "do"))
+        assert all(one["severity"] in STATUS for one in found)
+        plugin = self.run("doctor", "--monitoring", **options)
+        worst = [status for word, status in STATUS.items()
+                 if word in [one["severity"] for one in found]]
+        assert (plugin.returncode, plugin.stderr) == ((worst or [0])[0], "")
         return names
 
 

@@ -17,7 +17,7 @@ from tree import DEVICE, GROUP, MIB, Tree
 
 MAN = PROJECT / "tools/hvballoon.8"
 COMPLETION = PROJECT / "tools/hvballoon.bash-completion"
-OPTIONS = ("--json", "--interval", "--count", "--help", "--version")
+OPTIONS = ("--json", "--interval", "--count", "--monitoring", "--help", "--version")
 
 
 def output(*words, **options):
@@ -39,6 +39,17 @@ def test_bad_arguments(command, arguments):
     """One line on the error output, status 2, nothing else."""
     result = command.run(*arguments)
     assert (result.returncode, result.stdout) == (2, "")
+    assert re.fullmatch(r"hvballoon: .+\n", result.stderr)
+
+
+@pytest.mark.parametrize("arguments", [
+    ["doctor", "--monitoring", "--json"], ["status", "--monitoring"], ["--monitoring"],
+    ["doctor", "--monitoring", "--nosuch"],
+], ids=" ".join)
+def test_bad_arguments_of_a_plugin(command, arguments):
+    """Monitoring takes 2 for critical: what makes no sense is unknown, 3."""
+    result = command.run(*arguments)
+    assert (result.returncode, result.stdout) == (3, "")
     assert re.fullmatch(r"hvballoon: .+\n", result.stderr)
 
 
@@ -204,7 +215,8 @@ def test_shellcheck():
     (["s"], {"status"}),
     (["watch", "--i"], {"--interval"}),
     (["watch", "--interval", ""], set()),
-    (["doctor", ""], {"--json", "--help", "--version"}),
+    (["doctor", ""], {"--monitoring", "--json", "--help", "--version"}),
+    (["status", ""], {"--json", "--help", "--version"}),
     ([""], {"status", "watch", "doctor", "--json", "--help", "--version"}),
 ], ids=lambda words: " ".join(words) if isinstance(words, list) else "")
 def test_completion(words, expected):

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from conftest import NOBODY, PROJECT
-from tree import BLOCKS, BUS, DEVICE, GROUP, LOG, MIB, MODULE, MODULES, OURS, RULE, Tree
+from tree import (BLOCKS, BUS, DEVICE, GROUP, IMAGE, LOG, MIB, MODULE, MODULES, OURS, RELEASE, RULE,
+                  Tree, module)
 
 
 def _built_in(tree):
@@ -76,6 +77,18 @@ def _unloaded_with_balloon(tree):
     tree.write(LOG, "[1.0] hv_balloon x: 12 MiB are still ballooned and stay out of use; a driver")
 
 
+def _runs(program):
+    return lambda tree: tree.write("proc/812/comm", program)
+
+
+def _earlyoom(tree):
+    _runs("earlyoom")(tree)
+    programs = tree.root.with_name("programs")
+    programs.mkdir(exist_ok=True)
+    (programs / "earlyoom").write_text("#!/bin/sh\necho earlyoom v1.7 >&2\n", encoding="utf-8")
+    (programs / "earlyoom").chmod(0o755)
+
+
 def _set(**values):
     return lambda tree: tree.figures(**values)
 
@@ -108,6 +121,9 @@ FAULTS = [
     ("foreign ranges", _set(foreign_ranges=2), ["foreign-ranges"]),
     ("rejected messages", _set(rejected_messages=1), ["rejected-messages"]),
     ("send failures", _set(send_failures=1), ["send-failures"]),
+    ("another build runs", lambda tree: tree.write(OURS, module("F" * 23)), ["other-version"]),
+    ("maximum that costs too much", _set(max_kb=64 * 1024 * MIB), ["maximum-too-high"]),
+    ("earlyoom", _earlyoom, ["earlyoom"]),
     ("two at once", _set(state="failed", rejected_messages=7), ["failed", "rejected-messages"]),
 ]
 
@@ -162,12 +178,149 @@ def test_tells_what_to_do(command, tree, plant, words):
     ({"state": "version"}, "negotiating"),
     ({"status_reports": 0}, "no-report"),
     ({"state": "opened", "status_reports": 0}, "negotiating"),
-], ids=["refused", "negotiating", "no report", "neither"])
+    ({"max_kb": 1048576 * MIB}, "default-maximum"),
+    ({"max_kb": 4100 * MIB}, "maximum-off-the-grid"),
+], ids=["refused", "negotiating", "no report", "neither", "1 TiB", "grid"])
 def test_notes(command, tree, figures, note):
     """What is good to know is no problem."""
     tree.figures(**figures)
     assert [one["name"] for one in command.json("doctor")["notes"]] == [note]
     assert f"Note: {note}" in command.run("doctor").stdout
+
+
+@pytest.mark.parametrize("plant, note, words", [
+    (_runs("kubelet"), "kubelet", "--system-reserved"),
+    (_runs("systemd-oomd"), "systemd-oomd", "accounting=shrink"),
+    (_runs("earlyoom"), "earlyoom-version", "Before 1.8"),
+    (Tree.uninstall, "not-installed", RELEASE),
+], ids=["kubelet", "systemd-oomd", "earlyoom", "not installed"])
+def test_note(command, tree, plant, note, words):
+    """Programs that compute with the total, and a driver that the next start does not find."""
+    command.program("earlyoom", "exit 1")
+    plant(tree)
+    assert command.problems() == []
+    found = command.json("doctor")["notes"]
+    assert [one["name"] for one in found] == [note] and words in found[0]["what"]
+    # The manual page names it.
+    assert f".It {note}\n" in (PROJECT / "tools/hvballoon.8").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("program", ["earlyoom", "kubelet", "systemd-oomd"])
+def test_programs_may_run_if_the_total_shrinks(command, tree, program):
+    """Then the total does not have the balloon in it."""
+    command.program("earlyoom", "echo earlyoom 1.6.2")
+    _runs(program)(tree)
+    tree.write(f"{MODULE}/parameters/accounting", "shrink")
+    assert command.problems() == [] == command.json("doctor")["notes"]
+
+
+@pytest.mark.parametrize("version, problems", [
+    ("1.6.2-5-gabcdef", ["earlyoom"]), ("v1.7", ["earlyoom"]), ("0.12", ["earlyoom"]),
+    ("1.8", []), ("v1.8.2", []), ("1.10", []), ("2.0", []),
+])
+def test_version_of_earlyoom(command, tree, version, problems):
+    """It has been right since 1.8."""
+    command.program("earlyoom", f"echo earlyoom {version}")
+    _runs("earlyoom")(tree)
+    assert command.problems() == problems
+    assert command.json("doctor", status=len(problems))["notes"] == []
+
+
+@pytest.mark.parametrize("startup, maximum, problems", [
+    (1024, 1024 + 792 * 64, []), (1024, 1024 + 793 * 64, ["maximum-too-high"]),
+    (512, 512 + 344 * 64, []), (512, 512 + 345 * 64, ["maximum-too-high"]),
+    (16384, 1048576 - 1, ["maximum-too-high"]), (32768, 1048576 - 1, []), (1024, 512, []),
+])
+def test_budget(command, tree, startup, maximum, problems):
+    """16 MiB for each GiB, of what is above the floor of the guest that was started."""
+    tree.write("proc/meminfo", f"MemTotal: {(startup + 512) * MIB} kB\n")
+    tree.figures(max_kb=maximum * MIB)
+    assert command.problems() == problems
+
+
+def test_budget_of_a_floor_that_was_set(command, tree):
+    """What the administrator keeps cannot be spent."""
+    tree.write("proc/meminfo", f"MemTotal: {(1024 + 512) * MIB} kB\n")
+    tree.figures(max_kb=(1024 + 600 * 64) * MIB)
+    assert command.problems() == []
+    tree.write(f"{MODULE}/parameters/floor_mib", "512")
+    assert command.problems() == ["maximum-too-high"]
+
+
+# An initramfs with the module, and without it.
+HOLDS = f"usr/lib/modules/{RELEASE}/kernel/drivers/hv/hv_balloon.ko"
+LISTS = {"lsinitramfs": f'[ -r "$1" ] && printf "init\\n{HOLDS}\\n"',
+         "lsinitrd": f'[ -r "$1" ] && printf -- "-rw-r--r-- 1 root root 5 Jan 1 1970 {HOLDS}\\n"'}
+
+
+@pytest.mark.parametrize("plant", [Tree.load_in_tree,
+                                   lambda tree: tree.write(OURS, module("F" * 23))],
+                         ids=["in-tree", "another build"])
+@pytest.mark.parametrize("image", [IMAGE, f"boot/initramfs-{RELEASE}.img"])
+def test_initramfs(command, tree, plant, image):
+    """An old copy is suspected only where one was seen; without an image it is a conditional."""
+    plant(tree)
+
+    def advice():
+        return " ".join(one["do"] for one in command.json("doctor", status=1)["problems"])
+
+    assert "If the old one is back" in advice() and "may hold" not in advice()
+    tree.write(image, "an archive")
+    for name, text in LISTS.items():
+        command.program(name, text)
+    assert f"/{image} may hold an old copy (lib/modules/" in advice()
+    for name in LISTS:
+        command.program(name, "echo init")
+    assert f"/{image} holds no copy." in advice()
+    for name in LISTS:
+        command.program(name, "exit 1")
+    assert "If the old one is back" in advice()
+
+
+@pytest.mark.parametrize("tool, suffix", [("xz", "xz"), ("gzip", "gz")])
+def test_version_of_a_compressed_module(command, tree, tool, suffix):
+    """It is read as the kernel's tools read it."""
+    os.system(f"{tool} {tree.root / OURS}")
+    tree.write(f"{MODULES}/modules.dep", f"updates/hv_balloon.ko.{suffix}:\n")
+    assert command.problems() == []
+    tree.write(f"{MODULE}/srcversion", "E" * 23)
+    assert command.problems() == ["other-version"]
+
+
+def test_version_that_cannot_be_told(command, tree):
+    """Neither by the string in the module nor by modinfo: said, and no fault."""
+    tree.write(OURS, "a module")
+    command.program("modinfo", "exit 1")
+    assert command.problems() == []
+    assert "has no srcversion" in command.json("doctor")["not_seen"][0]
+    command.program("modinfo", 'echo "${2#srcversion}${1#-F}' + "E" * 23 + '"')
+    assert command.problems() == ["other-version"]
+
+
+MONITORING = r"DYNAMIC MEMORY (OK|WARNING|CRITICAL|UNKNOWN) - [^|\n]+( \|( [a-z_]+=\d+KB;;;0(;\d+)?)+)?\n"
+
+
+@pytest.mark.parametrize("plant, status, words", [
+    (lambda tree: None, 0, "OK - 1176 MiB assigned, 324 MiB ballooned |"),
+    (_set(rejected_messages=1), 1, "WARNING - rejected-messages |"),
+    (_set(state="failed", rejected_messages=1), 2, "CRITICAL - failed, rejected-messages |"),
+    (lambda tree: tree.remove(BUS), 3, "UNKNOWN - no-vmbus |"),
+    (lambda tree: tree.remove("sys", "proc"), 3, "UNKNOWN - no-vmbus"),
+], ids=["ok", "warning", "critical", "unknown", "nothing"])
+def test_monitoring(command, tree, plant, status, words):
+    """One line as monitoring plugins print it, and their status."""
+    plant(tree)
+    result = command.run("doctor", "--monitoring")
+    assert (result.returncode, result.stderr) == (status, "")
+    assert re.fullmatch(MONITORING, result.stdout), result.stdout
+    assert words in result.stdout
+
+
+def test_figures_for_monitoring(command):
+    """In KiB, the assigned memory with the most that it can be."""
+    text = command.run("doctor", "--monitoring").stdout
+    for figure in ("assigned=1204224KB;;;0;4194304 ", "ballooned=331776KB;;;0 ", "offline=0KB;;;0 "):
+        assert figure in text
 
 
 @pytest.mark.parametrize("suffix, tool", [("xz", "xz"), ("gz", "gzip")])

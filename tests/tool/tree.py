@@ -14,7 +14,17 @@ BLOCKS = "sys/devices/system/memory"
 LOG = "var/log/dmesg"
 RULE = "usr/lib/udev/rules.d/60-hv-balloon.rules"
 OURS = f"{MODULES}/updates/hv_balloon.ko"
-SIGNED = "a module~Module signature appended~\n"
+SRCVERSION = "0123456789ABCDEF0123456"
+IMAGE = f"boot/initrd.img-{RELEASE}"
+
+
+def module(srcversion):
+    """Return the text of a module that was built from sources with that checksum."""
+    fields = ("license=GPL", f"srcversion={srcversion}", "depends=hv_vmbus")
+    return "a module\0" + "\0".join(fields) + "\0the rest~Module signature appended~\n"
+
+
+SIGNED = module(SRCVERSION)
 
 MIB = 1024  # all figures are in KiB
 
@@ -64,6 +74,8 @@ class Tree:
         self.write(f"{BLOCKS}/auto_online_blocks", "offline")
         self.write(f"{BLOCKS}/memory0/state", "online")
         self.write(RULE, 'SUBSYSTEM=="memory", ACTION=="add", ATTR{state}="online"')
+        self.write(f"{BLOCKS}/block_size_bytes", "8000000")
+        self.write("proc/1/comm", "init")
         self.write("run/udev/control", "")
         self.write(f"{BUS}/hibernation", "0")
         self.write("sys/kernel/security/lockdown", "[none] integrity confidentiality")
@@ -92,6 +104,7 @@ class Tree:
         for name, value in {"floor_mib": "0", "hot_add": "Y", "accounting": "keep"}.items():
             self.write(f"{MODULE}/parameters/{name}", value)
         self.write(f"{MODULE}/version", "0.1.0")
+        self.write(f"{MODULE}/srcversion", SRCVERSION)
         self.write(f"{MODULE}/initstate", "live")
 
     def unload(self):

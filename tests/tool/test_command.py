@@ -17,7 +17,8 @@ from tree import DEVICE, GROUP, MIB, Tree
 
 MAN = PROJECT / "tools/hvballoon.8"
 COMPLETION = PROJECT / "tools/hvballoon.bash-completion"
-OPTIONS = ("--json", "--interval", "--count", "--monitoring", "--help", "--version")
+OPTIONS = ("--json", "--interval", "--count", "--monitoring", "--output", "--help",
+           "--version")
 
 
 def output(*words, **options):
@@ -33,7 +34,8 @@ def output(*words, **options):
     ["statsu"], ["--jsno"], ["status", "watch"], ["watch", "-n"], ["watch", "-n", "0"],
     ["watch", "--interval=-1"], ["watch", "--interval", "1.5"], ["watch", "--count=many"],
     ["watch", "-n", "86401"], ["watch", "-n", "99999999999999999999"], ["status", "--count=2"],
-    ["doctor", "-n", "2"], [""], ["watch", "--interval="],
+    ["doctor", "-n", "2"], [""], ["watch", "--interval="], ["metrics", "--json"],
+    ["status", "--output=/dev/null"], ["metrics", "-o"], ["metrics", "--output="],
 ], ids=lambda arguments: " ".join(arguments) or "empty")
 def test_bad_arguments(command, arguments):
     """One line on the error output, status 2, nothing else."""
@@ -58,7 +60,7 @@ def test_help(command, option):
     """It names each command and each option."""
     result = command.run(option)
     assert (result.returncode, result.stderr) == (0, "")
-    for word in ("status", "watch", "doctor", *OPTIONS):
+    for word in ("status", "watch", "doctor", "metrics", *OPTIONS):
         assert word in result.stdout
 
 
@@ -217,7 +219,9 @@ def test_shellcheck():
     (["watch", "--interval", ""], set()),
     (["doctor", ""], {"--monitoring", "--json", "--help", "--version"}),
     (["status", ""], {"--json", "--help", "--version"}),
-    ([""], {"status", "watch", "doctor", "--json", "--help", "--version"}),
+    (["metrics", "--o"], {"--output"}),
+    (["metrics", "-o", "/proc/self/statu"], {"/proc/self/status"}),
+    ([""], {"status", "watch", "doctor", "metrics", "--json", "--help", "--version"}),
 ], ids=lambda words: " ".join(words) if isinstance(words, list) else "")
 def test_completion(words, expected):
     """bash offers what fits, and only that."""
@@ -231,7 +235,8 @@ def test_install(tmp_path, tree):
     make = ("make", "-s", "-C", PROJECT, f"DESTDIR={tmp_path}")
     assert output(*make, "install-tools") == ""
     names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert names == {"hvballoon", "checks.sh", "print.awk", "rules.awk", "hvballoon.8"}
+    assert names == {"hvballoon", "checks.sh", "print.awk", "rules.awk", "metrics.awk",
+                     "hvballoon.8"}
     (tmp_path / "link").symlink_to("usr/bin/hvballoon")
     for program in ("usr/bin/hvballoon", "link"):
         text = output(tmp_path / program, "status", env={**os.environ,

@@ -56,6 +56,27 @@ max_dynamic_page_count: 1048576
 """
 
 
+# Of the driver's own; the figures of the last three are made up to tell them apart.
+DEBUG_FILES = {
+    "status": "state: running\nhost_version: 2.0\npages_hinted_free: 512\nhints_failed: 2\n"
+              "balloon_requests: 3\nballoon_pages_requested: 110000\n"
+              "balloon_pages_given: 108544\nblocks_cleared: 5\nblocks_kept: 1\n"
+              "hot_add_pages_requested: 131072\nhot_add_pages_added: 131071\n"
+              "messages_unexpected: 4\nmessages_with_reserved_bits: 6\n"
+              "messages_with_wrong_size: 7\n",
+    "blocks": "order taken failures\n" + "".join(f"{order} {order + 20} {order}\n"
+                                                 for order in range(10)),
+    "balloon": "order blocks pages\n" + "".join(f"{order} 2 {2 << order}\n"
+                                                for order in range(10)),
+    "latency": "inflate: 6 times, 2500123 us in all, 2000000 us at most\n"
+               "  0 us or more: 1\n  2 us or more: 2\n  4 us or more: 1\n"
+               "  262144 us or more: 1\n  1048576 us or more: 1\n"
+               "deflate: 0 times, 0 us in all, 0 us at most\n"
+               "hot-add: 1 times, 5000000000 us in all, 5000000000 us at most\n"
+               "  1073741824 us or more: 1\n",
+}
+
+
 class Tree:
     """A folder with the files of a guest; at first of one in which all is well."""
 
@@ -106,6 +127,11 @@ class Tree:
         self.write(f"{MODULE}/version", "0.1.0")
         self.write(f"{MODULE}/srcversion", SRCVERSION)
         self.write(f"{MODULE}/initstate", "live")
+
+    def debug(self):
+        """The driver's files in debugfs can be read."""
+        for name, text in DEBUG_FILES.items():
+            self.write(f"sys/kernel/debug/hv_balloon/{name}", text)
 
     def unload(self):
         """No driver is loaded."""

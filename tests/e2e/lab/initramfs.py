@@ -16,7 +16,8 @@ GUEST_PROGRAMS = ("fusehang", "maploop", "memhog", "memlayout", "pollfile")
 GUEST_MODULES = ("virtio_pci", "virtio_console", "hv_vmbus", "hv_balloon")
 DISK_MODULE = "virtio_blk"  # not every kernel has a block layer
 COMMAND = {"hvballoon": "usr/bin", "checks.sh": "usr/share/hvballoon",
-           "print.awk": "usr/share/hvballoon", "rules.awk": "usr/share/hvballoon"}
+           "print.awk": "usr/share/hvballoon", "rules.awk": "usr/share/hvballoon",
+           "metrics.awk": "usr/share/hvballoon"}
 
 
 def loader(tree):

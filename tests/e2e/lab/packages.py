@@ -51,6 +51,8 @@ BUNDLES = {
     "source-6.12": Bundle("bookworm", ("linux-source-6.12",), r"linux-source-", BACKPORTS),
     "qemu": Bundle("bookworm", ("qemu-system-x86",), r"lib|zlib|qemu-system-|seabios", BACKPORTS),
     "firmware": Bundle("bookworm", ("ovmf",), r"ovmf"),
+    # Unpacked only: installed, it would run on the machine.
+    "prometheus": Bundle("bookworm", ("prometheus",), r"prometheus$"),
     "guest": Bundle("bookworm", ("busybox-static", "udev", "kmod", "kexec-tools", "makedumpfile"),
                     r"(?!libperl)lib|zlib|busybox|udev|kmod|kexec-tools|makedumpfile"),
 }

@@ -66,7 +66,7 @@ install-source:
 .PHONY: install-tools
 install-tools:
 	install -D -m 755 tools/hvballoon $(BIN)/hvballoon
-	install -D -m 644 -t $(SHARE)/hvballoon tools/checks.sh tools/*.awk
+	install -D -m 644 -t $(SHARE)/hvballoon tools/*.sh tools/*.awk
 	install -D -m 644 -t $(SHARE)/man/man8 tools/hvballoon.8
 	install -D -m 644 tools/hvballoon.bash-completion $(COMPLETIONS)/hvballoon
 

@@ -69,14 +69,19 @@ unseen()
 	unseen="${unseen}unseen$tab$line$nl"
 }
 
-# The lines of the driver in the kernel's log.
-log_lines()
+kernel_log()
 {
 	if [ -n "$root" ]; then
 		cat "$root/var/log/dmesg" 2>/dev/null
 	else
 		dmesg 2>/dev/null
-	fi | grep hv_balloon
+	fi
+}
+
+# The lines of the driver in the kernel's log.
+log_lines()
+{
+	kernel_log | grep hv_balloon
 }
 
 # installed_module: $value becomes the file that modprobe takes, if that is ours.

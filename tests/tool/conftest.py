@@ -22,7 +22,7 @@ from tree import Tree  # noqa: E402
 PROJECT = HERE.parents[1]
 NOBODY = 65534
 STATUS = {"critical": 2, "warning": 1, "unknown": 3}  # the worst first
-TOOLS = ("hvballoon", "checks.sh", "print.awk", "rules.awk", "metrics.awk")
+TOOLS = ("hvballoon", "checks.sh", "bundle.sh", "print.awk", "rules.awk", "metrics.awk")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tree import DEVICE, GROUP, MIB, Tree
 
 MAN = PROJECT / "tools/hvballoon.8"
 COMPLETION = PROJECT / "tools/hvballoon.bash-completion"
-OPTIONS = ("--json", "--interval", "--count", "--monitoring", "--output", "--help",
+OPTIONS = ("--json", "--interval", "--count", "--monitoring", "--bundle", "--output", "--help",
            "--version")
 
 
@@ -36,6 +36,7 @@ def output(*words, **options):
     ["watch", "-n", "86401"], ["watch", "-n", "99999999999999999999"], ["status", "--count=2"],
     ["doctor", "-n", "2"], [""], ["watch", "--interval="], ["metrics", "--json"],
     ["status", "--output=/dev/null"], ["metrics", "-o"], ["metrics", "--output="],
+    ["status", "--bundle=/x"], ["doctor", "--bundle"], ["doctor", "--bundle=/x", "--json"],
 ], ids=lambda arguments: " ".join(arguments) or "empty")
 def test_bad_arguments(command, arguments):
     """One line on the error output, status 2, nothing else."""
@@ -209,7 +210,7 @@ def test_manual_page():
 
 def test_shellcheck():
     """Nothing to complain, as sh and as bash."""
-    for name in ("hvballoon", "checks.sh", "hvballoon.bash-completion"):
+    for name in ("hvballoon", "checks.sh", "bundle.sh", "hvballoon.bash-completion"):
         assert output("shellcheck", "-x", PROJECT / "tools" / name) == ""
 
 
@@ -217,7 +218,7 @@ def test_shellcheck():
     (["s"], {"status"}),
     (["watch", "--i"], {"--interval"}),
     (["watch", "--interval", ""], set()),
-    (["doctor", ""], {"--monitoring", "--json", "--help", "--version"}),
+    (["doctor", ""], {"--monitoring", "--bundle", "--json", "--help", "--version"}),
     (["status", ""], {"--json", "--help", "--version"}),
     (["metrics", "--o"], {"--output"}),
     (["metrics", "-o", "/proc/self/statu"], {"/proc/self/status"}),
@@ -235,8 +236,8 @@ def test_install(tmp_path, tree):
     make = ("make", "-s", "-C", PROJECT, f"DESTDIR={tmp_path}")
     assert output(*make, "install-tools") == ""
     names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert names == {"hvballoon", "checks.sh", "print.awk", "rules.awk", "metrics.awk",
-                     "hvballoon.8"}
+    assert names == {"hvballoon", "checks.sh", "bundle.sh", "print.awk", "rules.awk",
+                     "metrics.awk", "hvballoon.8"}
     (tmp_path / "link").symlink_to("usr/bin/hvballoon")
     for program in ("usr/bin/hvballoon", "link"):
         text = output(tmp_path / program, "status", env={**os.environ,

@@ -17,7 +17,7 @@ GUEST_MODULES = ("virtio_pci", "virtio_console", "hv_vmbus", "hv_balloon")
 DISK_MODULE = "virtio_blk"  # not every kernel has a block layer
 COMMAND = {"hvballoon": "usr/bin", "checks.sh": "usr/share/hvballoon",
            "print.awk": "usr/share/hvballoon", "rules.awk": "usr/share/hvballoon",
-           "metrics.awk": "usr/share/hvballoon"}
+           "metrics.awk": "usr/share/hvballoon", "bundle.sh": "usr/share/hvballoon"}
 
 
 def loader(tree):

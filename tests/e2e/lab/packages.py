@@ -52,6 +52,8 @@ BUNDLES = {
     "qemu": Bundle("bookworm", ("qemu-system-x86",), r"lib|zlib|qemu-system-|seabios", BACKPORTS),
     "firmware": Bundle("bookworm", ("ovmf",), r"ovmf"),
     # Unpacked only: installed, it would run on the machine.
+    "dkms-bookworm": Bundle("bookworm", ("dkms",), r"dkms$"),
+    "dkms-trixie": Bundle("trixie", ("dkms",), r"dkms$"),
     "prometheus": Bundle("bookworm", ("prometheus",), r"prometheus$"),
     "guest": Bundle("bookworm", ("busybox-static", "udev", "kmod", "kexec-tools", "makedumpfile"),
                     r"(?!libperl)lib|zlib|busybox|udev|kmod|kexec-tools|makedumpfile"),

@@ -20,6 +20,9 @@ cd "$1"
 version=$(sh "$project/packaging/version.sh")
 archive=$(sh "$project/packaging/dist.sh" "$PWD")
 tar -xzf "$archive"
+# What is of the package is not of its upstream.
+gzip -dc "$archive" | tar -f - --delete "hv_balloon-$version/debian" |
+	gzip -9n >"hv-balloon_$version.orig.tar.gz"
 rm "$archive" "$archive.sha256"
 cd "hv_balloon-$version"
 dpkg-buildpackage -us -uc

@@ -27,7 +27,7 @@ first()
 
 agrees CHANGES "$(first '^\([0-9][0-9.]*\) .*' CHANGES)"
 agrees dkms.conf "$(first '^PACKAGE_VERSION="\(.*\)"$' dkms.conf)"
-agrees debian/changelog "$(first '^hv-balloon (\(.*\)) .*' debian/changelog)"
+agrees debian/changelog "$(first '^hv-balloon (\(.*\)-[0-9]*) .*' debian/changelog)"
 agrees packaging/rpm/hv_balloon-dkms.spec "$(first '^Version: *\(.*\)$' packaging/rpm/hv_balloon-dkms.spec)"
 agrees packaging/arch/PKGBUILD "$(first '^pkgver=\(.*\)$' packaging/arch/PKGBUILD)"
 agrees tools/hvballoon "$(first '^version=\(.*\)$' tools/hvballoon)"

@@ -32,14 +32,15 @@ AUTOMATIC = "/sys/devices/system/memory/auto_online_blocks"
 APPEND = f"hv_balloon.pressure_report_delay={HOST_DELAY + 10} memhp_default_state=offline"
 
 
-def _package(clone):
+def _packages(clone):
+    """Return both binary packages, in an order in which dpkg can unpack them."""
     run("make", "-C", clone, "deb")
-    return next((clone / "build/deb").glob("*.deb"))
+    return sorted((clone / "build/deb").glob("*.deb"))
 
 
 @pytest.fixture(name="packages", scope="module")
 def fixture_packages(tmp_path_factory):
-    """The binary package of the last commit, after one that has an older version."""
+    """The binary packages of the last commit, after those of an older version."""
     new = tmp_path_factory.mktemp("package") / "new"
     run("git", "clone", "-q", "--no-hardlinks", PROJECT, new)
     old = shutil.copytree(new, new.with_name("old"))
@@ -47,7 +48,7 @@ def fixture_packages(tmp_path_factory):
     for name in ("hv_balloon.c", *VERSIONED):
         text = (old / name).read_text(encoding="utf-8")
         (old / name).write_text(text.replace(version, OLDER), encoding="utf-8")
-    return _package(old), _package(new)
+    return _packages(old), _packages(new)
 
 
 @pytest.fixture(name="host", scope="module")

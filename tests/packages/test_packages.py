@@ -2,6 +2,7 @@
 """The packages and the release archive, by the rules of those who distribute them."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "tests/e2e"))
 
-from lab import kernels  # noqa: E402  pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+from lab import kernels  # noqa: E402
+from lab import packages as bundles  # noqa: E402
 
 
 # Files that name the version, beside hv_balloon.c.
@@ -94,6 +97,71 @@ def test_lintian(clone):
     assert run("lintian", "--fail-on=error,warning", *root, changes) == ""
 
 
+KERNEL = "6.12.0-1.x86_64"
+# A DKMS that keeps in its folder what it was told to add and to build, and notes each call.
+DKMS = """#!/bin/sh
+echo "dkms $*" >>/calls
+tree=/var/lib/dkms/hv_balloon/0.1.0
+case $1 in
+add) [ ! -e $tree ] || exit 3; mkdir -p $tree ;;
+remove) rm -r $tree ;;
+install) [ -d $tree ] || exit 4; cat /usr/src/hv_balloon-0.1.0/RELEASE >$tree/built ;;
+status) [ ! -d $tree ] || echo hv_balloon/0.1.0: added ;;
+esac
+""".replace("0.1.0", "VERSION")
+
+
+def _rpms(clone, topdir, release):
+    """Build the packages with that number of release, which their sources tell."""
+    spec = clone / "packaging/rpm/hv_balloon-dkms.spec"
+    text = spec.read_text(encoding="utf-8")
+    text = re.sub(r"(?m)^Release:.*", f"Release: {release}", text)
+    text = text.replace("install -d $src/compat\n",
+                        f"install -d $src/compat\necho {release} >$src/RELEASE\n")
+    changed = topdir / "changed.spec"
+    changed.write_text(text, encoding="utf-8")
+    run("rpmbuild", "-bb", "--define", f"_topdir {topdir}", changed)
+    return sorted(topdir.glob(f"RPMS/*/*-{release}.*.rpm"))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="rpm enters a folder as its root: only root may")
+def test_rpm_scriptlets(clone, tmp_path):
+    """Installed, upgraded to another release of the same version, removed, in a root of its own."""
+    version = run("sh", clone / "packaging/version.sh").strip()
+    (tmp_path / "SOURCES").mkdir()
+    run("sh", clone / "packaging/dist.sh", tmp_path / "SOURCES")
+    root = tmp_path / "root"
+    for folder in ("bin", "dev", "usr/sbin", f"lib/modules/{KERNEL}/kernel",
+                   f"lib/modules/{KERNEL}/build/include"):
+        (root / folder).mkdir(parents=True)
+    (root / "lib/modules/6.13.0-1.x86_64/kernel").mkdir(parents=True)
+    (root / "dev/null").touch()
+    busybox = shutil.copy(bundles.bundle("guest") / "bin/busybox", root / "bin")
+    for name in run(busybox, "--list").split():
+        if name not in ("busybox", "dpkg", "rpm"):
+            (root / "bin" / name).symlink_to("busybox")
+    (root / "usr/sbin/dkms").write_text(DKMS.replace("VERSION", version), encoding="utf-8")
+    (root / "usr/sbin/dkms").chmod(0o755)
+    built = root / f"var/lib/dkms/hv_balloon/{version}/built"
+
+    def rpm(action, *words):
+        (root / "calls").write_text("")
+        text = run("rpm", "--root", root, "--nodeps", "--nosignature", action, *words)
+        assert "scriptlet failed" not in text, text
+        return text, (root / "calls").read_text().splitlines()
+
+    text, calls = rpm("-i", *_rpms(clone, tmp_path, 1))
+    assert built.exists(), (text, calls)
+    assert built.read_text().strip() == "1"
+    assert "NOT built for kernel 6.13.0-1.x86_64, whose headers are missing: " in text
+    assert (root / "usr/bin/hvballoon").exists()
+    _, calls = rpm("-U", *_rpms(clone, tmp_path, 2))
+    assert built.read_text().strip() == "2", calls
+    _, calls = rpm("-e", "hv_balloon-dkms")
+    assert not built.parent.exists(), calls
+    assert (root / "usr/bin/hvballoon").exists()
+
+
 def test_rpmlint(clone, tmp_path):
     """The spec builds, and rpmlint has neither an error nor a warning for it and its packages."""
     (tmp_path / "SOURCES").mkdir()
@@ -101,6 +169,6 @@ def test_rpmlint(clone, tmp_path):
     spec = clone / "packaging/rpm/hv_balloon-dkms.spec"
     run("rpmbuild", "-ba", "--define", f"_topdir {tmp_path}", spec)
     built = [*tmp_path.glob("SRPMS/*.rpm"), *tmp_path.glob("RPMS/*/*.rpm")]
-    assert len(built) == 2
+    assert len(built) == 3
     output = run("rpmlint", "-r", clone / "packaging/rpm/rpmlintrc", spec, *built)
     assert " 0 errors, 0 warnings" in output, output

@@ -49,7 +49,7 @@ class InstalledGuest(Guest):
 
 
 def make(release, packages, folder):
-    """Install packages, in turn, in a fresh system; return the System, in `folder`."""
+    """Install lists of packages, in turn, in a fresh system; return the System, in `folder`."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
         root = Path(place) / "root"
         fresh = roots.root(f"{release}-system", release, PACKAGES)
@@ -60,9 +60,10 @@ def make(release, packages, folder):
         (root / "lab").mkdir()
         for path in FILES:
             shutil.copy(path, root / "lab")
-        for package in packages:
-            shutil.copy(package, root / "tmp")
-            _run(roots.enter(root, "dpkg", "-i", f"/tmp/{package.name}"))
+        for files in packages:
+            for package in files:
+                shutil.copy(package, root / "tmp")
+            _run(roots.enter(root, "dpkg", "-i", *(f"/tmp/{package.name}" for package in files)))
         return _take(root, folder)
 
 

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What packages do beside copying files, with the tools of the system played by scripts."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from conftest import PROJECT
+from lab import packages
+
+SCRIPT = PROJECT / "packaging/after-change.sh"
+NEW, CLOUD, OLD = "6.12.95+deb12-amd64", "6.1.0-56-cloud-amd64", "5.10.0-30-amd64"
+HOLDS = "lib/modules/x/updates/dkms/hv_balloon.ko.xz"
+
+
+@dataclass
+class System:
+    """Kernels, their headers and images; tools that write down how they were called."""
+
+    folder: Path
+
+    @property
+    def root(self):
+        """The folder that stands for /."""
+        return self.folder / "root"
+
+    def kernel(self, release, headers=True, image="initrd.img-{}", holds=""):
+        """Install a kernel; the image is a list of the names that are in it."""
+        modules = self.root / "lib/modules" / release
+        (modules / "kernel").mkdir(parents=True)
+        if headers:
+            (modules / "build/include").mkdir(parents=True)
+        if image:
+            (self.root / "boot").mkdir(exist_ok=True)
+            (self.root / "boot" / image.format(release)).write_text(f"init\n{holds}\n")
+
+    def tool(self, name, text):
+        """Install a tool; each call is noted."""
+        file = self.folder / "bin" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f'#!/bin/sh\necho "{name} $*" >>{self.folder}/calls\n{text}\n')
+        file.chmod(0o755)
+
+    def run(self, shell, *words, status=0):
+        """Run the script; return what it printed and which tools it called."""
+        (self.folder / "calls").write_text("")
+        result = subprocess.run([*shell, SCRIPT, *words, self.root], text=True, check=False,
+                                env={"PATH": f"{self.folder}/bin"}, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT)
+        assert result.returncode == status, result.stdout
+        return result.stdout, (self.folder / "calls").read_text().splitlines()
+
+
+@pytest.fixture(name="system")
+def fixture_system(tmp_path):
+    """A Debian with initramfs-tools, without kernels."""
+    system = System(tmp_path)
+    (tmp_path / "bin").mkdir()
+    for name in ("cat", "grep", "sed", "sort", "tail"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+    system.tool("dpkg", "")
+    system.tool("lsinitramfs", 'cat "$1"')
+    system.tool("update-initramfs", "")
+    return system
+
+
+@pytest.fixture(name="shell", params=["dash", "busybox"])
+def fixture_shell(request):
+    """The shells that packages may find."""
+    if request.param == "dash":
+        return ("/bin/dash",)
+    return (packages.bundle("guest") / "bin/busybox", "sh")
+
+
+@pytest.mark.parametrize("change", ["installed", "removed"])
+def test_images_that_hold_the_module_are_renewed(system, shell, change):
+    """Those, and no others: a rebuild takes long. The name must be that of the module."""
+    system.kernel(NEW, holds=HOLDS)
+    system.kernel(CLOUD, holds="lib/modules/x/kernel/drivers/virtio/my_hv_balloon.ko")
+    text, calls = system.run(shell, change)
+    assert f"update-initramfs -u -k {NEW}" in calls
+    assert len([call for call in calls if call.startswith("update-initramfs")]) == 1
+    assert f"renewing {system.root}/boot/initrd.img-{NEW}" in text and CLOUD not in text
+
+
+@pytest.mark.parametrize("image", ["initramfs-{}.img", "initrd-{}"])
+def test_dracut(system, shell, image):
+    """Where there is dracut only."""
+    for name in ("lsinitramfs", "update-initramfs", "dpkg"):
+        (system.folder / "bin" / name).unlink()
+    system.tool("lsinitrd", 'sed "s,^,-rw-r--r-- 1 root root 3 ," "$1"')
+    system.tool("dracut", "")
+    system.kernel(NEW, image=image, holds=HOLDS)
+    _, calls = system.run(shell, "installed")
+    assert f"dracut --force --kver {NEW}" in calls
+
+
+def test_failures_are_said(system, shell):
+    """And the package is installed all the same."""
+    system.tool("update-initramfs", "exit 1")
+    system.kernel(NEW, holds=HOLDS)
+    assert "could not renew" in system.run(shell, "installed")[0]
+    system.tool("lsinitramfs", "exit 1")
+    assert "could not look into" in system.run(shell, "installed")[0]
+
+
+def test_kernels_without_headers_are_said(system, shell):
+    """With the name of the package, and of the one that follows updates."""
+    system.kernel(NEW, headers=False)
+    system.kernel(CLOUD, headers=False)
+    system.kernel(OLD, headers=False)
+    text, _ = system.run(shell, "installed")
+    for release, flavour in ((NEW, "amd64"), (CLOUD, "cloud-amd64")):
+        assert (f"NOT built for kernel {release}, whose headers are missing: apt install "
+                f"linux-headers-{release} (linux-headers-{flavour} for updates too)\n") in text
+    assert f"kernel {OLD} is too old" in text
+    assert "headers" not in system.run(shell, "removed")[0]
+
+
+DKMS = """case $1 in
+status) [ -n "${5-}" ] || printf 'hv_balloon/9.8.7, 6.0, x86_64: installed\\nhv_balloon/9.8.7: added\\n'
+    [ "${5-}" != RUNNING ] || echo "hv_balloon/9.8.7, RUNNING, x86_64: installed" ;;
+install) exit STATUS ;;
+esac""".replace("RUNNING", NEW)
+
+
+@pytest.mark.parametrize("status, said", [(0, ""), (77, ""), (10, "dkms ended with 10")])
+def test_kernels_to_fall_back_to(system, shell, status, said):
+    """An upgrade leaves none without the module; DKMS itself builds for two kernels only."""
+    system.tool("dkms", DKMS.replace("STATUS", str(status)))
+    for release in (NEW, CLOUD, OLD):
+        system.kernel(release)
+    text, calls = system.run(shell, "installed")
+    assert [call for call in calls if call.startswith("dkms install")] == [
+        f"dkms install -m hv_balloon -v 9.8.7 -k {CLOUD}"]
+    assert f"building for kernel {CLOUD}\n" in text and said in text
+    assert ("NOT" in text) == bool(said)
+    assert not [call for call in system.run(shell, "removed")[1] if call.startswith("dkms")]
+
+
+def test_nothing_to_say(system, shell):
+    """All is built, and no image holds the module. A folder without a kernel is none."""
+    system.kernel(NEW)
+    (system.root / "lib/modules/6.6.6-left-over").mkdir()
+    assert system.run(shell, "installed")[0] == ""
+
+
+def test_wrong_call(system, shell):
+    """Status 2, and how to call it."""
+    assert "usage:" in system.run(shell, "purged", status=2)[0]
+
+
+def test_shellcheck():
+    """Nothing to complain about."""
+    result = subprocess.run(["shellcheck", SCRIPT], text=True, check=False,
+                            stdout=subprocess.PIPE)
+    assert result.stdout == ""
+
+
+# Names
+
+
+def test_who_made_it():
+    """One name and address, and no list of somebody else."""
+    control = (PROJECT / "debian/control").read_text(encoding="utf-8")
+    who = re.search(r"^Maintainer: (.*)$", control, re.MULTILINE).group(1)
+    for name in ("debian/changelog", "debian/hv-balloon-dkms.NEWS", "debian/copyright", "MAINTAINERS",
+                 "packaging/rpm/hv_balloon-dkms.spec", "packaging/arch/PKGBUILD"):
+        assert who in (PROJECT / name).read_text(encoding="utf-8"), name
+    address = re.search(r"<(.*)>", who).group(1)
+    for name in ("SECURITY.md", "Documentation/ABI/testing/sysfs-bus-vmbus-hv-balloon"):
+        assert address in (PROJECT / name).read_text(encoding="utf-8"), name
+    tracked = subprocess.run(["git", "grep", "-l", "linux-hyperv@", "--", ":!tests"], cwd=PROJECT,
+                             text=True, check=False, stdout=subprocess.PIPE).stdout
+    assert tracked == ""

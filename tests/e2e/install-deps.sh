@@ -46,6 +46,9 @@ lintian         its rules
 reuse           licences
 rpm             the RPM package
 rpmlint         its rules
+makepkg         the package for Arch
+libarchive-tools  its archives
+fakeroot        its archives
 mmdebstrap      the systems in which the Debian package is installed
 e2fsprogs       their disks
 '

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,35 @@ def test_rpm_scriptlets(clone, tmp_path):
     _, calls = rpm("-e", "hv_balloon-dkms")
     assert not built.parent.exists(), calls
     assert (root / "usr/bin/hvballoon").exists()
+
+
+def test_makepkg(clone, tmp_path):
+    """The PKGBUILD makes both packages for Arch, and the sources in one are those that DKMS needs."""
+    nobody = 65534
+    place = Path(tempfile.mkdtemp(prefix="makepkg-"))  # that of pytest is for its owner only
+    try:
+        shutil.copy(clone / "packaging/arch/PKGBUILD", place)
+        run("sh", clone / "packaging/dist.sh", place)
+        options = {}
+        if os.getuid() == 0:  # which makepkg refuses
+            for path in (place, *place.iterdir()):
+                os.chown(path, nobody, nobody)
+            options = {"user": nobody, "group": nobody}
+        # It asks for pacman only to have asked.
+        environment = {**os.environ, "HOME": str(place), "PACMAN": "true"}
+        run("makepkg", "--nodeps", cwd=place, env=environment, **options)
+        names = {}
+        for package in place.glob("*.pkg.tar.*"):
+            shutil.unpack_archive(package, tmp_path / "root")
+            with tarfile.open(package) as archive:
+                names[package.name.rsplit("-", 3)[0]] = set(archive.getnames())
+    finally:
+        shutil.rmtree(place)
+    assert set(names) == {"hv-balloon-dkms", "hvballoon"}
+    assert {"usr/bin/hvballoon", "usr/lib/udev/rules.d/60-hv-balloon.rules"} <= names["hvballoon"]
+    sources = next((tmp_path / "root/usr/src").glob("hv_balloon-*"))
+    for name in ("Kbuild", "dkms.conf", "hv_balloon.c", "compat/probe.sh"):
+        assert (sources / name).read_bytes() == (clone / name).read_bytes()
 
 
 def test_rpmlint(clone, tmp_path):

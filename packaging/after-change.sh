@@ -7,7 +7,10 @@
 # hv_balloon, which would else be loaded for ever. Called by packages; what fails
 # here is said, and is no reason to leave a package half installed.
 #
-# usage: after-change.sh installed|removed [ROOT]
+# "headers" is for when others have come, with which DKMS has built: then only
+# images are renewed that hold another driver than the one that would be loaded.
+#
+# usage: after-change.sh installed|removed|headers [ROOT]
 
 set -u
 export LC_ALL=C
@@ -81,8 +84,16 @@ renew_image()
 	if command -v update-initramfs >/dev/null; then
 		update-initramfs -u -k "$1"
 	else
-		dracut --force --kver "$1"
+		dracut --force "$2" "$1"
 	fi || say "could not renew $2: until you do, the next boot may load the old module"
+}
+
+# is_outdated RELEASE NAMES: do these names of an image have the module in another place?
+is_outdated()
+{
+	next=$(modinfo -k "$1" -n hv_balloon 2>/dev/null)
+	next=${next#*/lib/modules/}
+	[ -n "$next" ] && ! echo "$2" | grep -q "lib/modules/${next%.ko*}\.ko"
 }
 
 check_image()
@@ -91,16 +102,18 @@ check_image()
 		[ -e "$image" ] || continue
 		if ! names=$(list_image "$image"); then
 			say "could not look into $image: if it holds hv_balloon, renew it"
-		elif echo "$names" | grep -q '/hv_balloon\.ko'; then
+		elif echo "$names" | grep -q '/hv_balloon\.ko' &&
+			{ [ "$change" != headers ] || is_outdated "$1" "$names"; }; then
 			renew_image "$1" "$image"
 		fi
 	done
 }
 
-case ${1-} in
-installed | removed) ;;
+change=${1-}
+case $change in
+installed | removed | headers) ;;
 *)
-	echo "usage: after-change.sh installed|removed [ROOT]" >&2
+	echo "usage: after-change.sh installed|removed|headers [ROOT]" >&2
 	exit 2
 	;;
 esac
@@ -111,7 +124,7 @@ for folder in "$root"/lib/modules/*/kernel; do
 	[ -d "$folder" ] || continue
 	release=${folder%/kernel}
 	release=${release##*/}
-	[ "$1" = removed ] || check_kernel "$release"
+	[ "$change" != installed ] || check_kernel "$release"
 	check_image "$release"
 done
 exit 0

@@ -293,8 +293,9 @@ def test_version_that_cannot_be_told(command, tree):
     command.program("modinfo", "exit 1")
     assert command.problems() == []
     assert "has no srcversion" in command.json("doctor")["not_seen"][0]
-    command.program("modinfo", 'echo "${2#srcversion}${1#-F}' + "E" * 23 + '"')
-    assert command.problems() == ["other-version"]
+    if command.words[0] == "dash":  # busybox takes its own
+        command.program("modinfo", 'echo "${2#srcversion}${1#-F}' + "E" * 23 + '"')
+        assert command.problems() == ["other-version"]
 
 
 MONITORING = r"DYNAMIC MEMORY (OK|WARNING|CRITICAL|UNKNOWN) - [^|\n]+( \|( [a-z_]+=\d+KB;;;0(;\d+)?)+)?\n"

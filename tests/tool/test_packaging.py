@@ -87,6 +87,17 @@ def test_images_that_hold_the_module_are_renewed(system, shell, change):
     assert f"renewing {system.root}/boot/initrd.img-{NEW}" in text and CLOUD not in text
 
 
+@pytest.mark.parametrize("next_one, renewed", [
+    ("updates/dkms/hv_balloon.ko", True), ("kernel/drivers/hv/hv_balloon.ko.xz", False), ("", False)])
+def test_headers_that_come_later(system, next_one, renewed):
+    """DKMS has built by itself: an image is renewed if it has another driver than comes next."""
+    system.kernel(NEW, holds=f"usr/lib/modules/{NEW}/kernel/drivers/hv/hv_balloon.ko.xz")
+    system.kernel(CLOUD, headers=False)
+    system.tool("modinfo", f"echo {system.root}/lib/modules/{NEW}/{next_one}" if next_one else "")
+    text, calls = system.run(("/bin/dash",), "headers")  # busybox would take its own modinfo
+    assert (f"update-initramfs -u -k {NEW}" in calls) == renewed == bool(text)
+
+
 @pytest.mark.parametrize("image", ["initramfs-{}.img", "initrd-{}"])
 def test_dracut(system, shell, image):
     """Where there is dracut only."""
@@ -96,7 +107,7 @@ def test_dracut(system, shell, image):
     system.tool("dracut", "")
     system.kernel(NEW, image=image, holds=HOLDS)
     _, calls = system.run(shell, "installed")
-    assert f"dracut --force --kver {NEW}" in calls
+    assert f"dracut --force {system.root}/boot/{image.format(NEW)} {NEW}" in calls
 
 
 def test_failures_are_said(system, shell):

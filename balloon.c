@@ -234,7 +234,7 @@ static void hvb_inflate_finished(struct hvb_dev *hvb)
 /**
  * hvb_inflate_refuse() - tell the host that it gets nothing
  * @hvb: the device
- * @num_pages: pages that it asked for, for the books
+ * @num_pages: pages that it asked for, for the statistics
  *
  * Context: the pump.
  */

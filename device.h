@@ -153,8 +153,8 @@ struct hvb_stats {
  * @room: woken by the host when the ring may have room
  * @send_lock: messages are numbered and sent one at a time
  * @trans_id: number of the last message that was sent; protected by @send_lock
- * @transfer_lock: held while pages pass between guest and host, and while the books
- *	of hot-added memory grow. Taken by the pump and by the memory notifier,
+ * @transfer_lock: held while pages pass between guest and host, and while the hotplug
+ *	map grows. Taken by the pump and by the memory notifier,
  *	which runs under the hotplug lock: never held over a call that adds
  *	memory
  * @rx: receive buffer, HVB_RING_BYTES

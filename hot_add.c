@@ -6,7 +6,7 @@
  * Linux adds memory in whole blocks, the host may give less at a time. A block
  * is added as soon as the host gives a part of it; the rest of it is a gap,
  * whose pages are marked (mark.h) and kept from the page allocator until the
- * host gives them too. lib/region.c keeps the books.
+ * host gives them too. The hotplug map knows which.
  *
  * A request is worked on block by block. add_memory() waits for memory hotplug in
  * progress, which may be a block that hangs on its way offline: so it is called
@@ -338,7 +338,7 @@ void hvb_hot_add_end(struct hvb_dev *hvb)
 /**
  * hvb_hot_add_refuse() - add nothing of what the host offers
  * @hvb: the device
- * @pages: pages that it offers, for the books
+ * @pages: pages that it offers, for the statistics
  * @result: HVB_HOT_ADD_TRANSIENT, or HVB_HOT_ADD_DONE for "never ask again"
  *
  * Context: the pump; may sleep.

@@ -504,7 +504,7 @@ void hvb_hotplug_map_show(struct hvb_hot_add *ha, struct seq_file *file)
 
 /**
  * hvb_hotplug_map_take() - note what the host has of a block that is online
- * @hvb: the device; its books have room for a gap
+ * @hvb: the device; its map has room for a gap
  * @start: first PFN
  * @end: end PFN, exclusive, in the same block
  *
@@ -566,7 +566,7 @@ int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken)
 }
 
 /**
- * hvb_hotplug_map_free() - free the books
+ * hvb_hotplug_map_free() - free the sets
  * @regions: they
  *
  * Context: process; nobody uses them any more.

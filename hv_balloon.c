@@ -22,19 +22,22 @@
  * Only in RUNNING are requests served. hvb_set_state() is the one place that
  * moves along the arrows.
  *
- * Which file does what:
- *	channel.c	the channel; the pump, which does all work on requests
+ * Which file does what, from those that call to those that are called:
+ *	pump.c		the one work item that reads the ring and works on requests
  *	negotiate.c	the arrows from OPENED to RUNNING
- *	lib/proto.c	bytes to checked structures and back
  *	balloon.c	inflate and deflate; chunks.c: the memory that they move;
- *			lib/batch.c, lib/limits.c: their arithmetic
- *	hot_add.c	hot-add; online.c, offline.c: what becomes of its blocks;
- *			hotplug_map.c: what is known of them, lib/region.c: its arithmetic
+ *			evacuate.c, candidates.c: chunks of 2 MiB that are made
+ *	hot_add.c	hot-add; memblock.c: memory blocks, and what they cost
+ *	memory_notifier.c	what the kernel tells of blocks; online.c, offline.c:
+ *			what becomes of them; hotplug_map.c: what is known of them
  *	adopt.c		what an earlier load of the driver left
  *	status.c	the status report
- *	reporting.c		free page reporting, by hypercalls (hypercall.c)
+ *	reporting.c	free page reporting, by hypercalls (hypercall.c)
+ *	channel.c	the channel: transport only
  *	record.c	the last messages and how long all took; trace.h: trace events
  *	sysfs.c		files for administrators; events.c: what programs are told
+ *	device.c	what all files need of the device; params.c: the parameters
+ *	lib/		what knows nothing of the kernel: codec, sets, limits
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

@@ -5,13 +5,13 @@
  * The kernel takes a block offline only if nobody holds a page of it. The
  * driver holds ballooned pages and gaps, but for nothing: nobody may touch
  * them. So it lets go of them. What the host has of the block becomes a gap of
- * it, noted as taken: that is known while the block has no struct pages, keeps
+ * it, noted as ballooned while offline: that is known while the block has no struct pages, keeps
  * the pages out when it comes online again, and they can be returned at any
  * time.
  *
  * From MEM_GOING_OFFLINE until the kernel says how it ended, no page of the
  * block may change under it. What the host gives or returns meanwhile is noted
- * in the books only, and onlined if the block stays.
+ * in the hotplug map only, and onlined if the block stays.
  *
  * All functions run under the hotplug lock, in the task that takes the block
  * offline; one block at a time.
@@ -46,7 +46,7 @@ static unsigned int hvb_count_spans(u64 pfn, u64 end)
 	return runs;
 }
 
-/* Make gaps of what the host has; the books have room for them. */
+/* Make gaps of what the host has; the map has room for them. */
 static void hvb_detach(struct hvb_dev *hvb, u64 pfn, u64 end)
 {
 	while (pfn < end) {

@@ -88,7 +88,7 @@ bool hvb_regions_has(const struct hvb_regions *regions, u64 pfn);
 bool hvb_regions_is_partial(const struct hvb_regions *regions, u64 block);
 enum hvb_backing hvb_regions_span(const struct hvb_regions *regions, u64 pos, u64 *end);
 
-/* Whether the books have something on a block: it was added, or it has a gap. */
+/* Whether anything is known of a block: it was added, or it has a gap. */
 static inline bool hvb_regions_know(const struct hvb_regions *regions, u64 block)
 {
 	return hvb_regions_has(regions, block) || hvb_regions_is_partial(regions, block);

@@ -278,8 +278,11 @@ static unsigned long hvb_inflate_wait(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
-	if (hvb_chunks_pending(hvb))
+	if (hvb_chunks_pending(hvb)) {
+		/* The smaller blocks have their time after that. */
+		hvb_inflate_reset_deadline(balloon);
 		return hvb_jiffies_until(balloon->chunk_deadline);
+	}
 	balloon->in_step = false;
 	return hvb_jiffies_until(balloon->not_before);
 }

@@ -368,9 +368,9 @@ static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
 
 	end = hvb_ballooned_span(&hvb->hot_add, pfn, end);
 	if (hvb_online_take_back(hvb, pfn, end)) {
-		dev_warn(hvb_device(hvb),
-			 "out of memory: %llu pages from PFN 0x%llx that the host returned stay out of use until it returns them again\n",
-			 end - pfn, pfn);
+		dev_warn_ratelimited(hvb_device(hvb),
+				     "out of memory: %llu pages from PFN 0x%llx that the host returned stay out of use until it returns them again\n",
+				     end - pfn, pfn);
 		return end;
 	}
 

@@ -184,11 +184,12 @@ static void hvb_log_adopted(const struct hvb_dev *hvb)
  */
 int hvb_adopt(struct hvb_dev *hvb)
 {
+	/* Asked without the lock, as the kernel takes that of CPU hotplug for the answer. */
+	const bool maybe_ballooned = hvb_compat_maybe_ballooned();
 	int ret;
 
 	mutex_lock(&hvb->transfer_lock);
-	ret = hvb_compat_maybe_ballooned() ? hvb_adopt_all(hvb) :
-					     hvb_adopt_driver_managed(hvb);
+	ret = maybe_ballooned ? hvb_adopt_all(hvb) : hvb_adopt_driver_managed(hvb);
 	mutex_unlock(&hvb->transfer_lock);
 
 	if (!ret)

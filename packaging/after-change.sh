@@ -84,7 +84,7 @@ renew_image()
 	if command -v update-initramfs >/dev/null; then
 		update-initramfs -u -k "$1"
 	else
-		dracut --force "$2" "$1"
+		dracut --quiet --force "$2" "$1"
 	fi || say "could not renew $2: until you do, the next boot may load the old module"
 }
 

@@ -107,7 +107,7 @@ def test_dracut(system, shell, image):
     system.tool("dracut", "")
     system.kernel(NEW, image=image, holds=HOLDS)
     _, calls = system.run(shell, "installed")
-    assert f"dracut --force {system.root}/boot/{image.format(NEW)} {NEW}" in calls
+    assert f"dracut --quiet --force {system.root}/boot/{image.format(NEW)} {NEW}" in calls
 
 
 def test_failures_are_said(system, shell):

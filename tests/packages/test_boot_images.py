@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Boot images that list the module, through the life of the package, in systems of two releases.
+
+One has initramfs-tools, the other dracut. Nothing boots: the systems are entered only, which needs
+the rights of root.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT / "tests/e2e"))
+
+# pylint: disable=wrong-import-position
+from lab import roots  # noqa: E402
+from test_packages import run  # noqa: E402
+
+SYSTEMS = {
+    "bookworm": ("initramfs-tools", "lsinitramfs", "etc/initramfs-tools/modules", "hv_balloon\n",
+                 "update-initramfs -u -k {}"),
+    "trixie": ("dracut", "lsinitrd", "etc/dracut.conf.d/50-hv.conf", 'add_drivers+=" hv_balloon "\n',
+               "dracut --quiet --force /boot/initrd.img-{0} {0}"),
+}
+OWN, OURS = "kernel/drivers/hv/hv_balloon.ko", "updates/dkms/hv_balloon.ko"
+
+
+class System:
+    """A system of a release, in a folder of its own, with a boot image that lists the module."""
+
+    def __init__(self, release, folder):
+        tools, self._list, file, text, renew = SYSTEMS[release]
+        fresh = roots.root(f"{release}-image", release,
+                           ("linux-image-cloud-amd64", tools, "dkms", "kmod", "udev"))
+        self._root = folder / "root"
+        run("cp", "-a", fresh, self._root)
+        self.kernel = next((self._root / "lib/modules").iterdir()).name
+        (self._root / file).parent.mkdir(exist_ok=True)
+        with (self._root / file).open("a", encoding="utf-8") as opened:
+            opened.write(text)
+        self.enter(*renew.format(self.kernel).split())
+
+    def enter(self, *words):
+        """Run a command there; return what it prints."""
+        return run(*roots.enter(self._root, *words, shared=("/dev",)))
+
+    def copy(self, files):
+        """Put files into /tmp; return their names there."""
+        return [str(Path("/") / Path(shutil.copy(file, self._root / "tmp"))
+                    .relative_to(self._root)) for file in files]
+
+    def drivers(self):
+        """Return which driver the next boot would load, and which one its image has."""
+        names = self.enter(self._list, f"/boot/initrd.img-{self.kernel}")
+        image = [name for name in (OWN, OURS) if f"/{self.kernel}/{name}" in names]
+        file = self.enter("modinfo", "-k", self.kernel, "-n", "hv_balloon")
+        return [name for name in (OWN, OURS) if name in file], image
+
+
+@pytest.mark.parametrize("release", SYSTEMS)
+def test_image_has_the_driver_that_is_installed(tmp_path, release):
+    """Without headers, with headers that come later, after an upgrade, beside a kernel that is too
+    old, and after the removal."""
+    clone = tmp_path / "clone"
+    run("git", "clone", "-q", "--no-hardlinks", PROJECT, clone)
+    run("make", "-C", clone, "deb")
+    system = System(release, tmp_path)
+    assert system.drivers() == ([OWN], [OWN])
+    files = system.copy(sorted((clone / "build/deb").glob("*.deb")))
+    text = system.enter("dpkg", "-i", *files)
+    assert f"NOT built for kernel {system.kernel}, whose headers are missing: apt install " \
+        f"linux-headers-{system.kernel} (linux-headers-cloud-amd64 for updates too)" in text
+    assert system.drivers() == ([OWN], [OWN])
+    system.enter("apt-get", "update", "-qq")
+    system.enter("apt-get", "install", "-y", "--no-install-recommends",
+                 f"linux-headers-{system.kernel}")
+    assert system.drivers() == ([OURS], [OURS])
+    old = "/lib/modules/5.10.0-30-cloud-amd64"
+    system.enter("mkdir", "-p", f"{old}/kernel", f"{old}/build/include")
+    system.enter("touch", f"{old}/build/.config")
+    text = system.enter("dpkg", "-i", *files)
+    assert "kernel 5.10.0-30-cloud-amd64 is too old" in text
+    assert system.enter("dpkg", "--audit") == ""
+    assert system.drivers() == ([OURS], [OURS])
+    system.enter("apt-get", "remove", "-y", "hv-balloon-dkms")
+    assert system.drivers() == ([OWN], [OWN])
+    assert subprocess.run(["git", "-C", clone, "diff", "--quiet"], check=False).returncode == 0

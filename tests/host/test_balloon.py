@@ -73,7 +73,8 @@ def test_administrator_limits_ranges(guest, mib):
     agreed(guest, f"max_range_mib={mib}")
     ranges, _ = guest.host.inflate(200 * MIB)
     assert longest(joined(ranges)) > mib * MIB
-    assert longest(ranges) == mib * MIB and in_memory_blocks(ranges)
+    # Two ranges that would be too long together stay as they are.
+    assert mib * MIB // 2 <= longest(ranges) <= mib * MIB and in_memory_blocks(ranges)
     guest.host.deflate(ranges)
     guest.run("echo 0 >/sys/module/hv_balloon/parameters/max_range_mib")
     ranges, _ = guest.host.inflate(200 * MIB)

@@ -31,6 +31,7 @@ struct hvb_wire_balloon_response;
  *	rises by one with each step
  * @in_step: a step has begun, and goes on when a chunk has been made
  * @chunk_deadline: jiffies at which no chunk is waited for any more
+ * @chunk_retry: jiffies before which no chunk is asked for, once there was none
  * @movable: memory that only programs can use may still be had in this step
  * @movable_order: the largest block of it worth trying for
  * @shortage_logged: the last operation ended short of pages, and the log says so
@@ -55,6 +56,7 @@ struct hvb_balloon {
 	unsigned int highest_order;
 	bool in_step;
 	unsigned long chunk_deadline;
+	unsigned long chunk_retry;
 	bool movable;
 	unsigned int movable_order;
 	bool shortage_logged;

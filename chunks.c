@@ -216,7 +216,15 @@ bool hvb_chunks_pending(struct hvb_dev *hvb)
 		return true;
 
 	hvb_evacuate_stop(hvb);
+	hvb->balloon.chunk_retry = jiffies + HVB_CHUNK_STUCK;
 	return false;
+}
+
+/* There is no chunk to be had: the effort is not made again in each step. */
+static void hvb_chunks_exhausted(struct hvb_balloon *balloon)
+{
+	if (!time_before(jiffies, balloon->chunk_retry))
+		balloon->chunk_retry = jiffies + HVB_CHUNK_RETRY;
 }
 
 /* Return: the pages of a block of that order, 0 if there is none. */
@@ -243,8 +251,11 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
 	u32 taken;
 
 	while (!(taken = hvb_take_order(hvb, order, budget))) {
-		if (order == HVB_CHUNK_ORDER && hvb_chunks_pending(hvb))
-			return 0;
+		if (order == HVB_CHUNK_ORDER) {
+			if (hvb_chunks_pending(hvb))
+				return 0;
+			hvb_chunks_exhausted(balloon);
+		}
 		hvb->stats.block_failures[order]++;
 		trace_balloon_order_down(order, balloon->wanted);
 		if (!order)
@@ -311,7 +322,8 @@ void hvb_chunks_choose(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
-	hvb_evacuate_retry(hvb);
+	if (!time_before(jiffies, balloon->chunk_retry))
+		hvb_evacuate_retry(hvb);
 
 	/* One order up per step: trying all of them again would cost too much. */
 	if (balloon->highest_order < HVB_CHUNK_ORDER)

@@ -14,6 +14,13 @@ struct page;
 /* How long an inflate waits for the next chunk: longer than one takes to make. */
 #define HVB_CHUNK_WAIT		HZ
 
+/*
+ * When to ask for chunks again after there were none, and after none came in time:
+ * longer than an operation goes on without progress, so that it ends.
+ */
+#define HVB_CHUNK_RETRY		(2 * HZ)
+#define HVB_CHUNK_STUCK		(10 * HZ)
+
 void hvb_chunks_choose(struct hvb_dev *hvb);
 bool hvb_chunks_can_spare(const struct hvb_dev *hvb);
 u32 hvb_chunks_take(struct hvb_dev *hvb, u64 budget);

@@ -274,12 +274,15 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 	hvb_op_begin(&hvb->record, HVB_OP_INFLATE, num_pages);
 }
 
-/* Return: jiffies until the operation can go on. */
-static unsigned long hvb_inflate_wait(struct hvb_dev *hvb)
+/*
+ * The operation goes on: at once if it has just @reported, else when it has a reason.
+ * Return: jiffies until then.
+ */
+static unsigned long hvb_inflate_wait(struct hvb_dev *hvb, bool reported)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
-	if (hvb_chunks_pending(hvb)) {
+	if (!reported && hvb_chunks_pending(hvb)) {
 		/* The smaller blocks have their time after that. */
 		hvb_inflate_reset_deadline(balloon);
 		return hvb_jiffies_until(balloon->chunk_deadline);
@@ -302,7 +305,7 @@ static unsigned long hvb_inflate_wait(struct hvb_dev *hvb)
 unsigned long hvb_inflate_run(struct hvb_dev *hvb)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
-	bool over;
+	bool over, due;
 
 	if (!balloon->active || hvb_must_rest(hvb))
 		return HVB_NEVER;
@@ -311,10 +314,11 @@ unsigned long hvb_inflate_run(struct hvb_dev *hvb)
 
 	hvb_inflate_begin_step(hvb);
 	over = hvb_inflate_take(hvb);
-	if ((over || hvb_inflate_is_due(balloon->batch)) && hvb_inflate_report(hvb, over))
+	due = hvb_inflate_is_due(balloon->batch);
+	if ((over || due) && hvb_inflate_report(hvb, over))
 		over = true;
 	if (!over)
-		return hvb_inflate_wait(hvb);
+		return hvb_inflate_wait(hvb, due);
 
 	hvb_log_shortage(hvb);
 	hvb_inflate_finished(hvb);

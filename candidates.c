@@ -47,7 +47,8 @@ static unsigned long hvb_free_span(const struct page *page)
 /* References that no mapping and no cache accounts for: a device may use the page. */
 static bool hvb_is_pinned(struct folio *folio)
 {
-	int known = atomic_read(&folio->_mapcount) + 1;
+	/* Its mappings, and our reference. */
+	int known = atomic_read(&folio->_mapcount) + 1 + 1;
 
 	if (folio_test_large(folio))
 		return folio_maybe_dma_pinned(folio);
@@ -64,7 +65,7 @@ static bool hvb_is_pinned(struct folio *folio)
  */
 static bool hvb_is_cheap_cache(struct folio *folio)
 {
-	return !folio_mapped(folio) && !folio_test_active(folio) &&
+	return !folio_test_large(folio) && !folio_mapped(folio) && !folio_test_active(folio) &&
 	       !folio_test_workingset(folio) && !folio_test_dirty(folio);
 }
 
@@ -72,14 +73,26 @@ static bool hvb_is_cheap_cache(struct folio *folio)
  * Migration waits for pages that are locked or under writeback, without a bound, and
  * fails on pinned ones. A program may have locked a page so that it never moves.
  */
-static bool hvb_may_move(struct page *page)
+static bool hvb_folio_may_move(struct folio *folio)
 {
-	struct folio *folio = page_folio(page);
-
 	if (!folio_test_lru(folio) || folio_test_unevictable(folio) ||
 	    folio_test_locked(folio) || folio_test_writeback(folio) || hvb_is_pinned(folio))
 		return false;
 	return !folio_is_file_lru(folio) || hvb_is_cheap_cache(folio);
+}
+
+/* With a reference, as a folio that is freed may become something else meanwhile. */
+static bool hvb_may_move(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+	bool may;
+
+	if (!PageLRU(page) || !folio_try_get(folio))
+		return false;
+
+	may = folio == page_folio(page) && hvb_folio_may_move(folio);
+	folio_put(folio);
+	return may;
 }
 
 /*

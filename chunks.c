@@ -36,11 +36,12 @@
 static_assert(HVB_MARK_ORDER < HVB_MARK_ORDERS);
 
 /*
- * In the pump no file system is waited for, whose server may be gone. For less than
- * 2 MiB the kernel tries once. More is not worth the effort, and an effort in vain
+ * In the pump neither a file system is waited for, whose server may be gone, nor a
+ * disk, which may be frozen: kswapd does what needs them. For less than 2 MiB the
+ * kernel tries once. More is not worth the effort, and an effort in vain
  * would keep it from trying for others, who need small blocks more than we do.
  */
-#define HVB_GFP_ONCE	((HVB_GFP & ~__GFP_FS) | __GFP_NORETRY)
+#define HVB_GFP_ONCE	((HVB_GFP & ~(__GFP_FS | __GFP_IO)) | __GFP_NORETRY)
 
 /* No effort at all: only what is free. */
 #define HVB_GFP_FREE	(HVB_GFP & ~__GFP_RECLAIM)
@@ -62,19 +63,17 @@ static void hvb_count_blocks(struct hvb_dev *hvb, struct page *page,
 	adjust_managed_page_count(page, -change);
 }
 
+/* Whoever reads guest memory through /proc/kcore must not be in it: page_offline_begin(). */
 static void hvb_mark_blocks(struct page *page, unsigned long pages,
 			    unsigned int order, bool hidden)
 {
 	const unsigned long mark = hvb_mark_value(HVB_MARK_BALLOON, hidden, order);
 	unsigned long i;
 
-	/* Whoever reads guest memory through /proc/kcore must not be in it. */
-	page_offline_begin();
 	for (i = 0; i < pages; i++) {
 		set_page_private(page + i, mark);
 		__SetPageOffline(page + i);
 	}
-	page_offline_end();
 }
 
 /* The allocator checks that no page of a freed block bears anything. */
@@ -159,9 +158,12 @@ static u32 hvb_give_blocks(struct hvb_dev *hvb, struct page *page, u32 pages,
 {
 	u32 i;
 
+	/* A reader of /proc/kcore may be slow: nobody else waits for it. */
+	page_offline_begin();
 	mutex_lock(&hvb->transfer_lock);
 	if (hvb_goes_offline(&hvb->hot_add, page_to_pfn(page))) {
 		mutex_unlock(&hvb->transfer_lock);
+		page_offline_end();
 		for (i = 0; i < pages; i += 1U << order)
 			__free_pages(page + i, order);
 		return 0;
@@ -172,6 +174,7 @@ static u32 hvb_give_blocks(struct hvb_dev *hvb, struct page *page, u32 pages,
 	hvb_count_blocks(hvb, page, order, hvb_params.shrink, pages);
 	hvb_batch_add(hvb->balloon.batch, page_to_pfn(page), pages);
 	mutex_unlock(&hvb->transfer_lock);
+	page_offline_end();
 	return pages;
 }
 

@@ -15,6 +15,7 @@
  * while the work looks for a candidate, so neither deflate nor memory that goes
  * offline waits for a migration.
  */
+#include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
@@ -51,6 +52,10 @@
 /* The guest keeps one free chunk for so many that the host has, up to 128 MiB. */
 #define HVB_RESERVE_SHARE	8
 #define HVB_RESERVE_MAX		64
+
+/* How long a freeze waits for what has begun, and how often it looks. */
+#define HVB_REST_LIMIT		(2 * HZ)
+#define HVB_REST_POLL_MS	20
 
 /* How long a memory block waits on its way offline for a migration in it. */
 #define HVB_OFFLINE_WAIT	(2 * HZ)
@@ -434,6 +439,23 @@ void hvb_evacuate_reserve(struct hvb_dev *hvb)
 	evac->reserve = hvb_chunks_to_reserve(&hvb->balloon);
 	spin_unlock(&evac->lock);
 	queue_work(hvb->slow_wq, &evac->work);
+}
+
+/**
+ * hvb_evacuate_rest() - wait a while for a migration or reclaim to end
+ * @hvb: the device, which rests
+ *
+ * File systems should not be written to while the image of a hibernation is made.
+ * What hangs keeps the system from nothing: it does not write.
+ *
+ * Context: the PM notifier; sleeps for two seconds at most.
+ */
+void hvb_evacuate_rest(struct hvb_dev *hvb)
+{
+	const unsigned long give_up = jiffies + HVB_REST_LIMIT;
+
+	while (work_busy(&hvb->evacuate.work) && time_before(jiffies, give_up))
+		msleep(HVB_REST_POLL_MS);
 }
 
 /**

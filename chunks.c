@@ -483,7 +483,7 @@ void hvb_chunks_adopt(struct hvb_dev *hvb, struct page *page)
 /**
  * hvb_chunks_adopt_offline() - take over what the host has of a hot-added block
  * @hvb: the device; its channel is closed
- * @start: first PFN, let go of by an earlier load
+ * @start: first PFN, detached by an earlier load
  * @end: end PFN, exclusive
  *
  * With the parameter reclaim the kernel gets it, else it counts as ballooned.

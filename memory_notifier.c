@@ -46,7 +46,7 @@ static void hvb_came_online(struct hvb_hot_add *ha, const struct memory_notify *
 	hvb_pending_block_done(ha, block);
 }
 
-/* Keeps track of which blocks are online, and lets go of those that leave. */
+/* Keeps track of which blocks are online, and detaches those that go offline. */
 static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void *arg)
 {
 	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, hot_add.memory_nb);

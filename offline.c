@@ -4,10 +4,10 @@
  *
  * The kernel takes a block offline only if nobody holds a page of it. The
  * driver holds ballooned pages and gaps, but for nothing: nobody may touch
- * them. So it lets go of them. What the host has of the block becomes a gap of
- * it, noted as ballooned while offline: that is known while the block has no struct pages, keeps
- * the pages out when it comes online again, and they can be returned at any
- * time.
+ * them. So it detaches them. What the host has of the block becomes a gap of it,
+ * noted as ballooned while offline: that is known while the block has no struct
+ * pages, keeps the pages out when it comes online again, and they can be returned at
+ * any time.
  *
  * From MEM_GOING_OFFLINE until the kernel says how it ended, no page of the
  * block may change under it. What the host gives or returns meanwhile is noted

@@ -14,6 +14,8 @@
  * Where a block cannot be added for lack of memory, the request is parked: the host
  * takes a short answer as "never ask again", so that comes last.
  */
+#include <linux/bits.h>
+#include <linux/bug.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -77,7 +79,7 @@ unsigned long hvb_hot_add_await(struct hvb_hot_add *ha)
 	return 0;
 }
 
-/* The moves between the states of a request; see enum hvb_hot_add_state. */
+/* The allowed moves between the states of a request; see enum hvb_hot_add_state. */
 static const unsigned int hvb_hot_add_moves[HVB_HOT_ADD_STATES] = {
 	[HVB_HOT_ADD_IDLE]	= BIT(HVB_HOT_ADD_NEXT),
 	[HVB_HOT_ADD_NEXT]	= BIT(HVB_HOT_ADD_IDLE) | BIT(HVB_HOT_ADD_ADDING) |
@@ -88,10 +90,17 @@ static const unsigned int hvb_hot_add_moves[HVB_HOT_ADD_STATES] = {
 	[HVB_HOT_ADD_PARKED]	= BIT(HVB_HOT_ADD_IDLE) | BIT(HVB_HOT_ADD_NEXT),
 };
 
-/* The only place that changes the state. Context: the pump, or while it cannot run. */
+/*
+ * The only place that changes the state; refuses a move that is not allowed.
+ * Context: the pump, or while it cannot run.
+ */
 static void hvb_hot_add_set_state(struct hvb_hot_add *ha, enum hvb_hot_add_state state)
 {
-	WARN_ON_ONCE(!(hvb_hot_add_moves[ha->state] & BIT(state)));
+	if (WARN_ONCE(!(hvb_hot_add_moves[ha->state] & BIT(state)),
+		      "hv_balloon: refused to move a hot-add request from state %u to %u\n",
+		      ha->state, state))
+		return;
+
 	ha->state = state;
 }
 

@@ -7,20 +7,20 @@
  * adds memory beyond what the guest was started with (hot-add). The guest
  * answers, and reports its memory pressure every second.
  *
- *	 probe, resume
- *	      |
- *	      v         version         host           host
- *	   OPENED ---> proposed ---> VERSION ---> CAPABILITIES ---> RUNNING
- *	      ^                         |  accepts      |   accepts     |
- *	      |                         | refuses,      | refuses,      |
- *	      |                         v silent        v silent        |
- *	      |                           FAILED <------'               |
- *	      |                             |                           |
- *	   CLOSED <-------------------------+---------------------------'
- *	                     remove, suspend, failed probe
+ *	             propose          accepted           accepted
+ *	   OPENED ------> VERSION --------> CAPABILITIES --------> RUNNING
+ *	      ^            | ^ |                 |                    |
+ *	      |  refused:  | | | last refused,   | refused,           |
+ *	      |  propose   '-' | or no answer    | or no answer       |
+ *	      |  the next      v                 |                    |
+ *	      |             FAILED <-------------'                    |
+ *	      | probe,         |                                      |
+ *	      | resume         |                                      |
+ *	   CLOSED <------------+--------------------------------------'
+ *	      remove, suspend, failed probe; likewise from the states between
  *
  * Only in RUNNING are requests served. hvb_set_state() is the one place that
- * moves along the arrows.
+ * moves along the arrows, and refuses any other move.
  *
  * Which file does what, from those that call to those that are called:
  *	pump.c		the one work item that reads the ring and works on requests

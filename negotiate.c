@@ -3,6 +3,8 @@
  * Agrees with the host on a protocol version and on capabilities. A part of
  * the pump, so that it works before user space runs, as after hibernation.
  */
+#include <linux/bits.h>
+#include <linux/bug.h>
 #include <linux/completion.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
@@ -49,15 +51,32 @@ const char *hvb_state_name(enum hvb_state state)
 	return hvb_state_names[state];
 }
 
+/* The allowed moves: the arrows in hv_balloon.c. */
+static const unsigned int hvb_state_moves[HVB_STATES] = {
+	[HVB_CLOSED]		= BIT(HVB_OPENED),
+	[HVB_OPENED]		= BIT(HVB_VERSION) | BIT(HVB_CLOSED),
+	/* The next version is proposed when the host refuses one. */
+	[HVB_VERSION]		= BIT(HVB_VERSION) | BIT(HVB_CAPABILITIES) |
+				  BIT(HVB_FAILED) | BIT(HVB_CLOSED),
+	[HVB_CAPABILITIES]	= BIT(HVB_RUNNING) | BIT(HVB_FAILED) | BIT(HVB_CLOSED),
+	[HVB_RUNNING]		= BIT(HVB_CLOSED),
+	[HVB_FAILED]		= BIT(HVB_CLOSED),
+};
+
 /**
  * hvb_set_state() - the only place that changes the state
  * @hvb: the device
- * @state: the new state
+ * @state: the new state; a move that is not allowed is refused with a warning
  *
  * Context: the pump, or while the pump cannot run; may sleep.
  */
 void hvb_set_state(struct hvb_dev *hvb, enum hvb_state state)
 {
+	if (WARN_ONCE(!(hvb_state_moves[hvb->state] & BIT(state)),
+		      "hv_balloon: refused to move from state %s to %s\n",
+		      hvb_state_name(hvb->state), hvb_state_name(state)))
+		return;
+
 	dev_dbg(hvb_device(hvb), "%s -> %s\n", hvb_state_name(hvb->state),
 		hvb_state_name(state));
 	WRITE_ONCE(hvb->state, state);

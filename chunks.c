@@ -10,6 +10,7 @@
  * held while they are allocated, and no spinlock is while they are freed.
  */
 #include <linux/gfp.h>
+#include <linux/lockdep.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
@@ -52,6 +53,7 @@ static void hvb_count_blocks(struct hvb_dev *hvb, struct page *page,
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
+	lockdep_assert_held(&hvb->transfer_lock);
 	WRITE_ONCE(balloon->pages, balloon->pages + change);
 	balloon->blocks[order] += change / (1L << order);
 	hvb_compat_count_pages(page, change);
@@ -92,13 +94,15 @@ static void hvb_release_block(struct hvb_dev *hvb, struct page *page)
 }
 
 /* The host returns a part of a block: make it single pages, marked as such. */
-static void hvb_split_block(struct hvb_balloon *balloon, struct page *page)
+static void hvb_split_block(struct hvb_dev *hvb, struct page *page)
 {
+	struct hvb_balloon *balloon = &hvb->balloon;
 	const unsigned int order = hvb_mark_order(page);
 	const unsigned long mark = hvb_mark_value(HVB_MARK_BALLOON,
 						  hvb_mark_hidden(page), 0);
 	unsigned long i;
 
+	lockdep_assert_held(&hvb->transfer_lock);
 	split_page(page, order);
 	balloon->blocks[order]--;
 	balloon->blocks[0] += 1UL << order;
@@ -378,6 +382,7 @@ static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 
+	lockdep_assert_held(&hvb->transfer_lock);
 	end = hvb_ballooned_span(&hvb->hot_add, pfn, end);
 	if (hvb_online_take_back(hvb, pfn, end)) {
 		dev_warn_ratelimited(hvb_device(hvb),
@@ -404,6 +409,7 @@ void hvb_chunks_release(struct hvb_dev *hvb, const struct hvb_range *range)
 	const unsigned long end = range->start + range->count;
 	unsigned long pfn = range->start;
 
+	lockdep_assert_held(&hvb->transfer_lock);
 	while (pfn < end) {
 		struct page *page = pfn_to_online_page(pfn);
 		unsigned long size, head;
@@ -416,7 +422,7 @@ void hvb_chunks_release(struct hvb_dev *hvb, const struct hvb_range *range)
 		size = 1UL << hvb_mark_order(page);
 		head = round_down(pfn, size);
 		if (head < range->start || head + size > end) {
-			hvb_split_block(&hvb->balloon, pfn_to_page(head));
+			hvb_split_block(hvb, pfn_to_page(head));
 			continue;
 		}
 		hvb_release_block(hvb, page);
@@ -451,6 +457,7 @@ bool hvb_chunks_are_ballooned(struct hvb_dev *hvb, const struct hvb_range *range
 	const u64 end = range->start + range->count;
 	u64 pfn = range->start;
 
+	lockdep_assert_held(&hvb->transfer_lock);
 	while (pfn && pfn < end)
 		pfn = hvb_ballooned_end(hvb, pfn, end);
 	return pfn;
@@ -471,6 +478,7 @@ void hvb_chunks_adopt(struct hvb_dev *hvb, struct page *page)
 	struct hvb_balloon *balloon = &hvb->balloon;
 	const unsigned long pages = 1UL << hvb_mark_order(page);
 
+	lockdep_assert_held(&hvb->transfer_lock);
 	balloon->adopted += pages;
 	balloon->pages += pages;
 	balloon->blocks[hvb_mark_order(page)]++;
@@ -496,6 +504,7 @@ int hvb_chunks_adopt_offline(struct hvb_dev *hvb, u64 start, u64 end)
 	struct hvb_balloon *balloon = &hvb->balloon;
 	int ret;
 
+	lockdep_assert_held(&hvb->transfer_lock);
 	ret = hvb_hotplug_map_adopt(hvb, start, end, true);
 	if (ret)
 		return ret;
@@ -525,6 +534,7 @@ void hvb_chunks_detach(struct hvb_dev *hvb, struct page *page)
 	const long pages = 1L << order;
 	long i;
 
+	lockdep_assert_held(&hvb->transfer_lock);
 	if (!hvb_mark_hidden(page)) {
 		WRITE_ONCE(balloon->hidden, balloon->hidden + pages);
 		adjust_managed_page_count(page, -pages);

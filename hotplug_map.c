@@ -22,11 +22,13 @@
  * until it has used the room, and others wait for that: so the allocation waits for
  * no disk. Extents may go meanwhile. Return: 0 or -ENOMEM.
  */
-static int hvb_hotplug_map_grow(struct hvb_hot_add *ha, struct hvb_extents *set,
+static int hvb_hotplug_map_grow(struct hvb_dev *hvb, struct hvb_extents *set,
 				unsigned int cap)
 {
+	struct hvb_hot_add *ha = &hvb->hot_add;
 	struct hvb_extent *list, *old;
 
+	lockdep_assert_held(&hvb->transfer_lock);
 	if (cap <= set->cap)
 		return 0;
 
@@ -79,10 +81,10 @@ int hvb_hotplug_map_reserve(struct hvb_dev *hvb, unsigned int gaps)
 	nr_taken = regions->ballooned.nr + gaps + HVB_MAP_SPARE;
 	spin_unlock(&ha->lock);
 
-	return hvb_hotplug_map_grow(ha, &regions->added, nr_added) ?:
-	       hvb_hotplug_map_grow(ha, &regions->gaps, nr_gaps) ?:
-	       hvb_hotplug_map_grow(ha, &regions->ballooned, nr_taken) ?:
-	       hvb_hotplug_map_grow(ha, &regions->online, nr_blocks);
+	return hvb_hotplug_map_grow(hvb, &regions->added, nr_added) ?:
+	       hvb_hotplug_map_grow(hvb, &regions->gaps, nr_gaps) ?:
+	       hvb_hotplug_map_grow(hvb, &regions->ballooned, nr_taken) ?:
+	       hvb_hotplug_map_grow(hvb, &regions->online, nr_blocks);
 }
 
 /**
@@ -240,7 +242,7 @@ u64 hvb_hotplug_map_unmark(struct hvb_hot_add *ha, u64 *pfn, u64 end)
 
 /**
  * hvb_hotplug_map_fill() - note that the host gives pages of a gap
- * @ha: the hot-added memory; its map has room for one more gap
+ * @hvb: the device; its map has room for one more gap
  * @start: first PFN
  * @end: in: where to stop; out: lowered to where the pages are of another kind
  * @online: set to whether they can be onlined now: their block is online, and not
@@ -249,11 +251,13 @@ u64 hvb_hotplug_map_unmark(struct hvb_hot_add *ha, u64 *pfn, u64 end)
  * Context: the pump, hvb->transfer_lock held.
  * Return: pages that were a gap; those that the host has taken back are none.
  */
-u32 hvb_hotplug_map_fill(struct hvb_hot_add *ha, u64 start, u64 *end, bool *online)
+u32 hvb_hotplug_map_fill(struct hvb_dev *hvb, u64 start, u64 *end, bool *online)
 {
+	struct hvb_hot_add *ha = &hvb->hot_add;
 	bool gap;
 	u64 stop;
 
+	lockdep_assert_held(&hvb->transfer_lock);
 	spin_lock(&ha->lock);
 	gap = hvb_regions_span(&ha->regions, start, end) == HVB_GAP;
 	stop = *end;
@@ -267,7 +271,7 @@ u32 hvb_hotplug_map_fill(struct hvb_hot_add *ha, u64 start, u64 *end, bool *onli
 
 /**
  * hvb_hotplug_map_return() - note that the host returns pages of a detached block
- * @ha: the hot-added memory; its map has room for one more extent
+ * @hvb: the device; its map has room for one more extent
  * @start: first PFN; see hvb_ballooned_span()
  * @end: end PFN, exclusive
  *
@@ -275,8 +279,11 @@ u32 hvb_hotplug_map_fill(struct hvb_hot_add *ha, u64 start, u64 *end, bool *onli
  *
  * Context: the pump, hvb->transfer_lock held.
  */
-void hvb_hotplug_map_return(struct hvb_hot_add *ha, u64 start, u64 end)
+void hvb_hotplug_map_return(struct hvb_dev *hvb, u64 start, u64 end)
 {
+	struct hvb_hot_add *ha = &hvb->hot_add;
+
+	lockdep_assert_held(&hvb->transfer_lock);
 	spin_lock(&ha->lock);
 	hvb_extents_remove(&ha->regions.ballooned, start, end);
 	spin_unlock(&ha->lock);
@@ -418,13 +425,16 @@ bool hvb_goes_offline(struct hvb_hot_add *ha, u64 pfn)
 
 /**
  * hvb_set_going_offline() - note which memory is about to go offline
- * @ha: the hot-added memory
+ * @hvb: the device
  * @range: the memory; empty if it went, or stays
  *
- * Context: the task that takes it offline.
+ * Context: the task that takes it offline, hvb->transfer_lock held.
  */
-void hvb_set_going_offline(struct hvb_hot_add *ha, struct hvb_extent range)
+void hvb_set_going_offline(struct hvb_dev *hvb, struct hvb_extent range)
 {
+	struct hvb_hot_add *ha = &hvb->hot_add;
+
+	lockdep_assert_held(&hvb->transfer_lock);
 	spin_lock(&ha->lock);
 	ha->going_offline = range;
 	spin_unlock(&ha->lock);
@@ -515,6 +525,7 @@ void hvb_hotplug_map_take(struct hvb_dev *hvb, u64 start, u64 end)
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	const u64 block = hvb_block_of(ha, start);
 
+	lockdep_assert_held(&hvb->transfer_lock);
 	spin_lock(&ha->lock);
 	if (!hvb_regions_know(&ha->regions, block))
 		ha->foreign_blocks++;
@@ -549,6 +560,7 @@ int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 
+	lockdep_assert_held(&hvb->transfer_lock);
 	while (start < end) {
 		const u64 stop = min(end, hvb_block_of(ha, start) + ha->regions.block_pages);
 		int ret = hvb_hotplug_map_reserve(hvb, 2);

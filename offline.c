@@ -90,7 +90,7 @@ static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *rang
 
 	hvb_detach(hvb, range->start, range->end);
 	hvb_hold_gaps(range, false);
-	hvb_set_going_offline(&hvb->hot_add, *range);
+	hvb_set_going_offline(hvb, *range);
 	return 0;
 }
 
@@ -117,7 +117,7 @@ int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count)
 }
 
 /* Online what came back while the block seemed to go. */
-static void hvb_online_returned(struct hvb_hot_add *ha, const struct hvb_extent *range)
+static void hvb_online_returned(struct hvb_dev *hvb, const struct hvb_extent *range)
 {
 	u64 pfn = range->start;
 
@@ -125,8 +125,8 @@ static void hvb_online_returned(struct hvb_hot_add *ha, const struct hvb_extent 
 		u64 end = min(range->end, round_down(pfn, pageblock_nr_pages) +
 					  pageblock_nr_pages);
 
-		if (hvb_hotplug_map_usable(ha, pfn, &end))
-			hvb_online_filled(ha, pfn, end);
+		if (hvb_hotplug_map_usable(&hvb->hot_add, pfn, &end))
+			hvb_online_filled(hvb, pfn, end);
 		pfn = end;
 		cond_resched();
 	}
@@ -142,16 +142,15 @@ static void hvb_online_returned(struct hvb_hot_add *ha, const struct hvb_extent 
  */
 void hvb_offline_cancel(struct hvb_dev *hvb)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
-	const struct hvb_extent range = ha->going_offline;
+	const struct hvb_extent range = hvb->hot_add.going_offline;
 
 	if (range.start == range.end)
 		return;
 
 	mutex_lock(&hvb->transfer_lock);
 	hvb_hold_gaps(&range, true);
-	hvb_set_going_offline(ha, (struct hvb_extent) {});
-	hvb_online_returned(ha, &range);
+	hvb_set_going_offline(hvb, (struct hvb_extent) {});
+	hvb_online_returned(hvb, &range);
 	mutex_unlock(&hvb->transfer_lock);
 }
 
@@ -167,6 +166,6 @@ void hvb_offline_cancel(struct hvb_dev *hvb)
 void hvb_offline_end(struct hvb_dev *hvb)
 {
 	mutex_lock(&hvb->transfer_lock);
-	hvb_set_going_offline(&hvb->hot_add, (struct hvb_extent) {});
+	hvb_set_going_offline(hvb, (struct hvb_extent) {});
 	mutex_unlock(&hvb->transfer_lock);
 }

@@ -4,6 +4,7 @@
  * online-page callback, under its hotplug lock: in the add work, where add_memory()
  * may online a block at once, or in the task that does so later.
  */
+#include <linux/lockdep.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -56,17 +57,18 @@ static void hvb_online_page(struct page *page, unsigned int order)
 
 /**
  * hvb_online_filled() - online what is still marked as a gap
- * @ha: the hot-added memory
+ * @hvb: the device
  * @pfn: first PFN, in a block that is online and stays so; the map has it as backed
  *	already
  * @end: end PFN, exclusive, so near that their marks can be read under a lock
  *
  * Context: process, hvb->transfer_lock held; may sleep.
  */
-void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end)
+void hvb_online_filled(struct hvb_dev *hvb, u64 pfn, u64 end)
 {
+	lockdep_assert_held(&hvb->transfer_lock);
 	while (pfn < end) {
-		const u64 stop = hvb_hotplug_map_unmark(ha, &pfn, end);
+		const u64 stop = hvb_hotplug_map_unmark(&hvb->hot_add, &pfn, end);
 
 		hvb_online_span(pfn, stop, pageblock_order);
 		pfn = stop;
@@ -95,14 +97,15 @@ int hvb_online_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled)
 {
 	const int ret = hvb_hotplug_map_reserve(hvb, HVB_FILL_EXTENTS);
 
+	lockdep_assert_held(&hvb->transfer_lock);
 	while (!ret && start < end) {
 		u64 stop = min(end, round_down(start, pageblock_nr_pages) + pageblock_nr_pages);
 		bool online;
 		u32 pages;
 
-		pages = hvb_hotplug_map_fill(&hvb->hot_add, start, &stop, &online);
+		pages = hvb_hotplug_map_fill(hvb, start, &stop, &online);
 		if (pages && online)
-			hvb_online_filled(&hvb->hot_add, start, stop);
+			hvb_online_filled(hvb, start, stop);
 		*filled += pages;
 		start = stop;
 		cond_resched();
@@ -124,12 +127,13 @@ int hvb_online_take_back(struct hvb_dev *hvb, u64 start, u64 end)
 	u32 filled = 0;
 	int ret;
 
+	lockdep_assert_held(&hvb->transfer_lock);
 	/* One for what returns, one for a block that is dropped meanwhile. */
 	ret = hvb_hotplug_map_reserve(hvb, HVB_FILL_EXTENTS + 2);
 	if (ret)
 		return ret;
 
-	hvb_hotplug_map_return(&hvb->hot_add, start, end);
+	hvb_hotplug_map_return(hvb, start, end);
 	/* There is room for it: see above. */
 	return hvb_online_fill(hvb, start, end, &filled);
 }

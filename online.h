@@ -18,7 +18,7 @@ void hvb_online_init(struct hvb_dev *hvb);
 void hvb_online_exit(struct hvb_dev *hvb);
 int hvb_online_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled);
 int hvb_online_take_back(struct hvb_dev *hvb, u64 start, u64 end);
-void hvb_online_filled(struct hvb_hot_add *ha, u64 pfn, u64 end);
+void hvb_online_filled(struct hvb_dev *hvb, u64 pfn, u64 end);
 
 #endif /* CONFIG_MEMORY_HOTPLUG, else no_hot_add.h */
 

@@ -216,6 +216,36 @@ def test_shape(path):
     assert not [(name, length) for name, length in _functions(path) if length > 60]
 
 
+# A comment, the head of the function that follows it at once, and its body.
+FUNCTION = re.compile(r"^/\*\*?\n((?: \*(?!/).*\n)+) \*/\n(\w[^;{}]*)\n\{\n((?:(?!\}).*\n)*)\}$",
+                      re.MULTILINE)
+
+
+def _locks_not_asserted(text):
+    """Return each function and lock that its comment says to be held, and it does not check."""
+    found = []
+    for comment, head, body in FUNCTION.findall(text):
+        context = comment.partition("Context:")[2].partition("Return:")[0]
+        for lock in re.findall(r"(\w+->\w+) held\b", context):
+            if f"lockdep_assert_held(&{lock});" not in body:
+                found.append((re.search(r"(\w+)\(", head).group(1), lock))
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_locks_that_a_comment_says_to_be_held_are_asserted(path):
+    """By lockdep_assert_held() in the function itself."""
+    assert _locks_not_asserted(path.read_text(encoding="utf-8")) == []
+
+
+def test_a_lock_that_is_not_asserted_is_found():
+    """And one that is asserted is not."""
+    text = ("/**\n * hvb_a() - do\n * @b: what\n *\n * Context: process, b->lock held; may"
+            " sleep.\n * Return: 0.\n */\nint hvb_a(struct b *b)\n{\n%s\treturn 0;\n}\n")
+    assert _locks_not_asserted(text % "") == [("hvb_a", "b->lock")]
+    assert _locks_not_asserted(text % "\tlockdep_assert_held(&b->lock);\n") == []
+
+
 def _table(heading):
     """Return the names in the first column of the first table behind a heading of figures.md."""
     text = (PROJECT / "docs/figures.md").read_text(encoding="utf-8")

@@ -141,18 +141,15 @@ bool hvb_hotplug_map_know(struct hvb_hot_add *ha, u64 block)
  */
 bool hvb_hotplug_map_next_partial(struct hvb_hot_add *ha, u64 *block)
 {
-	const struct hvb_extents *gaps = &ha->regions.gaps;
-	bool found = false;
-	unsigned int i;
+	u64 next = U64_MAX;
+	bool partial;
 
 	spin_lock(&ha->lock);
-	for (i = 0; i < gaps->nr && !found; i++) {
-		found = gaps->list[i].end > *block;
-		if (found)
-			*block = max(*block, hvb_block_of(ha, gaps->list[i].start));
-	}
+	partial = hvb_extents_span(&ha->regions.gaps, *block, &next);
 	spin_unlock(&ha->lock);
-	return found;
+	if (!partial)
+		*block = hvb_block_of(ha, next);
+	return partial || next != U64_MAX;
 }
 
 /* Whether @pfn is about to go offline. */
@@ -289,6 +286,16 @@ void hvb_hotplug_map_return(struct hvb_dev *hvb, u64 start, u64 end)
 	spin_unlock(&ha->lock);
 }
 
+static enum hvb_backing hvb_hotplug_map_span(struct hvb_hot_add *ha, u64 pfn, u64 *end)
+{
+	enum hvb_backing backing;
+
+	spin_lock(&ha->lock);
+	backing = hvb_regions_span(&ha->regions, pfn, end);
+	spin_unlock(&ha->lock);
+	return backing;
+}
+
 /**
  * hvb_hotplug_map_usable() - whether the kernel may have pages
  * @ha: the hot-added memory
@@ -300,12 +307,7 @@ void hvb_hotplug_map_return(struct hvb_dev *hvb, u64 start, u64 end)
  */
 bool hvb_hotplug_map_usable(struct hvb_hot_add *ha, u64 pfn, u64 *end)
 {
-	enum hvb_backing backing;
-
-	spin_lock(&ha->lock);
-	backing = hvb_regions_span(&ha->regions, pfn, end);
-	spin_unlock(&ha->lock);
-	return hvb_is_usable(backing);
+	return hvb_is_usable(hvb_hotplug_map_span(ha, pfn, end));
 }
 
 /**
@@ -319,12 +321,7 @@ bool hvb_hotplug_map_usable(struct hvb_hot_add *ha, u64 pfn, u64 *end)
  */
 u64 hvb_ballooned_span(struct hvb_hot_add *ha, u64 pfn, u64 end)
 {
-	bool taken;
-
-	spin_lock(&ha->lock);
-	taken = hvb_regions_span(&ha->regions, pfn, &end) == HVB_BALLOONED_OFFLINE;
-	spin_unlock(&ha->lock);
-	return taken ? end : 0;
+	return hvb_hotplug_map_span(ha, pfn, &end) == HVB_BALLOONED_OFFLINE ? end : 0;
 }
 
 /**

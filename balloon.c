@@ -268,7 +268,7 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 	balloon->in_step = false;
 	balloon->not_before = jiffies;
 	balloon->chunk_retry = jiffies;
-	hvb_batch_init(balloon->batch, hvb->hot_add.regions.block_pages);
+	hvb_batch_init(balloon->batch, hvb->hot_add.map.regions.block_pages);
 	hvb_inflate_reset_deadline(balloon);
 	balloon->active = true;
 	hvb_op_begin(&hvb->record, HVB_OP_INFLATE, num_pages);

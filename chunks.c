@@ -163,7 +163,7 @@ static u32 hvb_give_blocks(struct hvb_dev *hvb, struct page *page, u32 pages,
 	/* A reader of /proc/kcore may be slow: nobody else waits for it. */
 	page_offline_begin();
 	mutex_lock(&hvb->transfer_lock);
-	if (hvb_goes_offline(&hvb->hot_add, page_to_pfn(page))) {
+	if (hvb_goes_offline(&hvb->hot_add.map, page_to_pfn(page))) {
 		mutex_unlock(&hvb->transfer_lock);
 		page_offline_end();
 		hvb_free_blocks(page, pages, order);
@@ -383,7 +383,7 @@ static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
 	struct hvb_balloon *balloon = &hvb->balloon;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	end = hvb_ballooned_span(&hvb->hot_add, pfn, end);
+	end = hvb_ballooned_span(&hvb->hot_add.map, pfn, end);
 	if (hvb_online_take_back(hvb, pfn, end)) {
 		dev_warn_ratelimited(hvb_device(hvb),
 				     "out of memory: %llu pages from PFN 0x%llx that the host returned stay out of use until it returns them again\n",
@@ -438,7 +438,7 @@ static u64 hvb_ballooned_end(struct hvb_dev *hvb, u64 pfn, u64 end)
 	u64 size;
 
 	if (!page || !hvb_mark_is(page, HVB_MARK_BALLOON))
-		return hvb_ballooned_span(&hvb->hot_add, pfn, end);
+		return hvb_ballooned_span(&hvb->hot_add.map, pfn, end);
 
 	size = 1ULL << hvb_mark_order(page);
 	return round_down(pfn, size) + size;

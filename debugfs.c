@@ -115,7 +115,7 @@ static int hvb_regions_show(struct seq_file *file, void *offset)
 	struct hvb_dev *hvb = file->private;
 
 	seq_puts(file, "what first behind pages\n");
-	hvb_hotplug_map_show(&hvb->hot_add, file);
+	hvb_hotplug_map_show(&hvb->hot_add.map, file);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(hvb_regions);

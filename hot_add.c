@@ -45,7 +45,7 @@
  */
 static bool hvb_block_helps(struct hvb_hot_add *ha, u64 block)
 {
-	if (!hvb_block_online(ha, block))
+	if (!hvb_block_online(&ha->map, block))
 		return false;
 	return !READ_ONCE(ha->comes_movable) || hvb_kernel_pages(false);
 }
@@ -66,16 +66,16 @@ static bool hvb_block_helps(struct hvb_hot_add *ha, u64 block)
  */
 unsigned long hvb_hot_add_await(struct hvb_hot_add *ha)
 {
-	const u64 block = READ_ONCE(ha->pending_block);
+	const u64 block = READ_ONCE(ha->map.pending_block);
 
 	if (block == HVB_NO_BLOCK)
 		return 0;
 
-	if (wait_event_timeout(ha->pending_done, READ_ONCE(ha->pending_block) != block,
+	if (wait_event_timeout(ha->map.pending_done, READ_ONCE(ha->map.pending_block) != block,
 			       HVB_ONLINE_WAIT))
-		return hvb_block_helps(ha, block) ? ha->regions.block_pages : 0;
+		return hvb_block_helps(ha, block) ? ha->map.regions.block_pages : 0;
 
-	hvb_pending_block_done(ha, block);
+	hvb_pending_block_done(&ha->map, block);
 	return 0;
 }
 
@@ -94,29 +94,30 @@ static const unsigned int hvb_hot_add_moves[HVB_HOT_ADD_STATES] = {
  * The only place that changes the state; refuses a move that is not allowed.
  * Context: the pump, or while it cannot run.
  */
-static void hvb_hot_add_set_state(struct hvb_hot_add *ha, enum hvb_hot_add_state state)
+static void hvb_hot_add_set_state(struct hvb_hot_add_request *request,
+				  enum hvb_hot_add_state state)
 {
-	if (WARN_ONCE(!(hvb_hot_add_moves[ha->state] & BIT(state)),
+	if (WARN_ONCE(!(hvb_hot_add_moves[request->state] & BIT(state)),
 		      "hv_balloon: refused to move a hot-add request from state %u to %u\n",
-		      ha->state, state))
+		      request->state, state))
 		return;
 
-	ha->state = state;
+	request->state = state;
 }
 
-static void hvb_hot_add_wait(struct hvb_hot_add *ha, enum hvb_hot_add_state state,
+static void hvb_hot_add_wait(struct hvb_hot_add_request *request, enum hvb_hot_add_state state,
 			     unsigned long delay)
 {
-	hvb_hot_add_set_state(ha, state);
-	ha->not_before = jiffies + delay;
+	hvb_hot_add_set_state(request, state);
+	request->not_before = jiffies + delay;
 }
 
-static void hvb_hot_add_done(struct hvb_hot_add *ha, u64 pages, u64 end)
+static void hvb_hot_add_done(struct hvb_hot_add_request *request, u64 pages, u64 end)
 {
-	ha->added += ha->skipped + pages;
-	ha->skipped = 0;
-	ha->next = end;
-	ha->short_of_memory = false;
+	request->added += request->skipped + pages;
+	request->skipped = 0;
+	request->next = end;
+	request->short_of_memory = false;
 }
 
 static void hvb_add_work(struct work_struct *work)
@@ -124,13 +125,13 @@ static void hvb_add_work(struct work_struct *work)
 	struct hvb_add *add = container_of(work, struct hvb_add, work);
 	struct hvb_dev *hvb = container_of(add, struct hvb_dev, hot_add.add);
 	struct hvb_hot_add *ha = &hvb->hot_add;
-	const bool whole = add->end - add->start == ha->regions.block_pages;
+	const bool whole = add->end - add->start == ha->map.regions.block_pages;
 	const u64 block = add->block;
 	int ret;
 
 	ret = hvb_try_add_memory(hvb, block, whole);
 	if (ret)
-		hvb_hotplug_map_drop_block(ha, block);
+		hvb_hotplug_map_drop_block(&ha->map, block);
 	add->result = ret;
 	/* The pump must not see a result before it is there. */
 	smp_store_release(&add->busy, false);
@@ -148,17 +149,17 @@ static int hvb_add_block(struct hvb_dev *hvb, u64 start, u64 end)
 	struct hvb_add *add = &ha->add;
 	int ret;
 
-	add->block = hvb_block_of(ha, start);
+	add->block = hvb_block_of(&ha->map, start);
 	add->start = start;
 	add->end = end;
 	ret = hvb_hotplug_map_add_block(hvb, add->block, start, end);
 	if (ret)
 		return ret;
 
-	hvb_pending_block_begin(ha, add->block);
+	hvb_pending_block_begin(&ha->map, READ_ONCE(ha->no_onlining) ? HVB_NO_BLOCK : add->block);
 	WRITE_ONCE(add->answered, false);
 	add->busy = true;
-	hvb_hot_add_set_state(ha, HVB_HOT_ADD_ADDING);
+	hvb_hot_add_set_state(&ha->request, HVB_HOT_ADD_ADDING);
 	queue_work(hvb->slow_wq, &add->work);
 	return 0;
 }
@@ -178,13 +179,13 @@ static void hvb_add_abandon(struct hvb_hot_add *ha)
 	struct hvb_add *add = &ha->add;
 
 	if (cancel_work(&add->work)) {
-		hvb_hotplug_map_drop_block(ha, add->block);
+		hvb_hotplug_map_drop_block(&ha->map, add->block);
 		add->busy = false;
 		return;
 	}
 	WRITE_ONCE(add->answered, true);
 	if (hvb_add_is_busy(add) || !add->result)
-		hvb_hot_add_done(ha, add->end - add->start, add->end);
+		hvb_hot_add_done(&ha->request, add->end - add->start, add->end);
 }
 
 /**
@@ -201,15 +202,15 @@ void hvb_add_exit(struct hvb_dev *hvb)
 /* Return: whether to go on waiting for the block that was added last to come online. */
 static bool hvb_wait_online(struct hvb_hot_add *ha)
 {
-	if (hvb_block_online(ha, ha->add.block))
+	if (hvb_block_online(&ha->map, ha->add.block))
 		return false;
-	if (!READ_ONCE(ha->nobody_onlines) && time_before(jiffies, ha->not_before))
+	if (!READ_ONCE(ha->no_onlining) && time_before(jiffies, ha->request.not_before))
 		return true;
 
-	WRITE_ONCE(ha->nobody_onlines, true);
+	WRITE_ONCE(ha->no_onlining, true);
 	/* It may have come online just now, and said so before that was written. */
-	if (hvb_block_online(ha, ha->add.block))
-		WRITE_ONCE(ha->nobody_onlines, false);
+	if (hvb_block_online(&ha->map, ha->add.block))
+		WRITE_ONCE(ha->no_onlining, false);
 	return false;
 }
 
@@ -221,19 +222,18 @@ static bool hvb_wait_online(struct hvb_hot_add *ha)
  */
 static void hvb_hot_add_skip(struct hvb_dev *hvb, u64 end)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hot_add_request *request = &hvb->hot_add.request;
 
 	dev_warn_ratelimited(hvb_device(hvb),
 			     "%llu MiB at PFN 0x%llx that the host offered are in use already or out of reach: left out\n",
-			     hvb_pages_to_mib(end - ha->next), ha->next);
-	ha->skipped += end - ha->next;
-	ha->next = end;
+			     hvb_pages_to_mib(end - request->next), request->next);
+	request->skipped += end - request->next;
+	request->next = end;
 }
 
 /* Fill a part of a block that was added before. */
 static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
 	u32 filled = 0;
 	int ret;
 
@@ -241,7 +241,7 @@ static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
 	ret = hvb_online_fill(hvb, start, end, &filled);
 	mutex_unlock(&hvb->transfer_lock);
 	if (!ret)
-		hvb_hot_add_done(ha, filled, end);
+		hvb_hot_add_done(&hvb->hot_add.request, filled, end);
 	return ret;
 }
 
@@ -249,10 +249,12 @@ static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
 static int hvb_hot_add_step(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
-	const u64 start = ha->next;
-	const u64 end = min(ha->end, hvb_block_of(ha, start) + ha->regions.block_pages);
+	struct hvb_hot_add_request *request = &ha->request;
+	const u64 start = request->next;
+	const u64 end = min(request->end, hvb_block_of(&ha->map, start) +
+						 ha->map.regions.block_pages);
 
-	if (hvb_hotplug_map_know(ha, hvb_block_of(ha, start)))
+	if (hvb_hotplug_map_know(&ha->map, hvb_block_of(&ha->map, start)))
 		return hvb_fill_block(hvb, start, end);
 	return hvb_add_block(hvb, start, end);
 }
@@ -260,21 +262,21 @@ static int hvb_hot_add_step(struct hvb_dev *hvb)
 /* A block found no memory for its map. Return: jiffies to the next try. */
 static unsigned long hvb_hot_add_park(struct hvb_dev *hvb)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hot_add_request *request = &hvb->hot_add.request;
 
-	if (!ha->short_of_memory) {
-		ha->short_of_memory = true;
-		ha->give_up = jiffies + HVB_RETRY_LIMIT;
+	if (!request->short_of_memory) {
+		request->short_of_memory = true;
+		request->give_up = jiffies + HVB_RETRY_LIMIT;
 		dev_info_ratelimited(hvb_device(hvb),
 				     "out of memory while hot-adding: retrying for %d s\n",
 				     HVB_RETRY_LIMIT / HZ);
 	}
 
-	if (time_after(jiffies, ha->give_up)) {
+	if (time_after(jiffies, request->give_up)) {
 		hvb_hot_add_end(hvb);
 		return 0;
 	}
-	hvb_hot_add_wait(ha, HVB_HOT_ADD_PARKED, HVB_RETRY_INTERVAL);
+	hvb_hot_add_wait(request, HVB_HOT_ADD_PARKED, HVB_RETRY_INTERVAL);
 	return HVB_RETRY_INTERVAL;
 }
 
@@ -293,8 +295,8 @@ static void hvb_hot_add_answer(struct hvb_dev *hvb, u32 pages, u32 result)
  */
 void hvb_hot_add_retry(struct hvb_dev *hvb)
 {
-	if (hvb->hot_add.state == HVB_HOT_ADD_PARKED)
-		hvb->hot_add.not_before = jiffies;
+	if (hvb->hot_add.request.state == HVB_HOT_ADD_PARKED)
+		hvb->hot_add.request.not_before = jiffies;
 }
 
 /**
@@ -305,18 +307,18 @@ void hvb_hot_add_retry(struct hvb_dev *hvb)
  */
 void hvb_hot_add_resume(struct hvb_dev *hvb)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hot_add_request *request = &hvb->hot_add.request;
 
-	ha->give_up = jiffies + HVB_RETRY_LIMIT;
-	if (ha->state == HVB_HOT_ADD_ONLINING)
-		ha->not_before = jiffies + HVB_ONLINE_WAIT;
+	request->give_up = jiffies + HVB_RETRY_LIMIT;
+	if (request->state == HVB_HOT_ADD_ONLINING)
+		request->not_before = jiffies + HVB_ONLINE_WAIT;
 	hvb_hot_add_retry(hvb);
 }
 
 /* Nothing to add that is not there already: there is no use in another offer. */
-static u32 hvb_hot_add_result(const struct hvb_hot_add *ha)
+static u32 hvb_hot_add_result(const struct hvb_hot_add_request *request)
 {
-	return ha->added || ha->skipped ? HVB_HOT_ADD_DONE : HVB_HOT_ADD_TRANSIENT;
+	return request->added || request->skipped ? HVB_HOT_ADD_DONE : HVB_HOT_ADD_TRANSIENT;
 }
 
 /**
@@ -328,22 +330,23 @@ static u32 hvb_hot_add_result(const struct hvb_hot_add *ha)
 void hvb_hot_add_end(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hot_add_request *request = &ha->request;
 
-	if (ha->state == HVB_HOT_ADD_IDLE)
+	if (request->state == HVB_HOT_ADD_IDLE)
 		return;
 
-	if (ha->state == HVB_HOT_ADD_ADDING)
+	if (request->state == HVB_HOT_ADD_ADDING)
 		hvb_add_abandon(ha);
-	hvb_hot_add_set_state(ha, HVB_HOT_ADD_IDLE);
+	hvb_hot_add_set_state(request, HVB_HOT_ADD_IDLE);
 	hvb_offline_watch(ha);
-	hvb->stats.hot_add_added += ha->added;
-	hvb->stats.hot_add_refused += ha->offered - ha->added;
-	hvb_op_end(&hvb->record, HVB_OP_HOT_ADD, ha->added);
-	if (ha->next < ha->end)
+	hvb->stats.hot_add_added += request->added;
+	hvb->stats.hot_add_refused += request->offered - request->added;
+	hvb_op_end(&hvb->record, HVB_OP_HOT_ADD, request->added);
+	if (request->next < request->end)
 		dev_warn_ratelimited(hvb_device(hvb),
 				     "added %llu MiB less than the host offered; it may offer no more\n",
-				     hvb_pages_to_mib(ha->end - ha->next));
-	hvb_hot_add_answer(hvb, ha->added, hvb_hot_add_result(ha));
+				     hvb_pages_to_mib(request->end - request->next));
+	hvb_hot_add_answer(hvb, request->added, hvb_hot_add_result(request));
 }
 
 /**
@@ -364,9 +367,9 @@ void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 pages, u32 result)
 static bool hvb_can_be_memory(const struct hvb_hot_add *ha, const struct hvb_range *range)
 {
 	const struct range pluggable = mhp_get_pluggable_range(true);
-	const u64 first = hvb_block_of(ha, range->start);
-	const u64 last = hvb_block_of(ha, range->start + range->count - 1) +
-			 ha->regions.block_pages - 1;
+	const u64 first = hvb_block_of(&ha->map, range->start);
+	const u64 last = hvb_block_of(&ha->map, range->start + range->count - 1) +
+			 ha->map.regions.block_pages - 1;
 
 	return PFN_PHYS(first) >= pluggable.start &&
 	       PFN_PHYS(last) + PAGE_SIZE - 1 <= pluggable.end;
@@ -406,6 +409,7 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 {
 	const struct hvb_range *range = &msg->hot_add.range;
 	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hot_add_request *request = &ha->request;
 
 	hvb->stats.hot_add_requests++;
 	hvb->stats.hot_add_requested += range->count;
@@ -424,20 +428,20 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 		return;
 	}
 
-	ha->next = range->start;
-	ha->end = range->start + range->count;
-	ha->offered = range->count;
-	ha->added = 0;
-	ha->skipped = 0;
-	ha->short_of_memory = false;
-	hvb_hot_add_set_state(ha, HVB_HOT_ADD_NEXT);
-	hvb_op_begin(&hvb->record, HVB_OP_HOT_ADD, ha->offered);
+	request->next = range->start;
+	request->end = range->start + range->count;
+	request->offered = range->count;
+	request->added = 0;
+	request->skipped = 0;
+	request->short_of_memory = false;
+	hvb_hot_add_set_state(request, HVB_HOT_ADD_NEXT);
+	hvb_op_begin(&hvb->record, HVB_OP_HOT_ADD, request->offered);
 }
 
 /* A part of the request was worked on. Return: jiffies to the next turn. */
 static unsigned long hvb_hot_add_go_on(struct hvb_dev *hvb, int ret)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hot_add_request *request = &hvb->hot_add.request;
 
 	if (ret == -ENOMEM)
 		return hvb_hot_add_park(hvb);
@@ -445,8 +449,8 @@ static unsigned long hvb_hot_add_go_on(struct hvb_dev *hvb, int ret)
 	if (ret)
 		dev_err_ratelimited(hvb_device(hvb),
 				    "cannot add the memory block of PFN 0x%llx (error %d)\n",
-				    ha->next, ret);
-	if (ret || (ha->state != HVB_HOT_ADD_ADDING && ha->next == ha->end))
+				    request->next, ret);
+	if (ret || (request->state != HVB_HOT_ADD_ADDING && request->next == request->end))
 		hvb_hot_add_end(hvb);
 	return 0;
 }
@@ -455,15 +459,16 @@ static unsigned long hvb_hot_add_go_on(struct hvb_dev *hvb, int ret)
 static unsigned long hvb_hot_add_added(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hot_add_request *request = &ha->request;
 	struct hvb_add *add = &ha->add;
 
 	if (!add->result) {
-		hvb_hot_add_done(ha, add->end - add->start, add->end);
-		hvb_hot_add_wait(ha, HVB_HOT_ADD_ONLINING, HVB_ONLINE_WAIT);
+		hvb_hot_add_done(request, add->end - add->start, add->end);
+		hvb_hot_add_wait(request, HVB_HOT_ADD_ONLINING, HVB_ONLINE_WAIT);
 		return hvb_hot_add_go_on(hvb, 0);
 	}
 
-	hvb_hot_add_set_state(ha, HVB_HOT_ADD_NEXT);
+	hvb_hot_add_set_state(request, HVB_HOT_ADD_NEXT);
 	if (add->result != -EEXIST)
 		return hvb_hot_add_go_on(hvb, add->result);
 	hvb_hot_add_skip(hvb, add->end);
@@ -483,22 +488,23 @@ static unsigned long hvb_hot_add_added(struct hvb_dev *hvb)
 unsigned long hvb_hot_add_run(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hot_add_request *request = &ha->request;
 
-	if (ha->state == HVB_HOT_ADD_IDLE)
+	if (request->state == HVB_HOT_ADD_IDLE)
 		return hvb_check_offline(hvb);
 	if (hvb_must_rest(hvb))
 		return HVB_NEVER;
 
-	switch (ha->state) {
+	switch (request->state) {
 	case HVB_HOT_ADD_ADDING:
 		return hvb_add_is_busy(&ha->add) ? HVB_NEVER : hvb_hot_add_added(hvb);
 	case HVB_HOT_ADD_ONLINING:
 		if (hvb_wait_online(ha))
-			return hvb_jiffies_until(ha->not_before);
+			return hvb_jiffies_until(request->not_before);
 		break;
 	case HVB_HOT_ADD_PARKED:
-		if (time_before(jiffies, ha->not_before))
-			return hvb_jiffies_until(ha->not_before);
+		if (time_before(jiffies, request->not_before))
+			return hvb_jiffies_until(request->not_before);
 		break;
 	default:
 		/* It may still be busy for an earlier request. */
@@ -506,7 +512,7 @@ unsigned long hvb_hot_add_run(struct hvb_dev *hvb)
 						   hvb_hot_add_go_on(hvb, hvb_hot_add_step(hvb));
 	}
 
-	hvb_hot_add_set_state(ha, HVB_HOT_ADD_NEXT);
+	hvb_hot_add_set_state(request, HVB_HOT_ADD_NEXT);
 	return 0;
 }
 
@@ -522,11 +528,8 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	int ret;
 
-	spin_lock_init(&ha->lock);
-	ha->regions.block_pages = PHYS_PFN(memory_block_size_bytes());
+	hvb_hotplug_map_init(&ha->map, PHYS_PFN(memory_block_size_bytes()));
 	INIT_WORK(&ha->add.work, hvb_add_work);
-	ha->pending_block = HVB_NO_BLOCK;
-	init_waitqueue_head(&ha->pending_done);
 	ret = hvb_memblock_init(ha);
 	if (ret)
 		return ret;
@@ -547,5 +550,5 @@ void hvb_hot_add_exit(struct hvb_dev *hvb)
 {
 	hvb_memory_notifier_exit(hvb);
 	hvb_memblock_exit(&hvb->hot_add);
-	hvb_hotplug_map_free(&hvb->hot_add.regions);
+	hvb_hotplug_map_exit(&hvb->hot_add.map);
 }

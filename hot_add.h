@@ -6,18 +6,13 @@
 #define _HVB_HOT_ADD_H
 
 #include <linux/notifier.h>
-#include <linux/spinlock.h>
 #include <linux/types.h>
-#include <linux/wait.h>
 #include <linux/workqueue.h>
 
-#include "lib/region.h"
+#include "hotplug_map.h"
 
 struct hvb_dev;
 struct hvb_msg;
-
-/* No memory block has this as its first PFN. */
-#define HVB_NO_BLOCK	U64_MAX
 
 /**
  * enum hvb_hot_add_state - where a request to add memory stands
@@ -39,89 +34,127 @@ enum hvb_hot_add_state {
 
 /**
  * struct hvb_add - adds a memory block, in a work item of its own
- * @work: calls add_memory(), which may wait for as long as memory hotplug in progress
- * @busy: it is queued or runs; set by the pump, cleared by @work
- * @answered: the host was told that the block is there; see hvb_add_abandon()
- * @block: first PFN of the block; this and the next two are written by the
- *	pump while @work is not busy
- * @start: first PFN of it that the host gives
- * @end: end PFN, exclusive
- * @result: 0 or a negative error number; holds when no longer @busy
+ *
+ * The pump writes the block while the work is not busy, the work reads it.
  */
 struct hvb_add {
+	/** @work: calls add_memory(), which waits for memory hotplug in progress */
 	struct work_struct work;
+
+	/** @busy: @work is queued or runs; set by the pump, cleared by @work */
 	bool busy;
+
+	/** @answered: the host counts the block as added; pump. See hvb_add_abandon() */
 	bool answered;
+
+	/** @block: first PFN of the block; pump, while not @busy */
 	u64 block;
+
+	/** @start: first PFN of it that the host gives; likewise */
 	u64 start;
+
+	/** @end: end PFN, exclusive; likewise */
 	u64 end;
+
+	/** @result: 0 or a negative error number; written by @work, holds when not @busy */
 	int result;
 };
 
 /**
+ * struct hvb_hot_add_request - a request to add memory
+ *
+ * All of it is for the pump only.
+ */
+struct hvb_hot_add_request {
+	/** @state: where it stands; changed by hvb_hot_add_set_state() only */
+	enum hvb_hot_add_state state;
+
+	/** @next: next PFN to add */
+	u64 next;
+
+	/** @end: end PFN, exclusive */
+	u64 end;
+
+	/** @offered: pages of the request */
+	u32 offered;
+
+	/** @added: pages added so far */
+	u32 added;
+
+	/** @skipped: pages before @next that were left out, see hvb_hot_add_skip() */
+	u32 skipped;
+
+	/** @not_before: jiffies before which the next block is not tried */
+	unsigned long not_before;
+
+	/** @give_up: jiffies at which the request is answered as it stands */
+	unsigned long give_up;
+
+	/** @short_of_memory: a block found no memory for its map: @give_up holds */
+	bool short_of_memory;
+};
+
+/**
+ * struct hvb_offline_watch - looks for hot-added memory that stays offline
+ *
+ * All of it is for the pump only.
+ */
+struct hvb_offline_watch {
+	/** @check: jiffies of the next look */
+	unsigned long check;
+
+	/** @armed: @check holds */
+	bool armed;
+
+	/** @logged: the log says that memory stays offline */
+	bool logged;
+};
+
+/**
  * struct hvb_hot_add - memory that the host gave on top
- * @lock: protects @regions. Taken by the pump, by the online-page callback and
- *	by the memory notifier (both run under the hotplug lock, in the pump or
- *	in a task that onlines memory); never held over a call that onlines,
- *	adds or sleeps
- * @regions: which memory that is
- * @foreign_blocks: how many blocks of others were found to have a gap
- * @going_offline: PFNs that are about to go offline, empty if none are;
- *	protected by @lock, written by the task that takes them offline
- * @pending_block: block that was or is being added and is not online yet, HVB_NO_BLOCK
- *	if there is none to wait for; protected by @lock
- * @pending_done: woken when @pending_block has changed
- * @usable: the kernel lets us online memory in parts (the online-page callback
- *	is ours) and the guest can hot-add
- * @groups: memory group of each node, negative if it has none yet
- * @closing: the driver ends: no block that has a gap may come online any more
- * @comes_movable: the last block came online as memory for programs only
- * @add: adds blocks
- * @state: where the request stands. From here on: pump only
- * @next: next PFN to add
- * @end: end PFN of the request, exclusive
- * @offered: pages of the request
- * @added: pages added so far
- * @skipped: pages behind those that were left out, see hvb_hot_add_skip()
- * @not_before: jiffies before which nothing is tried
- * @give_up: jiffies at which the operation is answered as it stands
- * @short_of_memory: @give_up holds: a block could not be added for lack of
- *	memory
- * @nobody_onlines: a block stayed offline too long; wait for none until one
- *	is onlined
- * @check_offline: jiffies of the next look for blocks that stayed offline
- * @check_armed: @check_offline holds
- * @offline_warned: the log says that blocks stay offline
- * @max_pages: the most pages that the host will ever give, 0 if not known
- * @memory_nb: the memory notifier
  */
 struct hvb_hot_add {
-	spinlock_t lock; /* protects all down to pending_block */
-	struct hvb_regions regions;
-	unsigned int foreign_blocks;
-	struct hvb_extent going_offline;
-	u64 pending_block;
-	wait_queue_head_t pending_done;
+	/**
+	 * @usable: the guest can hot-add, and the online-page callback is this driver's;
+	 * written by probe
+	 */
 	bool usable;
+
+	/** @groups: memory group of each node, negative if it has none yet; add work */
 	int *groups;
-	bool closing;
-	bool comes_movable;
-	struct hvb_add add;
-	enum hvb_hot_add_state state;
-	u64 next;
-	u64 end;
-	u32 offered;
-	u32 added;
-	u32 skipped;
-	unsigned long not_before;
-	unsigned long give_up;
-	bool short_of_memory;
-	bool nobody_onlines;
-	unsigned long check_offline;
-	bool check_armed;
-	bool offline_warned;
-	u64 max_pages;
+
+	/** @memory_nb: the memory notifier */
 	struct notifier_block memory_nb;
+
+	/** @closing: no block that has a gap may come online any more; written by remove */
+	bool closing;
+
+	/** @map: what is known of memory blocks; it has a lock */
+	struct hvb_hotplug_map map;
+
+	/**
+	 * @comes_movable: the last block came online in ZONE_MOVABLE; written by the
+	 * memory notifier, read anywhere
+	 */
+	bool comes_movable;
+
+	/**
+	 * @no_onlining: a block stayed offline too long, wait for none until one is
+	 * onlined; set by the pump, cleared by the memory notifier, read anywhere
+	 */
+	bool no_onlining;
+
+	/** @add: adds a block; shared by the pump and its work */
+	struct hvb_add add;
+
+	/** @request: the request of the host; pump only */
+	struct hvb_hot_add_request request;
+
+	/** @offline: looks for memory that stays offline; pump only */
+	struct hvb_offline_watch offline;
+
+	/** @max_pages: most pages that the host will give, 0 if unknown; written by the pump */
+	u64 max_pages;
 };
 
 #ifdef CONFIG_MEMORY_HOTPLUG

@@ -12,7 +12,6 @@
 
 #include "compat.h"
 #include "device.h"
-#include "hot_add.h"
 #include "hotplug_map.h"
 #include "lib/region.h"
 #include "mark.h"
@@ -25,7 +24,7 @@
 static int hvb_hotplug_map_grow(struct hvb_dev *hvb, struct hvb_extents *set,
 				unsigned int cap)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 	struct hvb_extent *list, *old;
 
 	lockdep_assert_held(&hvb->transfer_lock);
@@ -37,13 +36,13 @@ static int hvb_hotplug_map_grow(struct hvb_dev *hvb, struct hvb_extents *set,
 	if (!list)
 		return -ENOMEM;
 
-	spin_lock(&ha->lock);
+	spin_lock(&map->lock);
 	old = set->list;
 	if (set->nr)
 		memcpy(list, old, set->nr * sizeof(*list));
 	set->list = list;
 	set->cap = cap;
-	spin_unlock(&ha->lock);
+	spin_unlock(&map->lock);
 	kvfree(old);
 	return 0;
 }
@@ -67,19 +66,19 @@ static int hvb_hotplug_map_grow(struct hvb_dev *hvb, struct hvb_extents *set,
  */
 int hvb_hotplug_map_reserve(struct hvb_dev *hvb, unsigned int gaps)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
-	struct hvb_regions *regions = &ha->regions;
+	struct hvb_hotplug_map *map = &hvb->hot_add.map;
+	struct hvb_regions *regions = &map->regions;
 	unsigned int nr_added, nr_gaps, nr_taken;
 	u64 nr_blocks;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	spin_lock(&ha->lock);
+	spin_lock(&map->lock);
 	nr_blocks = hvb_extents_pages(&regions->added) / regions->block_pages +
-		    ha->foreign_blocks + 2 + HVB_MAP_SPARE;
+		    map->foreign_blocks + 2 + HVB_MAP_SPARE;
 	nr_added = regions->added.nr + 2 + HVB_MAP_SPARE;
 	nr_gaps = regions->gaps.nr + gaps + HVB_MAP_SPARE;
 	nr_taken = regions->ballooned.nr + gaps + HVB_MAP_SPARE;
-	spin_unlock(&ha->lock);
+	spin_unlock(&map->lock);
 
 	return hvb_hotplug_map_grow(hvb, &regions->added, nr_added) ?:
 	       hvb_hotplug_map_grow(hvb, &regions->gaps, nr_gaps) ?:
@@ -99,15 +98,15 @@ int hvb_hotplug_map_reserve(struct hvb_dev *hvb, unsigned int gaps)
  */
 int hvb_hotplug_map_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 	int ret;
 
 	mutex_lock(&hvb->transfer_lock);
 	ret = hvb_hotplug_map_reserve(hvb, 2);
 	if (!ret) {
-		spin_lock(&ha->lock);
-		hvb_regions_add_block(&ha->regions, block, start, end);
-		spin_unlock(&ha->lock);
+		spin_lock(&map->lock);
+		hvb_regions_add_block(&map->regions, block, start, end);
+		spin_unlock(&map->lock);
 	}
 	mutex_unlock(&hvb->transfer_lock);
 	return ret;
@@ -115,48 +114,47 @@ int hvb_hotplug_map_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end
 
 /**
  * hvb_hotplug_map_know() - is anything noted of a block
- * @ha: the hot-added memory
+ * @map: the hotplug map
  * @block: first PFN of the block
  *
  * Context: process.
  * Return: whether it was added by the driver, or has a gap.
  */
-bool hvb_hotplug_map_know(struct hvb_hot_add *ha, u64 block)
+bool hvb_hotplug_map_know(struct hvb_hotplug_map *map, u64 block)
 {
 	bool known;
 
-	spin_lock(&ha->lock);
-	known = hvb_regions_know(&ha->regions, block);
-	spin_unlock(&ha->lock);
+	spin_lock(&map->lock);
+	known = hvb_regions_know(&map->regions, block);
+	spin_unlock(&map->lock);
 	return known;
 }
 
 /**
  * hvb_hotplug_map_next_partial() - find the next block that has a gap
- * @ha: the hot-added memory
- * @block: in: first PFN of the block to begin with; out: that of the block
+ * @map: the hotplug map
+ * @block: in: first PFN of the block to begin with; out: that of the block found
  *
  * Context: process.
  * Return: whether there is one.
  */
-bool hvb_hotplug_map_next_partial(struct hvb_hot_add *ha, u64 *block)
+bool hvb_hotplug_map_next_partial(struct hvb_hotplug_map *map, u64 *block)
 {
 	u64 next = U64_MAX;
 	bool partial;
 
-	spin_lock(&ha->lock);
-	partial = hvb_extents_span(&ha->regions.gaps, *block, &next);
-	spin_unlock(&ha->lock);
+	spin_lock(&map->lock);
+	partial = hvb_extents_span(&map->regions.gaps, *block, &next);
+	spin_unlock(&map->lock);
 	if (!partial)
-		*block = hvb_block_of(ha, next);
+		*block = hvb_block_of(map, next);
 	return partial || next != U64_MAX;
 }
 
-/* Whether @pfn is about to go offline. */
-static bool hvb_is_going_offline(const struct hvb_hot_add *ha, u64 pfn)
+static bool hvb_is_going_offline(const struct hvb_hotplug_map *map, u64 pfn)
 {
-	lockdep_assert_held(&ha->lock);
-	return pfn >= ha->going_offline.start && pfn < ha->going_offline.end;
+	lockdep_assert_held(&map->lock);
+	return pfn >= map->going_offline.start && pfn < map->going_offline.end;
 }
 
 static void hvb_mark_gap(enum hvb_mark_kind kind, u64 pfn, u64 end)
@@ -173,7 +171,7 @@ static void hvb_mark_gap(enum hvb_mark_kind kind, u64 pfn, u64 end)
 
 /**
  * hvb_hotplug_map_claim() - mark pages that come online and must not be used
- * @ha: the hot-added memory
+ * @map: the hotplug map
  * @pfn: first PFN
  * @end: in: where to stop, above @pfn; out: lowered to where the answer changes
  *
@@ -183,17 +181,17 @@ static void hvb_mark_gap(enum hvb_mark_kind kind, u64 pfn, u64 end)
  * Context: process.
  * Return: whether the kernel may have the pages.
  */
-bool hvb_hotplug_map_claim(struct hvb_hot_add *ha, u64 pfn, u64 *end)
+bool hvb_hotplug_map_claim(struct hvb_hotplug_map *map, u64 pfn, u64 *end)
 {
 	enum hvb_backing backing;
 
-	spin_lock(&ha->lock);
-	backing = hvb_regions_span(&ha->regions, pfn, end);
+	spin_lock(&map->lock);
+	backing = hvb_regions_span(&map->regions, pfn, end);
 	if (backing == HVB_GAP)
 		hvb_mark_gap(HVB_MARK_GAP, pfn, *end);
 	else if (backing == HVB_BALLOONED_OFFLINE)
 		hvb_mark_gap(HVB_MARK_BALLOONED_OFFLINE, pfn, *end);
-	spin_unlock(&ha->lock);
+	spin_unlock(&map->lock);
 	/* Memory of other drivers is onlined as if we were not here. */
 	return hvb_is_usable(backing);
 }
@@ -220,20 +218,20 @@ static u64 hvb_unmark_span(u64 *pfn, u64 end)
 
 /**
  * hvb_hotplug_map_unmark() - find pages that are marked as a gap, and unmark them
- * @ha: the hot-added memory
+ * @map: the hotplug map
  * @pfn: in: where to begin; out: first PFN of the pages
  * @end: end PFN, exclusive, so near that their marks can be read under a lock
  *
  * Context: process.
  * Return: end PFN of the pages, exclusive.
  */
-u64 hvb_hotplug_map_unmark(struct hvb_hot_add *ha, u64 *pfn, u64 end)
+u64 hvb_hotplug_map_unmark(struct hvb_hotplug_map *map, u64 *pfn, u64 end)
 {
 	u64 stop;
 
-	spin_lock(&ha->lock);
+	spin_lock(&map->lock);
 	stop = hvb_unmark_span(pfn, end);
-	spin_unlock(&ha->lock);
+	spin_unlock(&map->lock);
 	return stop;
 }
 
@@ -250,19 +248,19 @@ u64 hvb_hotplug_map_unmark(struct hvb_hot_add *ha, u64 *pfn, u64 end)
  */
 u32 hvb_hotplug_map_fill(struct hvb_dev *hvb, u64 start, u64 *end, bool *online)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 	bool gap;
 	u64 stop;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	spin_lock(&ha->lock);
-	gap = hvb_regions_span(&ha->regions, start, end) == HVB_GAP;
+	spin_lock(&map->lock);
+	gap = hvb_regions_span(&map->regions, start, end) == HVB_GAP;
 	stop = *end;
 	if (gap)
-		hvb_extents_remove(&ha->regions.gaps, start, *end);
-	*online = hvb_extents_span(&ha->regions.online, start, &stop) &&
-		  !hvb_is_going_offline(ha, start);
-	spin_unlock(&ha->lock);
+		hvb_extents_remove(&map->regions.gaps, start, *end);
+	*online = hvb_extents_span(&map->regions.online, start, &stop) &&
+		  !hvb_is_going_offline(map, start);
+	spin_unlock(&map->lock);
 	return gap ? *end - start : 0;
 }
 
@@ -278,68 +276,66 @@ u32 hvb_hotplug_map_fill(struct hvb_dev *hvb, u64 start, u64 *end, bool *online)
  */
 void hvb_hotplug_map_return(struct hvb_dev *hvb, u64 start, u64 end)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	spin_lock(&ha->lock);
-	hvb_extents_remove(&ha->regions.ballooned, start, end);
-	spin_unlock(&ha->lock);
+	spin_lock(&map->lock);
+	hvb_extents_remove(&map->regions.ballooned, start, end);
+	spin_unlock(&map->lock);
 }
 
-static enum hvb_backing hvb_hotplug_map_span(struct hvb_hot_add *ha, u64 pfn, u64 *end)
+static enum hvb_backing hvb_hotplug_map_span(struct hvb_hotplug_map *map, u64 pfn, u64 *end)
 {
 	enum hvb_backing backing;
 
-	spin_lock(&ha->lock);
-	backing = hvb_regions_span(&ha->regions, pfn, end);
-	spin_unlock(&ha->lock);
+	spin_lock(&map->lock);
+	backing = hvb_regions_span(&map->regions, pfn, end);
+	spin_unlock(&map->lock);
 	return backing;
 }
 
 /**
  * hvb_hotplug_map_usable() - whether the kernel may have pages
- * @ha: the hot-added memory
+ * @map: the hotplug map
  * @pfn: first PFN
  * @end: in: where to stop, above @pfn; out: lowered to where the answer changes
  *
  * Context: process.
- * Return: whether it may.
  */
-bool hvb_hotplug_map_usable(struct hvb_hot_add *ha, u64 pfn, u64 *end)
+bool hvb_hotplug_map_usable(struct hvb_hotplug_map *map, u64 pfn, u64 *end)
 {
-	return hvb_is_usable(hvb_hotplug_map_span(ha, pfn, end));
+	return hvb_is_usable(hvb_hotplug_map_span(map, pfn, end));
 }
 
 /**
  * hvb_ballooned_span() - what the host has of blocks that went offline once
- * @ha: the hot-added memory
+ * @map: the hotplug map
  * @pfn: a PFN
  * @end: where to stop looking, above @pfn
  *
  * Context: process.
  * Return: the end PFN, exclusive run, 0 if @pfn is not in one.
  */
-u64 hvb_ballooned_span(struct hvb_hot_add *ha, u64 pfn, u64 end)
+u64 hvb_ballooned_span(struct hvb_hotplug_map *map, u64 pfn, u64 end)
 {
-	return hvb_hotplug_map_span(ha, pfn, &end) == HVB_BALLOONED_OFFLINE ? end : 0;
+	return hvb_hotplug_map_span(map, pfn, &end) == HVB_BALLOONED_OFFLINE ? end : 0;
 }
 
 /**
  * hvb_block_online() - is a block online, or on its way there
- * @ha: the hot-added memory
+ * @map: the hotplug map
  * @block: first PFN of the block
  *
  * Context: process.
- * Return: whether it is.
  */
-bool hvb_block_online(struct hvb_hot_add *ha, u64 block)
+bool hvb_block_online(struct hvb_hotplug_map *map, u64 block)
 {
 	u64 end = block + 1;
 	bool online;
 
-	spin_lock(&ha->lock);
-	online = hvb_extents_span(&ha->regions.online, block, &end);
-	spin_unlock(&ha->lock);
+	spin_lock(&map->lock);
+	online = hvb_extents_span(&map->regions.online, block, &end);
+	spin_unlock(&map->lock);
 	return online;
 }
 
@@ -353,35 +349,34 @@ bool hvb_block_online(struct hvb_hot_add *ha, u64 block)
  */
 void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 
-	spin_lock(&ha->lock);
-	*backed = hvb_regions_backed(&ha->regions);
-	*online = *backed - hvb_regions_offline(&ha->regions);
-	spin_unlock(&ha->lock);
+	spin_lock(&map->lock);
+	*backed = hvb_regions_backed(&map->regions);
+	*online = *backed - hvb_regions_offline(&map->regions);
+	spin_unlock(&map->lock);
 }
 
 /**
  * hvb_hotplug_map_is_partial() - does a block have a gap
- * @ha: the hot-added memory
+ * @map: the hotplug map
  * @block: first PFN of the block
  *
  * Context: process.
- * Return: whether it has.
  */
-bool hvb_hotplug_map_is_partial(struct hvb_hot_add *ha, u64 block)
+bool hvb_hotplug_map_is_partial(struct hvb_hotplug_map *map, u64 block)
 {
 	bool partial;
 
-	spin_lock(&ha->lock);
-	partial = hvb_regions_is_partial(&ha->regions, block);
-	spin_unlock(&ha->lock);
+	spin_lock(&map->lock);
+	partial = hvb_regions_is_partial(&map->regions, block);
+	spin_unlock(&map->lock);
 	return partial;
 }
 
 /**
  * hvb_hotplug_map_set_online() - note whether a block is online or on its way there
- * @ha: the hot-added memory
+ * @map: the hotplug map
  * @start: first PFN of the block, or behind a memory map at its start
  * @count: pages from there on
  * @online: whether it is
@@ -390,33 +385,32 @@ bool hvb_hotplug_map_is_partial(struct hvb_hot_add *ha, u64 block)
  *
  * Context: process.
  */
-void hvb_hotplug_map_set_online(struct hvb_hot_add *ha, u64 start, u64 count, bool online)
+void hvb_hotplug_map_set_online(struct hvb_hotplug_map *map, u64 start, u64 count, bool online)
 {
-	const u64 block = hvb_block_of(ha, start);
+	const u64 block = hvb_block_of(map, start);
 
-	spin_lock(&ha->lock);
+	spin_lock(&map->lock);
 	if (!online)
-		hvb_extents_remove(&ha->regions.online, block, start + count);
-	else if (hvb_regions_know(&ha->regions, block))
-		hvb_extents_add(&ha->regions.online, block, start + count);
-	spin_unlock(&ha->lock);
+		hvb_extents_remove(&map->regions.online, block, start + count);
+	else if (hvb_regions_know(&map->regions, block))
+		hvb_extents_add(&map->regions.online, block, start + count);
+	spin_unlock(&map->lock);
 }
 
 /**
  * hvb_goes_offline() - is the memory block of a page about to go offline
- * @ha: the hot-added memory
+ * @map: the hotplug map
  * @pfn: PFN of the page
  *
  * Context: process.
- * Return: whether it is.
  */
-bool hvb_goes_offline(struct hvb_hot_add *ha, u64 pfn)
+bool hvb_goes_offline(struct hvb_hotplug_map *map, u64 pfn)
 {
 	bool goes;
 
-	spin_lock(&ha->lock);
-	goes = hvb_is_going_offline(ha, pfn);
-	spin_unlock(&ha->lock);
+	spin_lock(&map->lock);
+	goes = hvb_is_going_offline(map, pfn);
+	spin_unlock(&map->lock);
 	return goes;
 }
 
@@ -429,57 +423,57 @@ bool hvb_goes_offline(struct hvb_hot_add *ha, u64 pfn)
  */
 void hvb_set_going_offline(struct hvb_dev *hvb, struct hvb_extent range)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	spin_lock(&ha->lock);
-	ha->going_offline = range;
-	spin_unlock(&ha->lock);
+	spin_lock(&map->lock);
+	map->going_offline = range;
+	spin_unlock(&map->lock);
 }
 
 /**
  * hvb_pending_block_begin() - a block begins to cost memory
- * @ha: the hot-added memory
- * @block: first PFN of the block; see hvb_hot_add_await()
+ * @map: the hotplug map
+ * @block: first PFN of the block, see hvb_hot_add_await(); HVB_NO_BLOCK to wait for none
  *
  * Context: the pump.
  */
-void hvb_pending_block_begin(struct hvb_hot_add *ha, u64 block)
+void hvb_pending_block_begin(struct hvb_hotplug_map *map, u64 block)
 {
-	spin_lock(&ha->lock);
-	ha->pending_block = READ_ONCE(ha->nobody_onlines) ? HVB_NO_BLOCK : block;
-	spin_unlock(&ha->lock);
+	spin_lock(&map->lock);
+	map->pending_block = block;
+	spin_unlock(&map->lock);
 }
 
 /**
  * hvb_pending_block_done() - a block is online, or waited for no longer
- * @ha: the hot-added memory
+ * @map: the hotplug map
  * @block: its first PFN
  *
  * Context: process.
  */
-void hvb_pending_block_done(struct hvb_hot_add *ha, u64 block)
+void hvb_pending_block_done(struct hvb_hotplug_map *map, u64 block)
 {
-	spin_lock(&ha->lock);
-	if (ha->pending_block == block)
-		ha->pending_block = HVB_NO_BLOCK;
-	spin_unlock(&ha->lock);
-	wake_up_all(&ha->pending_done);
+	spin_lock(&map->lock);
+	if (map->pending_block == block)
+		map->pending_block = HVB_NO_BLOCK;
+	spin_unlock(&map->lock);
+	wake_up_all(&map->pending_done);
 }
 
 /**
  * hvb_hotplug_map_drop_block() - forget a block that was not added after all
- * @ha: the hot-added memory
+ * @map: the hotplug map
  * @block: first PFN of the block
  *
  * Context: process.
  */
-void hvb_hotplug_map_drop_block(struct hvb_hot_add *ha, u64 block)
+void hvb_hotplug_map_drop_block(struct hvb_hotplug_map *map, u64 block)
 {
-	spin_lock(&ha->lock);
-	hvb_regions_drop_block(&ha->regions, block);
-	spin_unlock(&ha->lock);
-	hvb_pending_block_done(ha, block);
+	spin_lock(&map->lock);
+	hvb_regions_drop_block(&map->regions, block);
+	spin_unlock(&map->lock);
+	hvb_pending_block_done(map, block);
 }
 
 static void hvb_show_extents(struct seq_file *file, const char *name,
@@ -494,19 +488,19 @@ static void hvb_show_extents(struct seq_file *file, const char *name,
 
 /**
  * hvb_hotplug_map_show() - print all sets
- * @ha: the hot-added memory
+ * @map: the hotplug map
  * @file: where to
  *
  * Context: process.
  */
-void hvb_hotplug_map_show(struct hvb_hot_add *ha, struct seq_file *file)
+void hvb_hotplug_map_show(struct hvb_hotplug_map *map, struct seq_file *file)
 {
-	spin_lock(&ha->lock);
-	hvb_show_extents(file, "region", &ha->regions.added);
-	hvb_show_extents(file, "gap", &ha->regions.gaps);
-	hvb_show_extents(file, "taken", &ha->regions.ballooned);
-	hvb_show_extents(file, "online", &ha->regions.online);
-	spin_unlock(&ha->lock);
+	spin_lock(&map->lock);
+	hvb_show_extents(file, "region", &map->regions.added);
+	hvb_show_extents(file, "gap", &map->regions.gaps);
+	hvb_show_extents(file, "taken", &map->regions.ballooned);
+	hvb_show_extents(file, "online", &map->regions.online);
+	spin_unlock(&map->lock);
 }
 
 /**
@@ -519,28 +513,28 @@ void hvb_hotplug_map_show(struct hvb_hot_add *ha, struct seq_file *file)
  */
 void hvb_hotplug_map_take(struct hvb_dev *hvb, u64 start, u64 end)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
-	const u64 block = hvb_block_of(ha, start);
+	struct hvb_hotplug_map *map = &hvb->hot_add.map;
+	const u64 block = hvb_block_of(map, start);
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	spin_lock(&ha->lock);
-	if (!hvb_regions_know(&ha->regions, block))
-		ha->foreign_blocks++;
-	hvb_extents_add(&ha->regions.online, block, block + ha->regions.block_pages);
-	hvb_regions_detach(&ha->regions, start, end);
-	spin_unlock(&ha->lock);
+	spin_lock(&map->lock);
+	if (!hvb_regions_know(&map->regions, block))
+		map->foreign_blocks++;
+	hvb_extents_add(&map->regions.online, block, block + map->regions.block_pages);
+	hvb_regions_detach(&map->regions, start, end);
+	spin_unlock(&map->lock);
 }
 
-static void hvb_hotplug_map_add_gap(struct hvb_hot_add *ha, u64 start, u64 end)
+static void hvb_hotplug_map_add_gap(struct hvb_hotplug_map *map, u64 start, u64 end)
 {
-	const u64 block = hvb_block_of(ha, start);
-	const u64 block_end = block + ha->regions.block_pages;
+	const u64 block = hvb_block_of(map, start);
+	const u64 block_end = block + map->regions.block_pages;
 
-	spin_lock(&ha->lock);
-	hvb_extents_add(&ha->regions.added, block, block_end);
-	hvb_extents_add(&ha->regions.online, block, block_end);
-	hvb_extents_add(&ha->regions.gaps, start, end);
-	spin_unlock(&ha->lock);
+	spin_lock(&map->lock);
+	hvb_extents_add(&map->regions.added, block, block_end);
+	hvb_extents_add(&map->regions.online, block, block_end);
+	hvb_extents_add(&map->regions.gaps, start, end);
+	spin_unlock(&map->lock);
 }
 
 /**
@@ -555,11 +549,11 @@ static void hvb_hotplug_map_add_gap(struct hvb_hot_add *ha, u64 start, u64 end)
  */
 int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 
 	lockdep_assert_held(&hvb->transfer_lock);
 	while (start < end) {
-		const u64 stop = min(end, hvb_block_of(ha, start) + ha->regions.block_pages);
+		const u64 stop = min(end, hvb_block_of(map, start) + map->regions.block_pages);
 		int ret = hvb_hotplug_map_reserve(hvb, 2);
 
 		if (ret)
@@ -568,22 +562,37 @@ int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken)
 		if (taken)
 			hvb_hotplug_map_take(hvb, start, stop);
 		else
-			hvb_hotplug_map_add_gap(ha, start, stop);
+			hvb_hotplug_map_add_gap(map, start, stop);
 		start = stop;
 	}
 	return 0;
 }
 
 /**
- * hvb_hotplug_map_free() - free the sets
- * @regions: they
+ * hvb_hotplug_map_init() - get ready to note memory blocks
+ * @map: zeroes
+ * @block_pages: pages of a memory block
  *
- * Context: process; nobody uses them any more.
+ * Context: process.
  */
-void hvb_hotplug_map_free(struct hvb_regions *regions)
+void hvb_hotplug_map_init(struct hvb_hotplug_map *map, u64 block_pages)
 {
-	kvfree(regions->added.list);
-	kvfree(regions->gaps.list);
-	kvfree(regions->ballooned.list);
-	kvfree(regions->online.list);
+	spin_lock_init(&map->lock);
+	init_waitqueue_head(&map->pending_done);
+	map->regions.block_pages = block_pages;
+	map->pending_block = HVB_NO_BLOCK;
+}
+
+/**
+ * hvb_hotplug_map_exit() - undo hvb_hotplug_map_init()
+ * @map: the hotplug map; not in use any more
+ *
+ * Context: process.
+ */
+void hvb_hotplug_map_exit(struct hvb_hotplug_map *map)
+{
+	kvfree(map->regions.added.list);
+	kvfree(map->regions.gaps.list);
+	kvfree(map->regions.ballooned.list);
+	kvfree(map->regions.online.list);
 }

@@ -6,44 +6,86 @@
 #define _HVB_HOTPLUG_MAP_H
 
 #include <linux/math.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 
-#include "hot_add.h"
+#include "lib/region.h"
 
 struct hvb_dev;
 struct seq_file;
 
+/* No memory block has this as its first PFN. */
+#define HVB_NO_BLOCK	U64_MAX
+
+/**
+ * struct hvb_hotplug_map - what is known of memory blocks
+ *
+ * Written by the pump, the online-page callback and the memory notifier; the latter
+ * two run under the hotplug lock, in the add work or in a task that onlines or
+ * offlines memory.
+ */
+struct hvb_hotplug_map {
+	/** @lock: protects all that follows; never held over a call that sleeps */
+	spinlock_t lock;
+
+	/**
+	 * @regions: the sets of PFNs. They grow with hvb->transfer_lock held too, see
+	 * hvb_hotplug_map_reserve(). Its @block_pages is constant
+	 */
+	struct hvb_regions regions;
+
+	/** @foreign_blocks: blocks of other drivers, or of boot memory, that have a gap */
+	unsigned int foreign_blocks;
+
+	/**
+	 * @going_offline: PFNs that are about to go offline, empty if none are; written
+	 * with hvb->transfer_lock held too, by the task that takes them offline
+	 */
+	struct hvb_extent going_offline;
+
+	/**
+	 * @pending_block: block that was or is being added and is not online yet,
+	 * HVB_NO_BLOCK if there is none to wait for; read without the lock
+	 */
+	u64 pending_block;
+
+	/** @pending_done: woken when @pending_block has changed */
+	wait_queue_head_t pending_done;
+};
+
 /* The first PFN of the memory block that @pfn is in. */
-static inline u64 hvb_block_of(const struct hvb_hot_add *ha, u64 pfn)
+static inline u64 hvb_block_of(const struct hvb_hotplug_map *map, u64 pfn)
 {
-	return round_down(pfn, ha->regions.block_pages);
+	return round_down(pfn, map->regions.block_pages);
 }
 
 #ifdef CONFIG_MEMORY_HOTPLUG
 
+void hvb_hotplug_map_init(struct hvb_hotplug_map *map, u64 block_pages);
+void hvb_hotplug_map_exit(struct hvb_hotplug_map *map);
 int hvb_hotplug_map_reserve(struct hvb_dev *hvb, unsigned int gaps);
 int hvb_hotplug_map_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end);
-void hvb_hotplug_map_drop_block(struct hvb_hot_add *ha, u64 block);
-bool hvb_hotplug_map_know(struct hvb_hot_add *ha, u64 block);
-bool hvb_hotplug_map_is_partial(struct hvb_hot_add *ha, u64 block);
-bool hvb_hotplug_map_next_partial(struct hvb_hot_add *ha, u64 *block);
-bool hvb_hotplug_map_claim(struct hvb_hot_add *ha, u64 pfn, u64 *end);
-u64 hvb_hotplug_map_unmark(struct hvb_hot_add *ha, u64 *pfn, u64 end);
+void hvb_hotplug_map_drop_block(struct hvb_hotplug_map *map, u64 block);
+bool hvb_hotplug_map_know(struct hvb_hotplug_map *map, u64 block);
+bool hvb_hotplug_map_is_partial(struct hvb_hotplug_map *map, u64 block);
+bool hvb_hotplug_map_next_partial(struct hvb_hotplug_map *map, u64 *block);
+bool hvb_hotplug_map_claim(struct hvb_hotplug_map *map, u64 pfn, u64 *end);
+u64 hvb_hotplug_map_unmark(struct hvb_hotplug_map *map, u64 *pfn, u64 end);
 u32 hvb_hotplug_map_fill(struct hvb_dev *hvb, u64 start, u64 *end, bool *online);
 void hvb_hotplug_map_return(struct hvb_dev *hvb, u64 start, u64 end);
-bool hvb_hotplug_map_usable(struct hvb_hot_add *ha, u64 pfn, u64 *end);
+bool hvb_hotplug_map_usable(struct hvb_hotplug_map *map, u64 pfn, u64 *end);
 void hvb_hotplug_map_take(struct hvb_dev *hvb, u64 start, u64 end);
-void hvb_hotplug_map_set_online(struct hvb_hot_add *ha, u64 start, u64 count, bool online);
+void hvb_hotplug_map_set_online(struct hvb_hotplug_map *map, u64 start, u64 count, bool online);
 int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken);
-void hvb_hotplug_map_show(struct hvb_hot_add *ha, struct seq_file *file);
-void hvb_hotplug_map_free(struct hvb_regions *regions);
-u64 hvb_ballooned_span(struct hvb_hot_add *ha, u64 pfn, u64 end);
-bool hvb_block_online(struct hvb_hot_add *ha, u64 block);
+void hvb_hotplug_map_show(struct hvb_hotplug_map *map, struct seq_file *file);
+u64 hvb_ballooned_span(struct hvb_hotplug_map *map, u64 pfn, u64 end);
+bool hvb_block_online(struct hvb_hotplug_map *map, u64 block);
 void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online);
-bool hvb_goes_offline(struct hvb_hot_add *ha, u64 pfn);
+bool hvb_goes_offline(struct hvb_hotplug_map *map, u64 pfn);
 void hvb_set_going_offline(struct hvb_dev *hvb, struct hvb_extent range);
-void hvb_pending_block_begin(struct hvb_hot_add *ha, u64 block);
-void hvb_pending_block_done(struct hvb_hot_add *ha, u64 block);
+void hvb_pending_block_begin(struct hvb_hotplug_map *map, u64 block);
+void hvb_pending_block_done(struct hvb_hotplug_map *map, u64 block);
 
 #endif /* CONFIG_MEMORY_HOTPLUG, else no_hot_add.h */
 

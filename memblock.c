@@ -49,7 +49,7 @@ static int hvb_node_or_group(struct hvb_hot_add *ha, u64 start, mhp_t *flags)
 	int *group = &ha->groups[nid];
 
 	if (*group < 0)
-		*group = memory_group_register_dynamic(nid, ha->regions.block_pages);
+		*group = memory_group_register_dynamic(nid, ha->map.regions.block_pages);
 	if (*group < 0)
 		return nid;
 
@@ -59,7 +59,7 @@ static int hvb_node_or_group(struct hvb_hot_add *ha, u64 start, mhp_t *flags)
 
 static int hvb_add_memory(struct hvb_hot_add *ha, u64 block, bool whole)
 {
-	const u64 size = PFN_PHYS(ha->regions.block_pages);
+	const u64 size = PFN_PHYS(ha->map.regions.block_pages);
 	const u64 start = PFN_PHYS(block);
 	mhp_t flags = MHP_MERGE_RESOURCE;
 	const int node = hvb_node_or_group(ha, start, &flags);
@@ -118,13 +118,13 @@ u64 hvb_kernel_pages(bool reserves)
 int hvb_try_add_memory(struct hvb_dev *hvb, u64 block, bool whole)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
-	const u64 map = PFN_UP(ha->regions.block_pages * sizeof(struct page));
+	const u64 map = PFN_UP(ha->map.regions.block_pages * sizeof(struct page));
 	const u64 needed = map + map / HVB_MAP_MARGIN;
-	const bool reserves = !READ_ONCE(ha->nobody_onlines) && !READ_ONCE(ha->comes_movable);
+	const bool reserves = !READ_ONCE(ha->no_onlining) && !READ_ONCE(ha->comes_movable);
 	unsigned int flags;
 	int ret;
 
-	if (READ_ONCE(ha->nobody_onlines) && si_mem_available() < (long)(hvb_floor(hvb) + needed))
+	if (READ_ONCE(ha->no_onlining) && si_mem_available() < (long)(hvb_floor(hvb) + needed))
 		return -ENOMEM;
 	if (hvb_kernel_pages(reserves) < needed)
 		return -ENOMEM;
@@ -141,8 +141,8 @@ static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 
-	if (!hvb_block_online(ha, block) &&
-	    remove_memory(PFN_PHYS(block), PFN_PHYS(ha->regions.block_pages)))
+	if (!hvb_block_online(&ha->map, block) &&
+	    remove_memory(PFN_PHYS(block), PFN_PHYS(ha->map.regions.block_pages)))
 		dev_warn(hvb_device(hvb),
 			 "cannot remove the offline memory block of PFN 0x%llx: do not online it, the host does not back it whole\n",
 			 block);
@@ -162,9 +162,9 @@ void hvb_remove_partial_blocks(struct hvb_dev *hvb)
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	u64 block = 0;
 
-	while (hvb_hotplug_map_next_partial(ha, &block)) {
+	while (hvb_hotplug_map_next_partial(&ha->map, &block)) {
 		hvb_remove_block(hvb, block);
-		block += ha->regions.block_pages;
+		block += ha->map.regions.block_pages;
 	}
 }
 

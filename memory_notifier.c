@@ -28,22 +28,22 @@
  */
 static int hvb_going_online(struct hvb_hot_add *ha, const struct memory_notify *memory)
 {
-	const u64 block = hvb_block_of(ha, memory->start_pfn);
+	const u64 block = hvb_block_of(&ha->map, memory->start_pfn);
 
-	if (READ_ONCE(ha->closing) && hvb_hotplug_map_is_partial(ha, block))
+	if (READ_ONCE(ha->closing) && hvb_hotplug_map_is_partial(&ha->map, block))
 		return -EBUSY;
 
-	hvb_hotplug_map_set_online(ha, memory->start_pfn, memory->nr_pages, true);
+	hvb_hotplug_map_set_online(&ha->map, memory->start_pfn, memory->nr_pages, true);
 	return 0;
 }
 
 static void hvb_came_online(struct hvb_hot_add *ha, const struct memory_notify *memory)
 {
-	const u64 block = hvb_block_of(ha, memory->start_pfn);
+	const u64 block = hvb_block_of(&ha->map, memory->start_pfn);
 
 	WRITE_ONCE(ha->comes_movable, is_zone_movable_page(pfn_to_page(memory->start_pfn)));
-	WRITE_ONCE(ha->nobody_onlines, false);
-	hvb_pending_block_done(ha, block);
+	WRITE_ONCE(ha->no_onlining, false);
+	hvb_pending_block_done(&ha->map, block);
 }
 
 /* Keeps track of which blocks are online, and detaches those that go offline. */
@@ -59,7 +59,7 @@ static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void
 		ret = hvb_going_online(ha, memory);
 		break;
 	case MEM_CANCEL_ONLINE:
-		hvb_hotplug_map_set_online(ha, memory->start_pfn, memory->nr_pages, false);
+		hvb_hotplug_map_set_online(&ha->map, memory->start_pfn, memory->nr_pages, false);
 		break;
 	case MEM_ONLINE:
 		hvb_came_online(ha, memory);
@@ -71,7 +71,7 @@ static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void
 		hvb_offline_cancel(hvb);
 		break;
 	case MEM_OFFLINE:
-		hvb_hotplug_map_set_online(ha, memory->start_pfn, memory->nr_pages, false);
+		hvb_hotplug_map_set_online(&ha->map, memory->start_pfn, memory->nr_pages, false);
 		hvb_offline_end(hvb);
 		break;
 	}
@@ -136,8 +136,8 @@ void hvb_memory_notifier_exit(struct hvb_dev *hvb)
  */
 void hvb_offline_watch(struct hvb_hot_add *ha)
 {
-	ha->check_armed = true;
-	ha->check_offline = jiffies + HVB_OFFLINE_PATIENCE;
+	ha->offline.armed = true;
+	ha->offline.check = jiffies + HVB_OFFLINE_PATIENCE;
 }
 
 /**
@@ -151,20 +151,20 @@ void hvb_offline_watch(struct hvb_hot_add *ha)
  */
 unsigned long hvb_check_offline(struct hvb_dev *hvb)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_offline_watch *watch = &hvb->hot_add.offline;
 	u64 backed, online;
 
-	if (!ha->check_armed)
+	if (!watch->armed)
 		return HVB_NEVER;
-	if (time_before(jiffies, ha->check_offline))
-		return hvb_jiffies_until(ha->check_offline);
+	if (time_before(jiffies, watch->check))
+		return hvb_jiffies_until(watch->check);
 
-	ha->check_armed = false;
+	watch->armed = false;
 	hvb_hot_add_totals(hvb, &backed, &online);
 	if (backed == online) {
-		ha->offline_warned = false;
-	} else if (!ha->offline_warned) {
-		ha->offline_warned = true;
+		watch->logged = false;
+	} else if (!watch->logged) {
+		watch->logged = true;
 		dev_warn(hvb_device(hvb),
 			 "%llu MiB of hot-added memory stay offline, so the guest cannot use them: install the udev rule of hv_balloon, or run: echo online > /sys/devices/system/memory/auto_online_blocks, then write online to the state file of each offline block in that directory\n",
 			 hvb_pages_to_mib(backed - online));

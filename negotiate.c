@@ -108,7 +108,7 @@ static void hvb_propose_version(struct hvb_dev *hvb, unsigned int proposal)
 /* The host places new memory at multiples of 2^n MiB: our block size. */
 static u64 hvb_block_mib(const struct hvb_dev *hvb)
 {
-	return PFN_PHYS(hvb->hot_add.regions.block_pages) / SZ_1M;
+	return PFN_PHYS(hvb->hot_add.map.regions.block_pages) / SZ_1M;
 }
 
 /*

@@ -12,8 +12,8 @@
 /* Sections take the place of memory blocks, of which there are none. */
 static inline int hvb_hot_add_init(struct hvb_dev *hvb)
 {
-	spin_lock_init(&hvb->hot_add.lock);
-	hvb->hot_add.regions.block_pages = PAGES_PER_SECTION;
+	spin_lock_init(&hvb->hot_add.map.lock);
+	hvb->hot_add.map.regions.block_pages = PAGES_PER_SECTION;
 	return 0;
 }
 
@@ -66,7 +66,7 @@ static inline void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *onl
 	*online = 0;
 }
 
-static inline u64 hvb_ballooned_span(struct hvb_hot_add *ha, u64 pfn, u64 end)
+static inline u64 hvb_ballooned_span(struct hvb_hotplug_map *map, u64 pfn, u64 end)
 {
 	return 0;
 }
@@ -81,11 +81,11 @@ static inline int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end,
 	return 0;
 }
 
-static inline bool hvb_goes_offline(struct hvb_hot_add *ha, u64 pfn)
+static inline bool hvb_goes_offline(struct hvb_hotplug_map *map, u64 pfn)
 {
 	return false;
 }
 
-static inline void hvb_hotplug_map_show(struct hvb_hot_add *ha, struct seq_file *file) { }
+static inline void hvb_hotplug_map_show(struct hvb_hotplug_map *map, struct seq_file *file) { }
 
 #endif /* _HVB_NO_HOT_ADD_H */

@@ -125,7 +125,7 @@ static void hvb_online_returned(struct hvb_dev *hvb, const struct hvb_extent *ra
 		u64 end = min(range->end, round_down(pfn, pageblock_nr_pages) +
 					  pageblock_nr_pages);
 
-		if (hvb_hotplug_map_usable(&hvb->hot_add, pfn, &end))
+		if (hvb_hotplug_map_usable(&hvb->hot_add.map, pfn, &end))
 			hvb_online_filled(hvb, pfn, end);
 		pfn = end;
 		cond_resched();
@@ -142,7 +142,7 @@ static void hvb_online_returned(struct hvb_dev *hvb, const struct hvb_extent *ra
  */
 void hvb_offline_cancel(struct hvb_dev *hvb)
 {
-	const struct hvb_extent range = hvb->hot_add.going_offline;
+	const struct hvb_extent range = hvb->hot_add.map.going_offline;
 
 	if (range.start == range.end)
 		return;

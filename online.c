@@ -49,7 +49,7 @@ static void hvb_online_page(struct page *page, unsigned int order)
 	while (pfn < end) {
 		u64 stop = end;
 
-		if (hvb_hotplug_map_claim(ha, pfn, &stop))
+		if (hvb_hotplug_map_claim(&ha->map, pfn, &stop))
 			hvb_online_span(pfn, stop, order);
 		pfn = stop;
 	}
@@ -68,7 +68,7 @@ void hvb_online_filled(struct hvb_dev *hvb, u64 pfn, u64 end)
 {
 	lockdep_assert_held(&hvb->transfer_lock);
 	while (pfn < end) {
-		const u64 stop = hvb_hotplug_map_unmark(&hvb->hot_add, &pfn, end);
+		const u64 stop = hvb_hotplug_map_unmark(&hvb->hot_add.map, &pfn, end);
 
 		hvb_online_span(pfn, stop, pageblock_order);
 		pfn = stop;

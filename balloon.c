@@ -62,23 +62,23 @@ static u64 hvb_inflate_budget(const struct hvb_dev *hvb)
 		return 0;
 
 	return hvb_inflate_limit(hvb_available(), hvb_floor(hvb),
-				 min_t(u64, hvb->balloon.wanted, HVB_FLOOR_PAGES));
+				 min_t(u64, hvb->inflate.wanted, HVB_FLOOR_PAGES));
 }
 
-static void hvb_inflate_reset_deadline(struct hvb_balloon *balloon)
+static void hvb_inflate_reset_deadline(struct hvb_inflate *inflate)
 {
-	balloon->progress_mark = balloon->wanted - min_t(u64, balloon->wanted, HVB_DRY_PAGES);
-	balloon->give_up = jiffies + HVB_DRY_LIMIT;
+	inflate->progress_mark = inflate->wanted - min_t(u64, inflate->wanted, HVB_DRY_PAGES);
+	inflate->give_up = jiffies + HVB_DRY_LIMIT;
 }
 
 /*
  * What the guest could spare is in use as cache, and the kernel frees that in the
  * background, at its own speed. Return: whether it was given time enough.
  */
-static bool hvb_inflate_stalled(struct hvb_balloon *balloon)
+static bool hvb_inflate_stalled(struct hvb_inflate *inflate)
 {
-	balloon->not_before = jiffies + HVB_DRY_INTERVAL;
-	return time_after(jiffies, balloon->give_up);
+	inflate->not_before = jiffies + HVB_DRY_INTERVAL;
+	return time_after(jiffies, inflate->give_up);
 }
 
 /* Return: whether what was taken has to be reported before more is taken. */
@@ -90,18 +90,20 @@ static bool hvb_inflate_is_due(const struct hvb_batch *batch)
 /* Return: whether the pump has something else to do first. */
 static bool hvb_inflate_must_yield(struct hvb_dev *hvb)
 {
-	return hvb_inflate_is_due(hvb->balloon.batch) || hvb_must_rest(hvb) ||
+	return hvb_inflate_is_due(hvb->inflate.batch) || hvb_must_rest(hvb) ||
 	       hvb_message_waits(hvb);
 }
 
 /* A step begins with the largest blocks anew; one that waits for a chunk goes on. */
 static void hvb_inflate_begin_step(struct hvb_dev *hvb)
 {
-	if (!hvb->balloon.in_step)
+	struct hvb_inflate *inflate = &hvb->inflate;
+
+	if (!inflate->in_step)
 		hvb_chunks_choose(hvb);
-	hvb->balloon.in_step = true;
-	if (!hvb->balloon.batch->nr)
-		hvb_batch_limit(hvb->balloon.batch,
+	inflate->in_step = true;
+	if (!inflate->batch->nr)
+		hvb_batch_limit(inflate->batch,
 				READ_ONCE(hvb_params.max_range_mib) * HVB_PAGES_PER_MIB);
 }
 
@@ -111,11 +113,11 @@ static void hvb_inflate_begin_step(struct hvb_dev *hvb)
  */
 static bool hvb_inflate_take(struct hvb_dev *hvb)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
+	struct hvb_inflate *inflate = &hvb->inflate;
 	u64 budget = 0;
 	u32 taken;
 
-	while (balloon->wanted) {
+	while (inflate->wanted) {
 		if (hvb_inflate_must_yield(hvb))
 			return false;
 
@@ -126,11 +128,11 @@ static bool hvb_inflate_take(struct hvb_dev *hvb)
 
 		taken = hvb_chunks_take(hvb, budget);
 		if (!taken)
-			return !hvb_chunks_pending(hvb) && hvb_inflate_stalled(balloon);
+			return !hvb_chunks_pending(hvb) && hvb_inflate_stalled(inflate);
 		budget -= taken;
-		balloon->wanted -= taken;
-		if (balloon->wanted <= balloon->progress_mark)
-			hvb_inflate_reset_deadline(balloon);
+		inflate->wanted -= taken;
+		if (inflate->wanted <= inflate->progress_mark)
+			hvb_inflate_reset_deadline(inflate);
 		cond_resched();
 	}
 	return true;
@@ -139,7 +141,7 @@ static bool hvb_inflate_take(struct hvb_dev *hvb)
 static int hvb_send_ranges(struct hvb_dev *hvb, const struct hvb_range *ranges,
 			   u32 count, bool more)
 {
-	struct hvb_wire_balloon_response *response = hvb->balloon.response;
+	struct hvb_wire_balloon_response *response = hvb->inflate.response;
 	u32 pages = 0, i;
 	u16 size;
 	int ret;
@@ -158,12 +160,12 @@ static int hvb_send_ranges(struct hvb_dev *hvb, const struct hvb_range *ranges,
 /* What was not reported stays the guest's: empty the batch from range @first on. */
 static void hvb_inflate_take_back(struct hvb_dev *hvb, u32 first)
 {
-	struct hvb_batch *batch = hvb->balloon.batch;
+	struct hvb_batch *batch = hvb->inflate.batch;
 	u32 i;
 
 	mutex_lock(&hvb->transfer_lock);
 	for (i = first; i < batch->nr; i++) {
-		hvb->balloon.wanted += batch->ranges[i].count;
+		hvb->inflate.wanted += batch->ranges[i].count;
 		hvb_chunks_release(hvb, &batch->ranges[i]);
 	}
 	mutex_unlock(&hvb->transfer_lock);
@@ -177,7 +179,7 @@ static void hvb_inflate_take_back(struct hvb_dev *hvb, u32 first)
  */
 static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
 {
-	struct hvb_batch *batch = hvb->balloon.batch;
+	struct hvb_batch *batch = hvb->inflate.batch;
 	u32 done = 0, count;
 	int ret = 0;
 
@@ -213,22 +215,24 @@ static const char *hvb_shortage(const struct hvb_dev *hvb)
 /* Hosts repeat a request that was not met every few moments: say it once. */
 static void hvb_log_shortage(struct hvb_dev *hvb)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
+	struct hvb_inflate *inflate = &hvb->inflate;
 
-	if (balloon->wanted && !balloon->shortage_logged)
+	if (inflate->wanted && !inflate->shortage_logged)
 		dev_info(hvb_device(hvb),
 			 "the guest gave the host %llu MiB less than it asked for: %s (floor %llu MiB)\n",
-			 hvb_pages_to_mib(balloon->wanted), hvb_shortage(hvb),
+			 hvb_pages_to_mib(inflate->wanted), hvb_shortage(hvb),
 			 hvb_pages_to_mib(hvb_floor(hvb)));
-	balloon->shortage_logged = balloon->wanted;
+	inflate->shortage_logged = inflate->wanted;
 }
 
 static void hvb_inflate_finished(struct hvb_dev *hvb)
 {
+	struct hvb_inflate *inflate = &hvb->inflate;
+
 	hvb_evacuate_stop(hvb);
-	hvb->balloon.active = false;
-	hvb->stats.balloon_refused += hvb->balloon.wanted;
-	hvb_op_end(&hvb->record, HVB_OP_INFLATE, hvb->balloon.asked - hvb->balloon.wanted);
+	inflate->active = false;
+	hvb->stats.balloon_refused += inflate->wanted;
+	hvb_op_end(&hvb->record, HVB_OP_INFLATE, inflate->asked - inflate->wanted);
 }
 
 /**
@@ -253,7 +257,7 @@ void hvb_inflate_refuse(struct hvb_dev *hvb, u32 num_pages)
  */
 void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
+	struct hvb_inflate *inflate = &hvb->inflate;
 
 	hvb->stats.balloon_requests++;
 	hvb->stats.balloon_requested += num_pages;
@@ -262,15 +266,15 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 		return;
 	}
 
-	balloon->asked = num_pages;
-	balloon->wanted = num_pages;
-	balloon->highest_order = HVB_CHUNK_ORDER;
-	balloon->in_step = false;
-	balloon->not_before = jiffies;
-	balloon->chunk_retry = jiffies;
-	hvb_batch_init(balloon->batch, hvb->hot_add.map.regions.block_pages);
-	hvb_inflate_reset_deadline(balloon);
-	balloon->active = true;
+	inflate->asked = num_pages;
+	inflate->wanted = num_pages;
+	inflate->in_step = false;
+	inflate->not_before = jiffies;
+	hvb->chunk_choice.highest_order = HVB_CHUNK_ORDER;
+	hvb->chunk_choice.retry = jiffies;
+	hvb_batch_init(inflate->batch, hvb->hot_add.map.regions.block_pages);
+	hvb_inflate_reset_deadline(inflate);
+	inflate->active = true;
 	hvb_op_begin(&hvb->record, HVB_OP_INFLATE, num_pages);
 }
 
@@ -280,15 +284,15 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
  */
 static unsigned long hvb_inflate_wait(struct hvb_dev *hvb, bool reported)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
+	struct hvb_inflate *inflate = &hvb->inflate;
 
 	if (!reported && hvb_chunks_pending(hvb)) {
 		/* The smaller blocks have their time after that. */
-		hvb_inflate_reset_deadline(balloon);
-		return hvb_jiffies_until(balloon->chunk_deadline);
+		hvb_inflate_reset_deadline(inflate);
+		return hvb_jiffies_until(hvb->chunk_choice.deadline);
 	}
-	balloon->in_step = false;
-	return hvb_jiffies_until(balloon->not_before);
+	inflate->in_step = false;
+	return hvb_jiffies_until(inflate->not_before);
 }
 
 /**
@@ -304,17 +308,17 @@ static unsigned long hvb_inflate_wait(struct hvb_dev *hvb, bool reported)
  */
 unsigned long hvb_inflate_run(struct hvb_dev *hvb)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
+	struct hvb_inflate *inflate = &hvb->inflate;
 	bool over, due;
 
-	if (!balloon->active || hvb_must_rest(hvb))
+	if (!inflate->active || hvb_must_rest(hvb))
 		return HVB_NEVER;
-	if (time_before(jiffies, balloon->not_before))
-		return hvb_jiffies_until(balloon->not_before);
+	if (time_before(jiffies, inflate->not_before))
+		return hvb_jiffies_until(inflate->not_before);
 
 	hvb_inflate_begin_step(hvb);
 	over = hvb_inflate_take(hvb);
-	due = hvb_inflate_is_due(balloon->batch);
+	due = hvb_inflate_is_due(inflate->batch);
 	if ((over || due) && hvb_inflate_report(hvb, over))
 		over = true;
 	if (!over)
@@ -334,11 +338,11 @@ unsigned long hvb_inflate_run(struct hvb_dev *hvb)
  */
 void hvb_inflate_resume(struct hvb_dev *hvb)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
+	struct hvb_inflate *inflate = &hvb->inflate;
 
-	balloon->not_before = jiffies;
-	balloon->chunk_deadline = jiffies + HVB_CHUNK_WAIT;
-	hvb_inflate_reset_deadline(balloon);
+	inflate->not_before = jiffies;
+	hvb->chunk_choice.deadline = jiffies + HVB_CHUNK_WAIT;
+	hvb_inflate_reset_deadline(inflate);
 }
 
 /**
@@ -349,7 +353,7 @@ void hvb_inflate_resume(struct hvb_dev *hvb)
  */
 void hvb_inflate_end(struct hvb_dev *hvb)
 {
-	if (!hvb->balloon.active)
+	if (!hvb->inflate.active)
 		return;
 
 	hvb_inflate_report(hvb, true);
@@ -409,7 +413,7 @@ void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	mutex_unlock(&hvb->transfer_lock);
 
 	hvb_op_end(&hvb->record, HVB_OP_DEFLATE, before - hvb->balloon.pages);
-	hvb->balloon.shortage_logged = false;
+	hvb->inflate.shortage_logged = false;
 	if (!msg->unballoon.more)
 		hvb_deflate_confirm(hvb);
 }
@@ -423,11 +427,11 @@ void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg)
  */
 int hvb_balloon_init(struct hvb_dev *hvb)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
+	struct hvb_inflate *inflate = &hvb->inflate;
 
-	balloon->batch = kvmalloc(sizeof(*balloon->batch), GFP_KERNEL);
-	balloon->response = kmalloc(HVB_MSG_MAX, GFP_KERNEL);
-	if (balloon->batch && balloon->response)
+	inflate->batch = kvmalloc(sizeof(*inflate->batch), GFP_KERNEL);
+	inflate->response = kmalloc(HVB_MSG_MAX, GFP_KERNEL);
+	if (inflate->batch && inflate->response)
 		return 0;
 
 	hvb_balloon_exit(hvb);
@@ -444,6 +448,6 @@ int hvb_balloon_init(struct hvb_dev *hvb)
  */
 void hvb_balloon_exit(struct hvb_dev *hvb)
 {
-	kfree(hvb->balloon.response);
-	kvfree(hvb->balloon.batch);
+	kfree(hvb->inflate.response);
+	kvfree(hvb->inflate.batch);
 }

@@ -16,52 +16,85 @@ struct hvb_wire_balloon_response;
 #define HVB_MARK_ORDERS	32
 
 /**
- * struct hvb_balloon - pages that the host has
- * @pages: all of them
- * @hidden: those among them that left the guest's total
- * @blocks: blocks that they are in, by order
- * @adopted: pages that an earlier load of the driver had left
- * @active: an inflate operation runs
- * @asked: pages that the host wants of this operation
- * @wanted: pages that this operation still has to find
- * @not_before: jiffies before which no page is looked for
- * @progress_mark: what @wanted should fall to, at least
- * @give_up: jiffies at which the operation ends if it has not until then
- * @highest_order: largest block worth trying for; falls when a try fails,
- *	rises by one with each step
- * @in_step: a step has begun, and goes on when a chunk has been made
- * @chunk_deadline: jiffies at which no chunk is waited for any more
- * @chunk_retry: jiffies before which no chunk is asked for, once there was none
- * @movable: memory that only programs can use may still be had in this step
- * @movable_order: the largest block of it worth trying for
- * @shortage_logged: the last operation ended short of pages, and the log says so
- * @batch: blocks taken, not reported yet
- * @response: the message under construction, HVB_MSG_MAX bytes
+ * struct hvb_inflate - an inflate operation
  *
- * Written by the pump only, but for what changes in @pages, @hidden and @blocks
- * when a memory block goes offline: the writer holds hvb->transfer_lock. They are
- * read anywhere.
+ * All of it is for the pump only, or written while it cannot run.
+ */
+struct hvb_inflate {
+	/** @active: an operation runs */
+	bool active;
+
+	/** @in_step: a step has begun, and goes on when a chunk has been made */
+	bool in_step;
+
+	/** @shortage_logged: the last operation ended short of pages, and the log says so */
+	bool shortage_logged;
+
+	/** @asked: pages that the host wants of this operation */
+	u64 asked;
+
+	/** @wanted: pages that this operation still has to find */
+	u64 wanted;
+
+	/** @progress_mark: what @wanted should fall to until @give_up */
+	u64 progress_mark;
+
+	/** @give_up: jiffies at which the operation ends if it has not */
+	unsigned long give_up;
+
+	/** @not_before: jiffies before which no page is looked for */
+	unsigned long not_before;
+
+	/** @batch: blocks taken, not reported yet */
+	struct hvb_batch *batch;
+
+	/** @response: the message under construction, HVB_MSG_MAX bytes */
+	struct hvb_wire_balloon_response *response;
+};
+
+/**
+ * struct hvb_chunk_choice - of which blocks to try for
+ *
+ * All of it is for the pump only.
+ */
+struct hvb_chunk_choice {
+	/**
+	 * @highest_order: largest block worth trying for; falls when a try fails, rises
+	 * by one with each step
+	 */
+	unsigned int highest_order;
+
+	/** @movable: blocks of ZONE_MOVABLE are tried for first in this step */
+	bool movable;
+
+	/** @movable_order: the largest of these worth trying for */
+	unsigned int movable_order;
+
+	/** @deadline: jiffies at which no chunk is waited for any more */
+	unsigned long deadline;
+
+	/** @retry: jiffies before which no chunk is asked for, once there was none */
+	unsigned long retry;
+};
+
+/**
+ * struct hvb_balloon - pages that the host has
+ *
+ * The figures are written with hvb->transfer_lock held, by the pump or by the memory
+ * notifier, and read anywhere.
  */
 struct hvb_balloon {
+	/** @pages: all pages that the host has */
 	u64 pages;
+
+	/** @hidden: those among them that left the guest's total */
 	u64 hidden;
+
+	/** @blocks: blocks that they are in, by order */
 	u64 blocks[HVB_MARK_ORDERS];
+
+	/** @adopted: pages that an earlier load of the driver had left; written by probe */
 	u64 adopted;
-	bool active;
-	u64 asked;
-	u64 wanted;
-	unsigned long not_before;
-	u64 progress_mark;
-	unsigned long give_up;
-	unsigned int highest_order;
-	bool in_step;
-	unsigned long chunk_deadline;
-	unsigned long chunk_retry;
-	bool movable;
-	unsigned int movable_order;
-	bool shortage_logged;
-	struct hvb_batch *batch;
-	struct hvb_wire_balloon_response *response;
 };
 
 int hvb_balloon_init(struct hvb_dev *hvb);

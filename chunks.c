@@ -145,11 +145,11 @@ static bool hvb_can_spare(const struct hvb_dev *hvb, unsigned int order)
 /* Return: the order to try first, for at most @budget pages. */
 static unsigned int hvb_next_order(struct hvb_dev *hvb, u64 budget)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
+	struct hvb_chunk_choice *choice = &hvb->chunk_choice;
 
-	if (balloon->highest_order && !hvb_can_spare(hvb, balloon->highest_order))
-		balloon->highest_order = 0;
-	return hvb_first_order(budget, balloon->highest_order);
+	if (choice->highest_order && !hvb_can_spare(hvb, choice->highest_order))
+		choice->highest_order = 0;
+	return hvb_first_order(budget, choice->highest_order);
 }
 
 /*
@@ -173,7 +173,7 @@ static u32 hvb_give_blocks(struct hvb_dev *hvb, struct page *page, u32 pages,
 	hvb->stats.blocks_taken[order] += pages >> order;
 	hvb_mark_blocks(page, pages, order, hvb_params.shrink);
 	hvb_count_blocks(hvb, page, order, hvb_params.shrink, pages);
-	hvb_batch_add(hvb->balloon.batch, page_to_pfn(page), pages);
+	hvb_batch_add(hvb->inflate.batch, page_to_pfn(page), pages);
 	mutex_unlock(&hvb->transfer_lock);
 	page_offline_end();
 	return pages;
@@ -183,7 +183,7 @@ static u32 hvb_give_blocks(struct hvb_dev *hvb, struct page *page, u32 pages,
 static void hvb_request_chunks(struct hvb_dev *hvb, u64 budget)
 {
 	if (!hvb_evacuate_pending(hvb))
-		hvb->balloon.chunk_deadline = jiffies + HVB_CHUNK_WAIT;
+		hvb->chunk_choice.deadline = jiffies + HVB_CHUNK_WAIT;
 	hvb_evacuate_request(hvb, budget >> HVB_CHUNK_ORDER);
 }
 
@@ -198,7 +198,7 @@ static u32 hvb_take_chunk(struct hvb_dev *hvb, u64 budget)
 		return 0;
 	}
 
-	hvb->balloon.chunk_deadline = jiffies + HVB_CHUNK_WAIT;
+	hvb->chunk_choice.deadline = jiffies + HVB_CHUNK_WAIT;
 	return hvb_give_blocks(hvb, chunk.page, 1U << HVB_CHUNK_ORDER, chunk.order);
 }
 
@@ -216,19 +216,19 @@ bool hvb_chunks_pending(struct hvb_dev *hvb)
 {
 	if (!hvb_evacuate_pending(hvb))
 		return false;
-	if (time_before(jiffies, hvb->balloon.chunk_deadline))
+	if (time_before(jiffies, hvb->chunk_choice.deadline))
 		return true;
 
 	hvb_evacuate_stop(hvb);
-	hvb->balloon.chunk_retry = jiffies + HVB_CHUNK_STUCK;
+	hvb->chunk_choice.retry = jiffies + HVB_CHUNK_STUCK;
 	return false;
 }
 
 /* There is no chunk to be had: the effort is not made again in each step. */
-static void hvb_chunks_exhausted(struct hvb_balloon *balloon)
+static void hvb_chunks_exhausted(struct hvb_chunk_choice *choice)
 {
-	if (!time_before(jiffies, balloon->chunk_retry))
-		balloon->chunk_retry = jiffies + HVB_CHUNK_RETRY;
+	if (!time_before(jiffies, choice->retry))
+		choice->retry = jiffies + HVB_CHUNK_RETRY;
 }
 
 /* Return: the pages of a block of that order, 0 if there is none. */
@@ -250,7 +250,7 @@ static u32 hvb_take_order(struct hvb_dev *hvb, unsigned int order, u64 budget)
  */
 static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
+	struct hvb_chunk_choice *choice = &hvb->chunk_choice;
 	unsigned int order = hvb_next_order(hvb, budget);
 	u32 taken;
 
@@ -258,13 +258,13 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
 		if (order == HVB_CHUNK_ORDER) {
 			if (hvb_chunks_pending(hvb))
 				return 0;
-			hvb_chunks_exhausted(balloon);
+			hvb_chunks_exhausted(choice);
 		}
 		hvb->stats.block_failures[order]++;
-		trace_balloon_order_down(order, balloon->wanted);
+		trace_balloon_order_down(order, hvb->inflate.wanted);
 		if (!order)
 			return 0;
-		balloon->highest_order = --order;
+		choice->highest_order = --order;
 	}
 	return taken;
 }
@@ -292,14 +292,14 @@ static struct page *hvb_alloc_movable(unsigned int order)
  */
 static u32 hvb_take_movable(struct hvb_dev *hvb, u64 budget)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
-	unsigned int order = hvb_first_order(budget, balloon->movable_order);
+	struct hvb_chunk_choice *choice = &hvb->chunk_choice;
+	unsigned int order = hvb_first_order(budget, choice->movable_order);
 	struct page *page;
 
 	while (!(page = hvb_alloc_movable(order))) {
 		if (!order || hvb_can_spare(hvb, 0))
 			return 0;
-		balloon->movable_order = --order;
+		choice->movable_order = --order;
 	}
 	return hvb_give_blocks(hvb, page, 1U << order, order);
 }
@@ -324,18 +324,18 @@ static bool hvb_has_movable(void)
  */
 void hvb_chunks_choose(struct hvb_dev *hvb)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
+	struct hvb_chunk_choice *choice = &hvb->chunk_choice;
 
-	if (!time_before(jiffies, balloon->chunk_retry))
+	if (!time_before(jiffies, choice->retry))
 		hvb_evacuate_retry(hvb);
 
 	/* One order up per step: trying all of them again would cost too much. */
-	if (balloon->highest_order < HVB_CHUNK_ORDER)
-		balloon->highest_order++;
+	if (choice->highest_order < HVB_CHUNK_ORDER)
+		choice->highest_order++;
 
-	balloon->movable_order = HVB_CHUNK_ORDER;
+	choice->movable_order = HVB_CHUNK_ORDER;
 	/* It must be possible to give it up. */
-	balloon->movable = hvb->hot_add.usable && hvb_has_movable();
+	choice->movable = hvb->hot_add.usable && hvb_has_movable();
 }
 
 /**
@@ -347,7 +347,7 @@ void hvb_chunks_choose(struct hvb_dev *hvb)
  */
 bool hvb_chunks_can_spare(const struct hvb_dev *hvb)
 {
-	return hvb->balloon.movable || hvb_can_spare(hvb, 0);
+	return hvb->chunk_choice.movable || hvb_can_spare(hvb, 0);
 }
 
 /**
@@ -363,14 +363,14 @@ bool hvb_chunks_can_spare(const struct hvb_dev *hvb)
  */
 u32 hvb_chunks_take(struct hvb_dev *hvb, u64 budget)
 {
-	struct hvb_balloon *balloon = &hvb->balloon;
+	struct hvb_chunk_choice *choice = &hvb->chunk_choice;
 	u32 taken;
 
-	if (balloon->movable) {
+	if (choice->movable) {
 		taken = hvb_take_movable(hvb, budget);
 		if (taken)
 			return taken;
-		balloon->movable = false;
+		choice->movable = false;
 		if (!hvb_can_spare(hvb, 0))
 			return 0;
 	}

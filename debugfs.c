@@ -46,15 +46,17 @@ static void hvb_show_totals(struct seq_file *file, struct hvb_dev *hvb)
 	hvb_show(file, "pages_reported_committed", hvb->report_status.committed);
 }
 
-static void hvb_show_stats(struct seq_file *file, const struct hvb_stats *stats)
+static void hvb_show_stats(struct seq_file *file, const struct hvb_dev *hvb)
 {
+	const struct hvb_stats *stats = &hvb->stats;
+
 	hvb_show(file, "balloon_requests", stats->balloon_requests);
 	hvb_show(file, "balloon_pages_requested", stats->balloon_requested);
 	hvb_show(file, "balloon_pages_given", stats->balloon_given);
 	hvb_show(file, "balloon_pages_refused", stats->balloon_refused);
 	hvb_show(file, "balloon_pages_returned", stats->returned);
-	hvb_show(file, "blocks_cleared", stats->blocks_cleared);
-	hvb_show(file, "blocks_kept", stats->blocks_kept);
+	hvb_show(file, "blocks_cleared", hvb->evacuate.for_host);
+	hvb_show(file, "blocks_kept", hvb->evacuate.for_guest);
 	hvb_show(file, "foreign_ranges", stats->foreign_ranges);
 	hvb_show(file, "hot_add_requests", stats->hot_add_requests);
 	hvb_show(file, "hot_add_pages_requested", stats->hot_add_requested);
@@ -75,7 +77,7 @@ static int hvb_status_show(struct seq_file *file, void *offset)
 	seq_printf(file, "state: %s\n", hvb_state_name(READ_ONCE(hvb->state)));
 	seq_printf(file, "host_version: %u.%u\n", hvb->version >> 16, hvb->version & 0xffff);
 	hvb_show_totals(file, hvb);
-	hvb_show_stats(file, &hvb->stats);
+	hvb_show_stats(file, hvb);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(hvb_status);

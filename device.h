@@ -76,146 +76,230 @@ enum hvb_state {
 
 /**
  * struct hvb_stats - counters since probe
- * @rejected: messages that failed a check of the codec, by reason
- * @unexpected: messages that had no place in the state
- * @reserved_bits: messages with a reserved bit set
- * @size_mismatches: messages with a size in the header that does not fit
- * @reports: status reports that were sent
- * @send_failures: messages that could not be sent
- * @balloon_requests: requests for pages
- * @balloon_requested: pages that the host asked for
- * @balloon_given: pages of these that it got
- * @balloon_refused: pages of these that it did not get
- * @returned: pages that the host gave back
- * @foreign_ranges: ranges that it wanted to give back and were not ours
- * @blocks_taken: blocks that were taken for the host, by order
- * @block_failures: how often none of that order was to be had
- * @blocks_cleared: blocks of HVB_CHUNK_ORDER that were emptied for that
- * @blocks_kept: blocks of HVB_CHUNK_ORDER that were emptied for the guest
- * @hot_add_requests: requests to add memory
- * @hot_add_requested: pages that the host offered
- * @hot_add_added: pages of these that were added
- * @hot_add_refused: pages of these that were not
- * @pages_looked_at: steps in the search for what an earlier load left
  *
- * Written by the pump only, except for @reports (report work).
+ * Written by the pump, or while it cannot run; but for @reports. Read anywhere.
  */
 struct hvb_stats {
+	/** @rejected: messages that failed a check of the codec, by reason */
 	u64 rejected[HVB_REJECTS];
+
+	/** @unexpected: messages that had no place in the state */
 	u64 unexpected;
+
+	/** @reserved_bits: messages with a reserved bit set */
 	u64 reserved_bits;
+
+	/** @size_mismatches: messages with a size in the header that does not fit */
 	u64 size_mismatches;
+
+	/** @reports: status reports that were sent; written by the report work */
 	u64 reports;
+
+	/** @send_failures: messages that could not be sent */
 	u64 send_failures;
+
+	/** @balloon_requests: requests for pages */
 	u64 balloon_requests;
+
+	/** @balloon_requested: pages that the host asked for */
 	u64 balloon_requested;
+
+	/** @balloon_given: pages of these that it got */
 	u64 balloon_given;
+
+	/** @balloon_refused: pages of these that it did not get */
 	u64 balloon_refused;
+
+	/** @returned: pages that the host gave back */
 	u64 returned;
+
+	/** @foreign_ranges: returned ranges with a page that is not ballooned */
 	u64 foreign_ranges;
+
+	/** @blocks_taken: blocks that were taken for the host, by order */
 	u64 blocks_taken[HVB_CHUNK_ORDER + 1];
+
+	/** @block_failures: failed attempts to take a block, by order */
 	u64 block_failures[HVB_CHUNK_ORDER + 1];
-	u64 blocks_cleared;
-	u64 blocks_kept;
+
+	/** @hot_add_requests: requests to add memory */
 	u64 hot_add_requests;
+
+	/** @hot_add_requested: pages that the host offered */
 	u64 hot_add_requested;
+
+	/** @hot_add_added: pages of these that were added */
 	u64 hot_add_added;
+
+	/** @hot_add_refused: pages of these that were not */
 	u64 hot_add_refused;
+
+	/** @pages_looked_at: steps of the search of adopt.c; written by probe */
 	u64 pages_looked_at;
 };
 
 /**
  * struct hvb_dev - the Dynamic Memory device
- * @hdev: the VMBus device
- * @wq: runs @pump, @report and the work of @events, which may overlap each other
- * @slow_wq: runs what may wait for as long as others like: the work of @evacuate
- *	and of @hot_add
- * @state: see there; changed by hvb_set_state() only
- * @version: protocol version agreed or proposed
- * @proposal: index of that version
- * @deadline: jiffies at which a silent host is given up, while negotiating
- * @negotiated: completed when @state became RUNNING or FAILED, and when the
- *	system is about to freeze
- * @error: why it FAILED, negative error number
- * @no_reports: the host wants no status reports
- * @hibernation: the guest can hibernate, so all requests are refused
- * @hibernation_logged: the log says so
- * @kick_lock: protects @stopping
- * @stopping: the channel is not open or is about to be closed: the pump must
- *	not be queued, and ends soon if it runs
- * @pausing: the system freezes or is frozen: operations rest; written by the PM
- *	notifier
- * @rested: the pump has seen @pausing; pump only
- * @oom_until: in jiffies64: the guest was out of memory, give nothing
- * @pump: the only reader of the channel and the only worker on requests
- * @report: sends the status report
- * @report_status: the figures sent last, for debugfs
- * @room: woken by the host when the ring may have room
- * @send_lock: messages are numbered and sent one at a time
- * @trans_id: number of the last message that was sent; protected by @send_lock
- * @transfer_lock: held while pages pass between guest and host, and while the hotplug
- *	map grows. Taken by the pump and by the memory notifier,
- *	which runs under the hotplug lock: never held over a call that adds
- *	memory
- * @rx: receive buffer, HVB_RING_BYTES
- * @stats: counters
- * @balloon: pages that the host has
- * @evacuate: makes chunks for it
- * @hot_add: memory that the host gave on top
- * @reporting: free memory that the host may use meanwhile
- * @record: what is remembered for people who look for a fault
- * @events: what programs are told
- * @pm_nb: the power management notifier
- * @oom_nb: the out-of-memory notifier
- * @wait_log: logs @waits_for, if that takes long
- * @waits_for: what probe or remove waits for
- * @debugfs: our directory
- * @debugfs_legacy: the file that the driver in the kernel tree has
  *
- * The pump is a work item, so it never runs twice at once: what only it
- * touches needs no lock. No work item is freezable: what must not go on while the
- * system is frozen looks at @pausing. So a probe that begins meanwhile can agree with
- * the host, and nothing that is stuck keeps the system from freezing.
+ * The pump is a work item, so it never runs twice at once: what is "pump only" needs
+ * no lock. Probe, remove, suspend and resume may touch it while the pump cannot run.
+ * No work item is freezable: what must not go on while the system is frozen looks at
+ * @pausing. So a probe that begins while the system freezes can agree with the host,
+ * and a work item that is stuck does not block the freeze.
  */
 struct hvb_dev {
+	/* Written by probe, constant afterwards. */
+
+	/** @hdev: the VMBus device */
 	struct hv_device *hdev;
+
+	/**
+	 * @wq: runs @pump, @report and the work of @events, which may overlap each
+	 * other
+	 */
 	struct workqueue_struct *wq;
+
+	/** @slow_wq: runs the work of @evacuate and of @hot_add, which wait unbounded */
 	struct workqueue_struct *slow_wq;
-	enum hvb_state state;
-	u32 version;
-	unsigned int proposal;
-	unsigned long deadline;
-	struct completion negotiated;
-	int error;
-	bool no_reports;
+
+	/** @hibernation: the guest can hibernate, so all requests are refused */
 	bool hibernation;
-	bool hibernation_logged;
-	spinlock_t kick_lock; /* protects stopping */
-	bool stopping;
-	bool pausing;
-	bool rested;
-	u64 oom_until;
-	struct delayed_work pump;
-	struct delayed_work report;
-	struct hvb_status report_status;
-	wait_queue_head_t room;
-	struct mutex send_lock; /* protects trans_id */
-	u32 trans_id;
-	struct mutex transfer_lock; /* see above */
-	void *rx;
-	struct hvb_stats stats;
-	struct hvb_balloon balloon;
-	struct hvb_evacuate evacuate;
-	struct hvb_hot_add hot_add;
-	struct hvb_reporting reporting;
-	struct hvb_record record;
-	struct hvb_events events;
+
+	/** @pm_nb: the power management notifier */
 	struct notifier_block pm_nb;
+
+	/** @oom_nb: the out-of-memory notifier */
 	struct notifier_block oom_nb;
-	struct delayed_work wait_log;
-	const char *waits_for;
+
+	/** @debugfs: the directory in debugfs */
 	struct dentry *debugfs;
+
+	/** @debugfs_legacy: the file that the driver in the kernel tree has */
 	struct dentry *debugfs_legacy;
+
+	/* The pump, and what only it writes. */
+
+	/** @pump: the only reader of the channel and the only worker on requests */
+	struct delayed_work pump;
+
+	/** @rx: receive buffer, HVB_RING_BYTES; pump only */
+	void *rx;
+
+	/** @state: changed by hvb_set_state() only; pump only, read anywhere */
+	enum hvb_state state;
+
+	/** @version: protocol version agreed or proposed; pump only, read anywhere */
+	u32 version;
+
+	/** @proposal: index of that version; pump only */
+	unsigned int proposal;
+
+	/** @deadline: jiffies at which negotiation with a silent host fails; pump only */
+	unsigned long deadline;
+
+	/** @error: why it failed, negative error number; pump only */
+	int error;
+
+	/**
+	 * @negotiated: completed when @state became RUNNING or FAILED, and when the
+	 * system is about to freeze
+	 */
+	struct completion negotiated;
+
+	/** @no_reports: the host wants no status reports; pump only */
+	bool no_reports;
+
+	/** @hibernation_logged: the log says that requests are refused; pump only */
+	bool hibernation_logged;
+
+	/** @rested: the pump has seen @pausing; pump only */
+	bool rested;
+
+	/** @stats: counters; pump, with an exception */
+	struct hvb_stats stats;
+
+	/** @inflate: the operation in progress; pump only */
+	struct hvb_inflate inflate;
+
+	/** @chunk_choice: the blocks to try for; pump only */
+	struct hvb_chunk_choice chunk_choice;
+
+	/* Written by others to stop the pump and the operations. */
+
+	/** @kick_lock: protects @stopping against a kick of the pump */
+	spinlock_t kick_lock;
+
+	/**
+	 * @stopping: the channel is not open or is about to be closed: the pump must
+	 * not be queued, and ends soon if it runs. Written by hvb_pump_start() and
+	 * hvb_pump_stop() with @kick_lock held, read anywhere
+	 */
+	bool stopping;
+
+	/**
+	 * @pausing: the system freezes or is frozen: operations rest. Written by the
+	 * PM notifier, read anywhere
+	 */
+	bool pausing;
+
+	/**
+	 * @oom_until: in jiffies64: the guest was out of memory, give nothing. Written
+	 * by the OOM notifier, read by the pump
+	 */
+	u64 oom_until;
+
+	/* Sending. */
+
+	/** @room: woken by the channel callback when the ring may have room */
+	wait_queue_head_t room;
+
+	/** @send_lock: messages are numbered and sent one at a time */
+	struct mutex send_lock;
+
+	/** @trans_id: number of the last message that was sent; under @send_lock */
+	u32 trans_id;
+
+	/** @report: sends the status report */
+	struct delayed_work report;
+
+	/** @report_status: the figures sent last; written by @report, read anywhere */
+	struct hvb_status report_status;
+
+	/* The parts, each with writers of its own. */
+
+	/**
+	 * @transfer_lock: held while pages pass between guest and host, and while the
+	 * hotplug map grows. Taken by the pump, by the work of @evacuate and by the
+	 * memory notifier, which runs under the hotplug lock: never held over a call
+	 * that adds memory
+	 */
+	struct mutex transfer_lock;
+
+	/** @balloon: pages that the host has */
+	struct hvb_balloon balloon;
+
+	/** @evacuate: makes chunks for it */
+	struct hvb_evacuate evacuate;
+
+	/** @hot_add: memory that the host gave on top */
+	struct hvb_hot_add hot_add;
+
+	/** @reporting: free page reporting */
+	struct hvb_reporting reporting;
+
+	/** @record: the last messages, and how long operations took */
+	struct hvb_record record;
+
+	/** @events: memory events */
+	struct hvb_events events;
+
+	/* Written by probe and remove. */
+
+	/** @wait_log: logs @waits_for, if that takes long */
+	struct delayed_work wait_log;
+
+	/** @waits_for: what probe or remove waits for */
+	const char *waits_for;
 };
 
 static inline struct device *hvb_device(const struct hvb_dev *hvb)

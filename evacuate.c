@@ -236,7 +236,7 @@ static bool hvb_evacuate_chunk(struct hvb_dev *hvb, unsigned int passes,
 static bool hvb_find_chunk(struct hvb_dev *hvb, struct hvb_chunk *chunk)
 {
 	if (hvb_evacuate_chunk(hvb, HVB_PASSES, chunk)) {
-		hvb->stats.blocks_cleared++;
+		hvb->evacuate.for_host++;
 		return true;
 	}
 	if (!hvb_evacuate_is_wanted(hvb))
@@ -316,7 +316,7 @@ static void hvb_make_for_guest(struct hvb_dev *hvb)
 	made = hvb_free_chunks() < hvb_chunks_to_reserve(&hvb->balloon) &&
 	       hvb_evacuate_chunk(hvb, HVB_PASSES_FOR_GUEST, &chunk);
 	if (made) {
-		hvb->stats.blocks_kept++;
+		hvb->evacuate.for_guest++;
 		hvb_free_chunk(&chunk);
 	}
 	if (!made && hvb_must_rest(hvb))

@@ -30,32 +30,52 @@ struct hvb_chunk {
 
 /**
  * struct hvb_evacuate - makes chunks, in a work item of its own
- * @work: makes them; may wait for as long as a file system or a disk likes
- * @lock: protects all down to @range
- * @wanted: chunks to make for the host
- * @reserve: chunks to make for the guest, at most, after those
- * @exhausted: there were none to be made
- * @nr_made: chunks that wait for the pump
- * @made: they
- * @range: PFNs that are migrated from just now, empty if none are
- * @idle: woken when @range becomes empty
- * @pass: how often all memory was gone through; @work only, as what follows
- * @next: PFN up to which that is still to be done
- * @restart: jiffies from which on to begin with the first pass again
  */
 struct hvb_evacuate {
+	/** @work: makes chunks; waits unbounded, for file systems and disks */
 	struct work_struct work;
-	spinlock_t lock; /* protects all down to range */
+
+	/** @lock: protects what the pump asks for and what @work has made: down to @range */
+	spinlock_t lock;
+
+	/** @wanted: chunks to make for the host; written by pump and @work */
 	unsigned int wanted;
+
+	/** @reserve: chunks to make for the guest, at most, after those; likewise */
 	unsigned int reserve;
+
+	/** @exhausted: there were none to be made; likewise */
 	bool exhausted;
+
+	/** @nr_made: chunks that wait for the pump; likewise */
 	unsigned int nr_made;
+
+	/** @made: these chunks; likewise */
 	struct hvb_chunk made[HVB_CHUNKS_AHEAD];
+
+	/**
+	 * @range: PFNs that are being evacuated, empty if none are; written by @work,
+	 * read by the memory notifier
+	 */
 	struct hvb_extent range;
+
+	/** @idle: woken when @range becomes empty */
 	wait_queue_head_t idle;
+
+	/** @pass: completed passes through all memory; @work only */
 	unsigned int pass;
+
+	/** @next: PFN up to which this pass is still to be done; @work only */
 	u64 next;
+
+	/** @restart: jiffies from which on to begin with the first pass again; @work only */
 	unsigned long restart;
+
+	/** @for_host: chunks evacuated for the host; written by @work, read anywhere */
+	u64 for_host;
+
+	/** @for_guest: chunks evacuated for the guest's reserve; likewise */
+	u64 for_guest;
 };
 
 void hvb_free_blocks(struct page *page, unsigned long pages, unsigned int order);

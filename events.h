@@ -12,26 +12,34 @@
 struct hvb_dev;
 
 /**
- * struct hvb_events - what programs are told of the guest's size
- * @work: tells
- * @lock: protects @step_kib and @reported_gain
- * @step_kib: the change in KiB that is an event, 0 for no events
- * @reported_gain: by how much hot-add and balloon had made the guest larger at the
- *	last event, in KiB
- * @count: events so far; written by @work only
- * @notified_ballooned: ballooned pages when programs that poll were woken last;
- *	@work only
- * @seen_ballooned: ballooned pages when the pump looked last; pump only
- * @seen_online: the same of hot-added pages that are online
+ * struct hvb_events - memory events: the guest's size has changed
  */
 struct hvb_events {
+	/** @work: sends events and wakes programs that poll */
 	struct delayed_work work;
-	spinlock_t lock; /* protects step_kib and reported_gain */
+
+	/** @lock: protects @step_kib and @reported_gain */
+	spinlock_t lock;
+
+	/** @step_kib: the change in KiB that is an event, 0 for no events; written by sysfs */
 	u64 step_kib;
+
+	/**
+	 * @reported_gain: by how much hot-add and balloon had made the guest larger at
+	 * the last event, in KiB; written by @work and sysfs
+	 */
 	s64 reported_gain;
+
+	/** @count: events so far; written by @work, read anywhere */
 	u64 count;
+
+	/** @notified_ballooned: ballooned pages at the last wake-up of pollers; @work only */
 	u64 notified_ballooned;
+
+	/** @seen_ballooned: ballooned pages when the pump looked last; pump only */
 	u64 seen_ballooned;
+
+	/** @seen_online: the same of hot-added pages that are online; pump only */
 	u64 seen_online;
 };
 

@@ -81,15 +81,18 @@ struct hvb_latency {
 
 /**
  * struct hvb_record - what is remembered
- * @lock: protects @in and @out
- * @in: messages of the host
- * @out: messages to it
- * @ops: written by the pump, or while it cannot run
  */
 struct hvb_record {
-	spinlock_t lock; /* protects in and out */
+	/** @lock: protects @in and @out */
+	spinlock_t lock;
+
+	/** @in: messages of the host; written by the pump */
 	struct hvb_log in;
+
+	/** @out: messages to it; written by the pump and the report work */
 	struct hvb_log out;
+
+	/** @ops: how long operations took; written by the pump, or while it cannot run */
 	struct hvb_latency ops[HVB_OPS];
 };
 

@@ -13,35 +13,45 @@ struct hv_memory_hint;
 struct hvb_dev;
 
 /**
- * struct hvb_reporting - free memory that the host may use meanwhile
- * @prdev: our end of the kernel's page reporting
- * @hint: the hint under construction, NULL if none is given
- * @work: unregisters @prdev after failures, and registers it again
- * @ending: the driver goes: @work must do nothing any more
- * @registered: @prdev is; written by @work, and when that cannot run
- * @since: jiffies at which it was registered
- * @pause: jiffies that the host is left alone
- * @on: hints are given
- * @large_only: the host takes none at less than 2 MiB
- * @in_a_row: the last so many failed
- * @pages: pages in hints that the host took
- * @failures: hints that it did not take
+ * struct hvb_reporting - free page reporting: hints at free memory for the host
  *
- * The kernel makes one report at a time. From @pause on only that writes, but
- * for @on, which @work sets when there is none.
+ * The kernel makes one report at a time: "report only" needs no lock.
  */
 struct hvb_reporting {
+	/** @prdev: registered with the kernel's page reporting */
 	struct page_reporting_dev_info prdev;
+
+	/** @hint: the hint under construction, NULL if none is given; report only */
 	struct hv_memory_hint *hint;
+
+	/** @work: unregisters @prdev after failures, and registers it again */
 	struct delayed_work work;
+
+	/** @ending: @work must do nothing any more; written by remove, read anywhere */
 	bool ending;
+
+	/** @registered: @prdev is; written by @work, and while that cannot run */
 	bool registered;
+
+	/** @since: jiffies at which it was registered; likewise */
 	unsigned long since;
-	unsigned long pause;
+
+	/** @on: hints are given; written by @work and, on failures, by a report */
 	bool on;
+
+	/** @pause: jiffies without hints after failures; written by a report, read by @work */
+	unsigned long pause;
+
+	/** @large_only: the host takes no hint at less than 2 MiB; report only */
 	bool large_only;
+
+	/** @in_a_row: hints that failed since the last success; report only */
 	unsigned int in_a_row;
+
+	/** @pages: pages in hints that the host took; written by a report, read anywhere */
 	u64 pages;
+
+	/** @failures: hints that it did not take; likewise */
 	u64 failures;
 };
 

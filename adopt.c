@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Finds what an earlier load of the driver left: ballooned blocks, and gaps in
- * hot-added blocks. Both bear a mark in their struct page (mark.h).
+ * hot-added memory blocks. Both have a mark in their struct page (mark.h).
  *
- * To look at all of memory takes long where there is much of it, and mostly there
- * is nothing to be found. Two things tell where a mark can be, without a look at
- * any page:
+ * A walk over all struct pages is slow on a large guest and finds nothing in most
+ * cases. Two sources limit it without reading a page:
  *
- * - The kernel's events of ballooning. We count what the host takes, and what it
- *   returns, also of blocks that went offline meanwhile. While both are the same
- *   nobody has left a ballooned page.
- * - The kernel's list of memory. A gap lies in a block that was added as "driver
- *   managed" (hot_add.c), and the list says which are.
+ * - The kernel's balloon events. The driver counts pages that the host takes and
+ *   returns, including those of blocks that went offline. While both counts are
+ *   equal no ballooned page is left.
+ * - The kernel's memory resources. A gap lies in a block that was added as "driver
+ *   managed" (memblock.c), which its resource shows.
  */
 #include <linux/ioport.h>
 #include <linux/memory_hotplug.h>
@@ -44,9 +43,9 @@ static unsigned long hvb_span_end(enum hvb_mark_kind kind, unsigned long pfn,
 }
 
 /*
- * Free pages and those of a compound page bear no mark. Nobody keeps them as they
- * are while we look, so that an order counts only if they were that before and
- * after it was read.
+ * Free pages and those of a compound page have no mark. They can change at any
+ * time: an order is valid only if the page was of that kind before and after it
+ * was read.
  */
 static unsigned int hvb_order_without_mark(struct page *page)
 {
@@ -98,8 +97,8 @@ static unsigned long hvb_adopt_one(struct hvb_dev *hvb, unsigned long pfn,
 }
 
 /*
- * Whether a PFN is online is the same for all of a subsection: a section can
- * hold memory and a device's pages. What is not online is passed over at once.
+ * All PFNs of a subsection are online, or none are; a section can hold memory and
+ * device pages. What is not online is skipped at once.
  */
 static int hvb_adopt_range(struct hvb_dev *hvb, unsigned long pfn, unsigned long end)
 {
@@ -148,13 +147,13 @@ static int hvb_adopt_resource(struct resource *memory, void *hvb)
 	return hvb_adopt_range(hvb, PFN_DOWN(memory->start), PFN_UP(memory->end + 1));
 }
 
-/* Blocks that are driver managed, ours and those of others. */
+/* Driver managed memory, of this driver and of others. */
 static int hvb_adopt_driver_managed(struct hvb_dev *hvb)
 {
 	const int ret = walk_iomem_res_desc(IORES_DESC_NONE, HVB_DRIVER_MANAGED, 0, U64_MAX,
 					    hvb, hvb_adopt_resource);
 
-	/* If there are none that is an error of its own. */
+	/* Without any such resource the function returns -EINVAL. */
 	return ret == -ENOMEM ? ret : 0;
 }
 
@@ -176,15 +175,15 @@ static void hvb_log_adopted(const struct hvb_dev *hvb)
  * hvb_adopt() - take over what an earlier load of the driver left
  * @hvb: the device; its channel is closed
  *
- * Looks at no page where there can be nothing, as at the first load. Else it reads
- * the struct page of memory that is in use: some ms per GiB.
+ * Reads no struct page if nothing can be left, as at the first load. Else it reads
+ * those of all memory in use: some ms per GiB.
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
  */
 int hvb_adopt(struct hvb_dev *hvb)
 {
-	/* Asked without the lock, as the kernel takes that of CPU hotplug for the answer. */
+	/* Without transfer_lock: this takes the CPU hotplug lock. */
 	const bool maybe_ballooned = hvb_compat_maybe_ballooned();
 	int ret;
 

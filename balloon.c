@@ -31,20 +31,20 @@
 #define HVB_FLOOR_PAGES	(16 * HVB_PAGES_PER_MIB)
 
 /*
- * No page to be had: try again so often, and give up once it took so long to
- * find so many: 4 MiB.
+ * If allocation stalls, retry every HVB_DRY_INTERVAL; give up when fewer than
+ * HVB_DRY_PAGES (4 MiB) are found within HVB_DRY_LIMIT.
  */
 #define HVB_DRY_INTERVAL	(HZ / 20)
 #define HVB_DRY_LIMIT		HZ
 #define HVB_DRY_PAGES		(4 * HVB_PAGES_PER_MIB)
 
-/* Return: whether the guest ran out of memory a moment ago. */
+/* Return: whether the guest ran out of memory within the last HVB_OOM_PAUSE. */
 static bool hvb_recent_oom(const struct hvb_dev *hvb)
 {
 	return time_before64(get_jiffies_64(), READ_ONCE(hvb->oom_until));
 }
 
-/* Cache that is not on its disk yet counts as available, but cannot go soon. */
+/* Dirty cache and cache under writeback counts as available, but is not reclaimed soon. */
 static u64 hvb_available(void)
 {
 	const u64 unwritten = global_node_page_state(NR_FILE_DIRTY) +
@@ -72,8 +72,8 @@ static void hvb_inflate_reset_deadline(struct hvb_inflate *inflate)
 }
 
 /*
- * What the guest could spare is in use as cache, and the kernel frees that in the
- * background, at its own speed. Return: whether it was given time enough.
+ * The rest of what the guest can spare is page cache, which the kernel reclaims in
+ * the background. Return: whether the time for that is over.
  */
 static bool hvb_inflate_stalled(struct hvb_inflate *inflate)
 {
@@ -81,20 +81,20 @@ static bool hvb_inflate_stalled(struct hvb_inflate *inflate)
 	return time_after(jiffies, inflate->give_up);
 }
 
-/* Return: whether what was taken has to be reported before more is taken. */
+/* Return: whether the batch must be reported before more is taken. */
 static bool hvb_inflate_is_due(const struct hvb_batch *batch)
 {
 	return hvb_batch_full(batch) || batch->pages >= HVB_STEP_PAGES;
 }
 
-/* Return: whether the pump has something else to do first. */
+/* Return: whether the pump has other work first. */
 static bool hvb_inflate_must_yield(struct hvb_dev *hvb)
 {
 	return hvb_inflate_is_due(hvb->inflate.batch) || hvb_must_rest(hvb) ||
 	       hvb_message_waits(hvb);
 }
 
-/* A step begins with the largest blocks anew; one that waits for a chunk goes on. */
+/* A new step starts with the largest blocks; one that waited for a chunk continues. */
 static void hvb_inflate_begin_step(struct hvb_dev *hvb)
 {
 	struct hvb_inflate *inflate = &hvb->inflate;
@@ -108,8 +108,8 @@ static void hvb_inflate_begin_step(struct hvb_dev *hvb)
 }
 
 /*
- * Fill the batch. Return: whether the operation is over, because all was found
- * or because the guest has no more to give.
+ * Fill the batch. Return: whether the operation is over: all pages were found, or
+ * the guest can spare no more.
  */
 static bool hvb_inflate_take(struct hvb_dev *hvb)
 {
@@ -157,7 +157,7 @@ static int hvb_send_ranges(struct hvb_dev *hvb, const struct hvb_range *ranges,
 	return 0;
 }
 
-/* What was not reported stays the guest's: empty the batch from range @first on. */
+/* Free what was not reported: empty the batch from range @first on. */
 static void hvb_inflate_take_back(struct hvb_dev *hvb, u32 first)
 {
 	struct hvb_batch *batch = hvb->inflate.batch;
@@ -173,8 +173,8 @@ static void hvb_inflate_take_back(struct hvb_dev *hvb, u32 first)
 }
 
 /*
- * Report the batch. What could not be reported stays the guest's. No lock is held
- * while the ring is full: nobody returns a page that was not reported yet.
+ * Report the batch; what could not be reported is freed. No lock is held while the
+ * ring is full: the host cannot return a page that was not reported.
  * Return: 0 or the error of the message that could not be sent.
  */
 static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
@@ -186,7 +186,7 @@ static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
 	hvb_batch_merge(batch);
 	do {
 		count = min_t(u32, batch->nr - done, HVB_RANGES_MAX);
-		/* A message without ranges would tell the host that it is over. */
+		/* A message without ranges ends the operation. */
 		if (!count && !last)
 			break;
 		ret = hvb_send_ranges(hvb, batch->ranges + done, count,
@@ -200,7 +200,7 @@ static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
 	return ret;
 }
 
-/* Return: why the guest gave less than it was asked for. */
+/* Return: why the guest gave less than requested. */
 static const char *hvb_shortage(const struct hvb_dev *hvb)
 {
 	if (hvb_recent_oom(hvb))
@@ -212,7 +212,7 @@ static const char *hvb_shortage(const struct hvb_dev *hvb)
 	return "it keeps its floor";
 }
 
-/* Hosts repeat a request that was not met every few moments: say it once. */
+/* Hosts repeat an unmet request every few seconds: log it once. */
 static void hvb_log_shortage(struct hvb_dev *hvb)
 {
 	struct hvb_inflate *inflate = &hvb->inflate;
@@ -236,7 +236,7 @@ static void hvb_inflate_finished(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_inflate_refuse() - tell the host that it gets nothing
+ * hvb_inflate_refuse() - answer a request for pages with none
  * @hvb: the device
  * @num_pages: pages that it asked for, for the statistics
  *
@@ -279,7 +279,7 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 }
 
 /*
- * The operation goes on: at once if it has just @reported, else when it has a reason.
+ * The operation continues: at once if it has just @reported, else at its next deadline.
  * Return: jiffies until then.
  */
 static unsigned long hvb_inflate_wait(struct hvb_dev *hvb, bool reported)
@@ -287,7 +287,7 @@ static unsigned long hvb_inflate_wait(struct hvb_dev *hvb, bool reported)
 	struct hvb_inflate *inflate = &hvb->inflate;
 
 	if (!reported && hvb_chunks_pending(hvb)) {
-		/* The smaller blocks have their time after that. */
+		/* Smaller blocks get their full time after that. */
 		hvb_inflate_reset_deadline(inflate);
 		return hvb_jiffies_until(hvb->chunk_choice.deadline);
 	}
@@ -299,8 +299,8 @@ static unsigned long hvb_inflate_wait(struct hvb_dev *hvb, bool reported)
  * hvb_inflate_run() - take some pages and report them
  * @hvb: the device
  *
- * Ends a step early when the host has sent something: it may be giving memory
- * back. What was taken is reported when the operation is over, or when it is much.
+ * A step ends early if a message is in the ring: the host may be returning memory.
+ * Pages are reported when the operation ends, or when the batch is full.
  *
  * Context: the pump; may sleep, but for nothing that a file system or memory
  * hotplug has to do.
@@ -377,7 +377,7 @@ static void hvb_deflate_range(struct hvb_dev *hvb, const struct hvb_range *range
 }
 
 /**
- * hvb_deflate_confirm() - tell the host that returned pages are in use again
+ * hvb_deflate_confirm() - confirm that returned pages are in use again
  * @hvb: the device
  *
  * Context: the pump; may sleep.
@@ -442,7 +442,8 @@ int hvb_balloon_init(struct hvb_dev *hvb)
  * hvb_balloon_exit() - undo hvb_balloon_init()
  * @hvb: the device; its channel is closed
  *
- * What the host has stays out of use: nobody can know whether it still has it.
+ * Ballooned pages stay out of use: the driver cannot know whether the host still
+ * has them.
  *
  * Context: process.
  */

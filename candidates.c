@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which chunks are worth evacuating. All of it is read without a lock, so it is a
- * guess: what changes meanwhile makes an evacuation fail, no more.
+ * Which chunks are worth evacuating. All of it is read without a lock, so it is an
+ * estimate: a concurrent change makes an evacuation fail, no more.
  */
 #include <linux/build_bug.h>
 #include <linux/kernel.h>
@@ -20,12 +20,12 @@
 #include "lib/limits.h"
 
 /*
- * Pages of a chunk that are in use, at most; first what none is tried for: the
- * allocator may keep chunks of which nothing is in use for others. Each pass
- * through all memory is for the chunks between two of these, so that what takes
- * the least work comes first, and none is tried twice. With more pages in use,
- * others would be filled rather than one evacuated. The guest, which may never need
- * them, gets none of the last pass.
+ * Pages in use per chunk, as an upper limit for each pass through all memory; the
+ * first entry is the lower limit of the first pass: the allocator may hold back
+ * chunks of free pages on purpose. Each pass takes the chunks between two limits,
+ * so that the cheapest come first and none is tried twice. Above the last limit an
+ * evacuation would fill about as many chunks as it empties. The guest's reserve,
+ * which may never be needed, does without the last pass.
  */
 static const unsigned int hvb_most_used[] = {
 	0,
@@ -36,7 +36,7 @@ static const unsigned int hvb_most_used[] = {
 
 static_assert(ARRAY_SIZE(hvb_most_used) == HVB_PASSES + 1);
 
-/* How many free pages begin here, at least; read without a lock, so a guess. */
+/* A lower bound of the free pages that begin here; read without a lock. */
 static unsigned long hvb_free_span(const struct page *page)
 {
 	const unsigned long order = READ_ONCE(page->private);
@@ -44,10 +44,10 @@ static unsigned long hvb_free_span(const struct page *page)
 	return order <= HVB_CHUNK_ORDER ? 1UL << order : HVB_CHUNK_PAGES;
 }
 
-/* References that no mapping and no cache accounts for: a device may use the page. */
+/* References beyond those of mappings and cache: a device may use the page. */
 static bool hvb_is_pinned(struct folio *folio)
 {
-	/* Its mappings, and our reference. */
+	/* Its mappings, and the reference of hvb_may_move(). */
 	int known = atomic_read(&folio->_mapcount) + 1 + 1;
 
 	if (folio_test_large(folio))
@@ -59,9 +59,9 @@ static bool hvb_is_pinned(struct folio *folio)
 }
 
 /*
- * Clean file pages are dropped rather than migrated, whoever uses them, and have to
- * be read again; the file system may have to be waited for where they are dirty. A
- * page that was read once is referenced already: that tells nothing.
+ * alloc_contig_range() drops clean file pages rather than migrating them, so that
+ * they must be read again; dirty ones may wait for the file system. The referenced
+ * flag is no criterion: a single read sets it.
  */
 static bool hvb_is_cheap_cache(struct folio *folio)
 {
@@ -70,8 +70,8 @@ static bool hvb_is_cheap_cache(struct folio *folio)
 }
 
 /*
- * Migration waits for pages that are locked or under writeback, without a bound, and
- * fails on pinned ones. A program may have locked a page so that it never moves.
+ * Migration waits for locked pages and for writeback, without a bound, and fails on
+ * pinned pages. An mlocked page may have to stay where it is.
  */
 static bool hvb_folio_may_move(struct folio *folio)
 {
@@ -81,7 +81,7 @@ static bool hvb_folio_may_move(struct folio *folio)
 	return !folio_is_file_lru(folio) || hvb_is_cheap_cache(folio);
 }
 
-/* With a reference, as a folio that is freed may become something else meanwhile. */
+/* With a reference: a folio that is freed may be reused for anything. */
 static bool hvb_may_move(struct page *page)
 {
 	struct folio *folio = page_folio(page);
@@ -96,15 +96,15 @@ static bool hvb_may_move(struct page *page)
 }
 
 /*
- * A page without a reference is free, or about to be, unless it is a part of a huge
- * page that waits in its pool, or of a slab, which has none on newer kernels.
+ * A page without a reference is free, or about to be, unless it is part of a huge
+ * page in its pool, or of a slab, which has none on newer kernels.
  */
 static bool hvb_may_be_free(struct page *page)
 {
 	return !page_count(page) && !PageCompound(page) && !PageSlab(page);
 }
 
-/* Only pages of programs and caches can be moved. */
+/* Only anonymous pages and page cache can be migrated. */
 static bool hvb_looks_movable(struct page *page, unsigned int pass)
 {
 	unsigned long used = 0, i = 0;
@@ -126,19 +126,19 @@ static bool hvb_looks_movable(struct page *page, unsigned int pass)
 }
 
 /**
- * hvb_zone_can_spare() - whether a zone has more than the allocator keeps in it
+ * hvb_zone_can_spare() - whether a zone has free pages above its reserves
  * @zone: the zone
  *
- * What it keeps, it keeps also for others than us.
+ * The reserves are for the whole guest.
  *
  * Context: any.
- * Return: whether it has.
+ * Return: whether it has two chunks more.
  */
 bool hvb_zone_can_spare(struct zone *zone)
 {
-	const u64 kept = high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
+	const u64 reserves = high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
 
-	return zone_page_state(zone, NR_FREE_PAGES) > kept + 2 * HVB_CHUNK_PAGES;
+	return zone_page_state(zone, NR_FREE_PAGES) > reserves + 2 * HVB_CHUNK_PAGES;
 }
 
 /**
@@ -147,8 +147,8 @@ bool hvb_zone_can_spare(struct zone *zone)
  * @pfn: first PFN of the chunk
  * @pass: how much of it may be in use, from 0 to HVB_PASSES - 1
  *
- * A pageblock that the kernel keeps for atomic allocations would be an ordinary one
- * afterwards, while the zone still counts it as kept.
+ * A pageblock that is reserved for atomic allocations would be an ordinary one
+ * afterwards, while the zone still counts it as reserved.
  *
  * Context: process, hvb->transfer_lock held: its memory block stays online.
  * Return: whether it can.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The channel to the host: open, receive, send, close. It knows nobody above it.
+ * The channel to the host: open, receive, send, close. Transport only.
  *
  * The channel callback runs in softirq context. It reads nothing: it queues the
- * pump and wakes a sender that waits for room. The ring itself is the queue; a busy
- * guest pushes back on the host by not reading.
+ * pump and wakes a sender that waits for room. The ring is the queue; a busy guest
+ * throttles the host by not reading.
  */
 #include <linux/hyperv.h>
 #include <linux/jiffies.h>
@@ -28,10 +28,10 @@
 /* What VMBus puts around a message: descriptor and trailer, in bytes. */
 #define HVB_PACKET_OVERHEAD	(sizeof(struct vmpacket_descriptor) + sizeof(u64))
 
-/* A host that reads nothing for so long has gone. */
+/* A host that does not drain the ring for this long has gone. */
 #define HVB_SEND_TIMEOUT	(60 * HZ)
 
-/* How often a sender looks for room if the host does not wake it. */
+/* Interval at which a sender checks for room if the host does not signal. */
 #define HVB_ROOM_POLL		(HZ / 10)
 
 /**
@@ -53,7 +53,7 @@ bool hvb_message_waits(struct hvb_dev *hvb)
  * @size: its bytes
  *
  * The message gets its number here, under a lock, so that numbers rise in the
- * order in which messages are sent, however long one had to wait for room.
+ * order in which messages are sent, whatever the wait for room.
  *
  * Context: process, may sleep.
  * Return: 0; -EAGAIN if the ring is full; -ENODEV if the channel is gone;
@@ -150,7 +150,7 @@ static void hvb_channel_callback(void *context)
 	hvb_kick(hvb, 0);
 }
 
-/* The driver that opens the channel next may rely on the way it was found in. */
+/* Restore the default read mode: the next driver of the channel relies on it. */
 static void hvb_channel_reset(struct vmbus_channel *channel)
 {
 	set_channel_read_mode(channel, HV_CALL_BATCHED);
@@ -161,7 +161,7 @@ static void hvb_channel_reset(struct vmbus_channel *channel)
  * @hvb: the device
  *
  * Context: process, may sleep. Fit for resume(), which runs before tasks and
- * work items are thawed: it waits for nothing that they would have to do.
+ * work items are thawed: it depends on neither.
  * Return: 0 or the error of vmbus_open().
  */
 int hvb_channel_open(struct hvb_dev *hvb)
@@ -183,7 +183,7 @@ int hvb_channel_open(struct hvb_dev *hvb)
 
 /**
  * hvb_channel_close() - close the channel
- * @hvb: the device; nobody sends or reads any more
+ * @hvb: the device; all senders and the reader have stopped
  *
  * Context: process, may sleep.
  */

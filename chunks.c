@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The blocks that the balloon is made of: taken from the page allocator, the
- * largest first, and freed. A block of 2 MiB costs one call to the allocator,
- * and the host can keep a large page for it. Blocks stay whole until the host
- * returns a part of one. Each page of a block bears a mark (mark.h), and only
- * marked pages are ever freed here, whatever the host says.
+ * The blocks that the balloon is made of: allocated, the largest first, and freed.
+ * A block of 2 MiB takes one call to the allocator, and the host can keep a large
+ * page for it. A block stays whole until the host returns a part of it. Each page of
+ * a block has a mark (mark.h), and only marked pages are freed, whatever the host
+ * sends.
  *
- * hvb->transfer_lock is held while pages become the host's or the guest's. It is not
- * held while they are allocated, and no spinlock is while they are freed.
+ * hvb->transfer_lock is held while pages pass between host and guest, not while they
+ * are allocated. No spinlock is held while they are freed.
  */
 #include <linux/gfp.h>
 #include <linux/lockdep.h>
@@ -37,17 +37,17 @@
 static_assert(HVB_MARK_ORDER < HVB_MARK_ORDERS);
 
 /*
- * In the pump neither a file system is waited for, whose server may be gone, nor a
- * disk, which may be frozen: kswapd does what needs them. For less than 2 MiB the
- * kernel tries once. More is not worth the effort, and an effort in vain
- * would keep it from trying for others, who need small blocks more than we do.
+ * The pump waits neither for a file system, whose server may be gone, nor for a disk,
+ * which may be frozen: kswapd does what needs them. Blocks below 2 MiB are tried for
+ * once. A failed effort of compaction at these orders would defer compaction for the
+ * whole guest, which needs small blocks more than the balloon does.
  */
 #define HVB_GFP_ONCE	((HVB_GFP & ~(__GFP_FS | __GFP_IO)) | __GFP_NORETRY)
 
-/* No effort at all: only what is free. */
+/* No reclaim, no compaction: free blocks only. */
 #define HVB_GFP_FREE	(HVB_GFP & ~__GFP_RECLAIM)
 
-/* @change pages, in blocks of @order, become the host's, or the guest's if negative. */
+/* Account @change pages in blocks of @order, negative if they are returned. */
 static void hvb_count_blocks(struct hvb_dev *hvb, struct page *page,
 			     unsigned int order, bool hidden, long change)
 {
@@ -65,7 +65,7 @@ static void hvb_count_blocks(struct hvb_dev *hvb, struct page *page,
 	adjust_managed_page_count(page, -change);
 }
 
-/* Whoever reads guest memory through /proc/kcore must not be in it: page_offline_begin(). */
+/* Excludes readers of /proc/kcore: between page_offline_begin() and its end only. */
 static void hvb_mark_blocks(struct page *page, unsigned long pages,
 			    unsigned int order, bool hidden)
 {
@@ -78,7 +78,7 @@ static void hvb_mark_blocks(struct page *page, unsigned long pages,
 	}
 }
 
-/* The allocator checks that no page of a freed block bears anything. */
+/* The allocator checks that a freed page has neither flags nor private data. */
 static void hvb_release_block(struct hvb_dev *hvb, struct page *page)
 {
 	const unsigned int order = hvb_mark_order(page);
@@ -115,16 +115,16 @@ static u64 hvb_zone_whole_pages(struct zone *zone)
 	u64 pages = hvb_free_in_blocks(zone, PAGE_ALLOC_COSTLY_ORDER);
 	unsigned int i;
 
-	/* Behind these are locked pages: an administrator may forbid to move them. */
+	/* Not the unevictable list: compact_unevictable_allowed may be off. */
 	for (i = 0; i < LRU_UNEVICTABLE; i++)
 		pages += zone_page_state(zone, NR_ZONE_LRU_BASE + i);
 	return pages;
 }
 
 /*
- * Pages of which the kernel has, or can make, blocks of any order that it
- * insists on: what is free in such blocks, and what could move. A rough figure,
- * read without a lock. What only programs can use does not count.
+ * Pages of which the kernel has, or can make, blocks of orders that it retries for
+ * (PAGE_ALLOC_COSTLY_ORDER): free blocks, and movable pages. An estimate, read
+ * without a lock. ZONE_MOVABLE does not count.
  */
 static u64 hvb_whole_pages(void)
 {
@@ -153,14 +153,14 @@ static unsigned int hvb_next_order(struct hvb_dev *hvb, u64 budget)
 }
 
 /*
- * Give the host new pages, in blocks of @order. Those of a memory block that goes
- * offline are not to be had: what the host has of it is known by now.
+ * Add pages to the balloon, in blocks of @order. Those of a memory block that is
+ * going offline are freed: its ballooned pages were detached already.
  * Return: how many pages.
  */
 static u32 hvb_give_blocks(struct hvb_dev *hvb, struct page *page, u32 pages,
 			   unsigned int order)
 {
-	/* A reader of /proc/kcore may be slow: nobody else waits for it. */
+	/* A reader of /proc/kcore may be slow: wait for it before taking the lock. */
 	page_offline_begin();
 	mutex_lock(&hvb->transfer_lock);
 	if (hvb_goes_offline(&hvb->hot_add.map, page_to_pfn(page))) {
@@ -179,7 +179,7 @@ static u32 hvb_give_blocks(struct hvb_dev *hvb, struct page *page, u32 pages,
 	return pages;
 }
 
-/* Ask for the chunks that the pump could take next. */
+/* Request the chunks that the pump can take next. */
 static void hvb_request_chunks(struct hvb_dev *hvb, u64 budget)
 {
 	if (!hvb_evacuate_pending(hvb))
@@ -206,8 +206,8 @@ static u32 hvb_take_chunk(struct hvb_dev *hvb, u64 budget)
  * hvb_chunks_pending() - whether a chunk is being made that is worth waiting for
  * @hvb: the device
  *
- * Where none comes for a second, what makes them waits for somebody itself: then
- * the operation goes on with smaller blocks.
+ * If none comes within HVB_CHUNK_WAIT the chunk work is stuck in a wait: the operation
+ * continues with smaller blocks.
  *
  * Context: the pump, which is kicked when the chunk is there.
  * Return: whether there is one.
@@ -224,7 +224,7 @@ bool hvb_chunks_pending(struct hvb_dev *hvb)
 	return false;
 }
 
-/* There is no chunk to be had: the effort is not made again in each step. */
+/* No chunk can be made: do not repeat the effort in each step. */
 static void hvb_chunks_exhausted(struct hvb_chunk_choice *choice)
 {
 	if (!time_before(jiffies, choice->retry))
@@ -244,8 +244,8 @@ static u32 hvb_take_order(struct hvb_dev *hvb, unsigned int order, u64 budget)
 }
 
 /*
- * Take the largest block that is to be had, of at most @budget pages. An order
- * that failed is not tried again in this step.
+ * Take the largest block available, of at most @budget pages. An order that failed
+ * is not tried again in this step.
  * Return: its pages, 0 if there is none, or if a chunk is being made.
  */
 static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
@@ -270,9 +270,9 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
 }
 
 /*
- * Return: a block of ZONE_MOVABLE, or NULL if the kernel would rather give some
- * other. Whoever keeps pages there that cannot move must give them up when their
- * memory block goes offline: we do (offline.c).
+ * Return: a block of ZONE_MOVABLE, or NULL if the allocator prefers another zone.
+ * Unmovable pages in that zone must be given up when their memory block goes
+ * offline, which offline.c does.
  */
 static struct page *hvb_alloc_movable(unsigned int order)
 {
@@ -286,8 +286,8 @@ static struct page *hvb_alloc_movable(unsigned int order)
 }
 
 /*
- * Take a block of what only programs can use. Small ones of these are worth
- * taking only if the kernel can spare nothing of its own.
+ * Take a block of ZONE_MOVABLE. Small ones are worth taking only if the kernel zones
+ * can spare nothing.
  * Return: its pages, 0 if there is none.
  */
 static u32 hvb_take_movable(struct hvb_dev *hvb, u64 budget)
@@ -315,7 +315,7 @@ static bool hvb_has_movable(void)
 }
 
 /**
- * hvb_chunks_choose() - think anew of which blocks to try for
+ * hvb_chunks_choose() - choose which blocks to try for in a new step
  * @hvb: the device
  *
  * To be called at the beginning of each step of an operation.
@@ -329,12 +329,12 @@ void hvb_chunks_choose(struct hvb_dev *hvb)
 	if (!time_before(jiffies, choice->retry))
 		hvb_evacuate_retry(hvb);
 
-	/* One order up per step: trying all of them again would cost too much. */
+	/* One order up per step: to retry all of them would cost too much. */
 	if (choice->highest_order < HVB_CHUNK_ORDER)
 		choice->highest_order++;
 
 	choice->movable_order = HVB_CHUNK_ORDER;
-	/* It must be possible to give it up. */
+	/* Only if the memory notifier can detach it. */
 	choice->movable = hvb->hot_add.usable && hvb_has_movable();
 }
 
@@ -355,7 +355,7 @@ bool hvb_chunks_can_spare(const struct hvb_dev *hvb)
  * @hvb: the device
  * @budget: the most pages that it may have, not 0
  *
- * What is of use to the kernel itself comes last.
+ * ZONE_MOVABLE first: the kernel cannot use it for itself.
  *
  * Context: the pump; may sleep.
  * Return: its pages, which are in the batch then; 0 if there is none, or none yet,
@@ -377,7 +377,7 @@ u32 hvb_chunks_take(struct hvb_dev *hvb, u64 budget)
 	return hvb_take_block(hvb, budget);
 }
 
-/* The host returns what lies in a block that went offline. Return: its end. */
+/* The host returns pages of a block that went offline. Return: end PFN, exclusive. */
 static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
@@ -398,7 +398,7 @@ static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
 }
 
 /**
- * hvb_chunks_release() - put pages to use again
+ * hvb_chunks_release() - free ballooned pages
  * @hvb: the device
  * @range: PFNs in the host's count, for which hvb_chunks_are_ballooned() holds
  *
@@ -431,7 +431,7 @@ void hvb_chunks_release(struct hvb_dev *hvb, const struct hvb_range *range)
 	}
 }
 
-/* Return: up to where pages from @pfn on are the host's; 0 if that one is not. */
+/* Return: end PFN, exclusive, of a ballooned run from @pfn on; 0 if @pfn is not in one. */
 static u64 hvb_ballooned_end(struct hvb_dev *hvb, u64 pfn, u64 end)
 {
 	struct page *page = pfn_to_online_page(pfn);
@@ -445,12 +445,12 @@ static u64 hvb_ballooned_end(struct hvb_dev *hvb, u64 pfn, u64 end)
 }
 
 /**
- * hvb_chunks_are_ballooned() - whether we gave the host each page of a range
+ * hvb_chunks_are_ballooned() - whether each page of a range is ballooned
  * @hvb: the device
  * @range: PFNs, from the host
  *
  * Context: the pump, hvb->transfer_lock held.
- * Return: whether all of it can be put to use again.
+ * Return: whether all of it can be released.
  */
 bool hvb_chunks_are_ballooned(struct hvb_dev *hvb, const struct hvb_range *range)
 {
@@ -518,11 +518,11 @@ int hvb_chunks_adopt_offline(struct hvb_dev *hvb, u64 start, u64 end)
 }
 
 /**
- * hvb_chunks_detach() - a block that the host has is the allocator's no more
+ * hvb_chunks_detach() - detach a ballooned block of a memory block going offline
  * @hvb: the device
  * @page: the first page of the block, marked; its memory block goes offline
  *
- * Its pages are marked as taken, which leaves them out of the guest's total.
+ * Its pages are marked as ballooned while offline, and leave the guest's total.
  *
  * Context: process, hvb->transfer_lock held.
  */

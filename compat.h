@@ -63,7 +63,7 @@ static inline void hvb_compat_before_online(struct page *page)
 
 /*
  * The opposite: the page stays out of use while its block is online. A page
- * that is PageReserved would keep the block from ever going offline again.
+ * that is PageReserved would block offlining for good.
  */
 static inline void hvb_compat_keep_offline(struct page *page)
 {
@@ -122,14 +122,14 @@ static inline int hvb_compat_take_range(unsigned long pfn, unsigned long end)
 #define HVB_PAGEBLOCK_TYPE	7UL
 
 /**
- * hvb_compat_is_highatomic() - does the kernel keep a pageblock for atomic allocations
+ * hvb_compat_is_highatomic() - is a pageblock reserved for atomic allocations
  * @pfn: a PFN in it, online
  *
- * The function of the kernel that tells is not exported; the bits that it reads are
- * found by what its headers have.
+ * get_pfnblock_flags_mask() is not exported; the bits that it reads are found by
+ * what the headers have.
  *
  * Context: any.
- * Return: whether it does.
+ * Return: whether it is.
  */
 static inline bool hvb_compat_is_highatomic(unsigned long pfn)
 {
@@ -203,10 +203,10 @@ static inline void hvb_compat_count_pages(struct page *page, long change)
 /**
  * hvb_compat_maybe_ballooned() - can a driver have left ballooned pages
  *
- * What other drivers count, of balloons of their own, is never less than zero.
+ * Other drivers count the same events; their difference is never negative.
  *
  * Context: process, may sleep.
- * Return: false if there are none; true also if that cannot be told.
+ * Return: false if there are none; true also if that is unknown.
  */
 static inline bool hvb_compat_maybe_ballooned(void)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * debugfs: hv_balloon/, for people who look for a fault, and for tests; not an
- * interface to rely on. Sizes are in pages of 4 KiB.
+ * debugfs: hv_balloon/, for debugging and for tests; not an interface to rely on.
+ * Sizes are in pages of 4 KiB.
  *
  *	status		all figures, one "name: value" a line
  *	blocks		per order: blocks taken for the host, failures to find one
@@ -155,28 +155,28 @@ DEFINE_SHOW_ATTRIBUTE(hvb_legacy);
  * hvb_debugfs_init() - create the files
  * @hvb: the device
  *
- * The kernel is locked down where files can be written; PFNs are for
- * root only.
+ * Read-only: a locked-down kernel denies files that can be written. PFNs are for root
+ * only.
  *
  * Context: process, may sleep.
  */
 void hvb_debugfs_init(struct hvb_dev *hvb)
 {
-	struct dentry *folder = debugfs_create_dir("hv_balloon", NULL);
+	struct dentry *dir = debugfs_create_dir("hv_balloon", NULL);
 
-	hvb->debugfs = folder;
-	debugfs_create_file("status", 0444, folder, hvb, &hvb_status_fops);
-	debugfs_create_file("blocks", 0444, folder, hvb, &hvb_blocks_fops);
-	debugfs_create_file("balloon", 0444, folder, hvb, &hvb_balloon_fops);
-	debugfs_create_file("regions", 0400, folder, hvb, &hvb_regions_fops);
-	debugfs_create_file("latency", 0444, folder, hvb, &hvb_latency_fops);
-	debugfs_create_file("messages", 0400, folder, hvb, &hvb_messages_fops);
+	hvb->debugfs = dir;
+	debugfs_create_file("status", 0444, dir, hvb, &hvb_status_fops);
+	debugfs_create_file("blocks", 0444, dir, hvb, &hvb_blocks_fops);
+	debugfs_create_file("balloon", 0444, dir, hvb, &hvb_balloon_fops);
+	debugfs_create_file("regions", 0400, dir, hvb, &hvb_regions_fops);
+	debugfs_create_file("latency", 0444, dir, hvb, &hvb_latency_fops);
+	debugfs_create_file("messages", 0400, dir, hvb, &hvb_messages_fops);
 	hvb->debugfs_legacy = debugfs_create_file("hv-balloon", 0444, NULL, hvb,
 						  &hvb_legacy_fops);
 }
 
 /**
- * hvb_debugfs_exit() - remove the files; nobody reads them afterwards
+ * hvb_debugfs_exit() - remove the files; no reader is left afterwards
  * @hvb: the device
  *
  * Context: process, may sleep.

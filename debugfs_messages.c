@@ -2,7 +2,7 @@
 /*
  * debugfs: hv_balloon/messages, the last messages each way, in words. One line
  * each: seconds since boot as in the kernel's log, "in" or "out", the type, the
- * sender's number, and what it says.
+ * sender's number, and its contents.
  */
 #include <linux/seq_file.h>
 #include <linux/time64.h>
@@ -12,10 +12,10 @@
 #include "lib/proto.h"
 #include "record.h"
 
-/* What the bytes of a message say; @bytes holds all but its ranges. */
-typedef void (*hvb_words)(struct seq_file *file, const void *bytes, u64 pages);
+/* Formats the bytes of a message; @bytes holds all but its ranges. */
+typedef void (*hvb_format)(struct seq_file *file, const void *bytes, u64 pages);
 
-static void hvb_say_version(struct seq_file *file, const void *bytes, u64 pages)
+static void hvb_format_version(struct seq_file *file, const void *bytes, u64 pages)
 {
 	const struct hvb_wire_version_request *request = bytes;
 	const u32 version = le32_to_cpu(request->version);
@@ -25,7 +25,7 @@ static void hvb_say_version(struct seq_file *file, const void *bytes, u64 pages)
 		   ", the last attempt" : "");
 }
 
-static void hvb_say_accepted(struct seq_file *file, const void *bytes, u64 pages)
+static void hvb_format_accepted(struct seq_file *file, const void *bytes, u64 pages)
 {
 	const struct hvb_wire_accept_response *response = bytes;
 	const u64 flags = le64_to_cpu(response->flags);
@@ -34,7 +34,7 @@ static void hvb_say_accepted(struct seq_file *file, const void *bytes, u64 pages
 		   flags & HVB_RESPONSE_NO_REPORTS ? ", no status reports wanted" : "");
 }
 
-static void hvb_say_capabilities(struct seq_file *file, const void *bytes, u64 pages)
+static void hvb_format_capabilities(struct seq_file *file, const void *bytes, u64 pages)
 {
 	const struct hvb_wire_capabilities *report = bytes;
 	const u64 caps = le64_to_cpu(report->caps);
@@ -44,7 +44,7 @@ static void hvb_say_capabilities(struct seq_file *file, const void *bytes, u64 p
 		   1U << (caps >> HVB_CAP_ALIGNMENT_SHIFT & HVB_CAP_ALIGNMENT_MAX));
 }
 
-static void hvb_say_status(struct seq_file *file, const void *bytes, u64 pages)
+static void hvb_format_status(struct seq_file *file, const void *bytes, u64 pages)
 {
 	const struct hvb_wire_status *report = bytes;
 
@@ -52,12 +52,12 @@ static void hvb_say_status(struct seq_file *file, const void *bytes, u64 pages)
 		   le64_to_cpu(report->available), le64_to_cpu(report->committed));
 }
 
-static void hvb_say_pages(struct seq_file *file, const void *bytes, u64 pages)
+static void hvb_format_pages(struct seq_file *file, const void *bytes, u64 pages)
 {
 	seq_printf(file, " %llu pages", pages);
 }
 
-static void hvb_say_given(struct seq_file *file, const void *bytes, u64 pages)
+static void hvb_format_given(struct seq_file *file, const void *bytes, u64 pages)
 {
 	const struct hvb_wire_balloon_response *response = bytes;
 	const u32 word = le32_to_cpu(response->more_and_count);
@@ -66,7 +66,7 @@ static void hvb_say_given(struct seq_file *file, const void *bytes, u64 pages)
 		   word & HVB_MORE_PAGES ? ", more to follow" : "");
 }
 
-static void hvb_say_returned(struct seq_file *file, const void *bytes, u64 pages)
+static void hvb_format_returned(struct seq_file *file, const void *bytes, u64 pages)
 {
 	const struct hvb_wire_unballoon_request *request = bytes;
 
@@ -74,7 +74,7 @@ static void hvb_say_returned(struct seq_file *file, const void *bytes, u64 pages
 		   le32_to_cpu(request->flags) & HVB_MORE_PAGES ? ", more to follow" : "");
 }
 
-static void hvb_say_offer(struct seq_file *file, const void *bytes, u64 pages)
+static void hvb_format_offer(struct seq_file *file, const void *bytes, u64 pages)
 {
 	const struct hvb_wire_hot_add_request *request = bytes;
 
@@ -88,7 +88,7 @@ static void hvb_say_offer(struct seq_file *file, const void *bytes, u64 pages)
 	}
 }
 
-static void hvb_say_added(struct seq_file *file, const void *bytes, u64 pages)
+static void hvb_format_added(struct seq_file *file, const void *bytes, u64 pages)
 {
 	const struct hvb_wire_hot_add_response *response = bytes;
 
@@ -96,7 +96,7 @@ static void hvb_say_added(struct seq_file *file, const void *bytes, u64 pages)
 		   le32_to_cpu(response->result) == HVB_HOT_ADD_DONE ? "done" : "transient");
 }
 
-static void hvb_say_info(struct seq_file *file, const void *bytes, u64 pages)
+static void hvb_format_info(struct seq_file *file, const void *bytes, u64 pages)
 {
 	const struct hvb_wire_info *info = bytes;
 
@@ -105,18 +105,18 @@ static void hvb_say_info(struct seq_file *file, const void *bytes, u64 pages)
 		seq_printf(file, ": at most %llu pages", le64_to_cpu(info->max_page_count));
 }
 
-static const hvb_words hvb_say[HVB_MSG_TYPES] = {
-	[HVB_MSG_VERSION_REQUEST]	= hvb_say_version,
-	[HVB_MSG_VERSION_RESPONSE]	= hvb_say_accepted,
-	[HVB_MSG_CAPABILITIES_REPORT]	= hvb_say_capabilities,
-	[HVB_MSG_CAPABILITIES_RESPONSE]	= hvb_say_accepted,
-	[HVB_MSG_STATUS_REPORT]		= hvb_say_status,
-	[HVB_MSG_BALLOON_REQUEST]	= hvb_say_pages,
-	[HVB_MSG_BALLOON_RESPONSE]	= hvb_say_given,
-	[HVB_MSG_UNBALLOON_REQUEST]	= hvb_say_returned,
-	[HVB_MSG_HOT_ADD_REQUEST]	= hvb_say_offer,
-	[HVB_MSG_HOT_ADD_RESPONSE]	= hvb_say_added,
-	[HVB_MSG_INFO]			= hvb_say_info,
+static const hvb_format hvb_formats[HVB_MSG_TYPES] = {
+	[HVB_MSG_VERSION_REQUEST]	= hvb_format_version,
+	[HVB_MSG_VERSION_RESPONSE]	= hvb_format_accepted,
+	[HVB_MSG_CAPABILITIES_REPORT]	= hvb_format_capabilities,
+	[HVB_MSG_CAPABILITIES_RESPONSE]	= hvb_format_accepted,
+	[HVB_MSG_STATUS_REPORT]		= hvb_format_status,
+	[HVB_MSG_BALLOON_REQUEST]	= hvb_format_pages,
+	[HVB_MSG_BALLOON_RESPONSE]	= hvb_format_given,
+	[HVB_MSG_UNBALLOON_REQUEST]	= hvb_format_returned,
+	[HVB_MSG_HOT_ADD_REQUEST]	= hvb_format_offer,
+	[HVB_MSG_HOT_ADD_RESPONSE]	= hvb_format_added,
+	[HVB_MSG_INFO]			= hvb_format_info,
 };
 
 static void hvb_show_entry(struct seq_file *file, const char *way,
@@ -135,8 +135,8 @@ static void hvb_show_entry(struct seq_file *file, const char *way,
 	}
 
 	seq_printf(file, "%s %u", hvb_msg_name(type), le32_to_cpu(header->trans_id));
-	if (hvb_say[type])
-		hvb_say[type](file, entry->bytes, entry->pages);
+	if (hvb_formats[type])
+		hvb_formats[type](file, entry->bytes, entry->pages);
 	if (le16_to_cpu(header->size) != entry->len)
 		seq_printf(file, "; %u bytes declared, %u received",
 			   le16_to_cpu(header->size), entry->len);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What all files need of the device: to kick the pump, to wake programs, to log what
- * probe and remove wait for.
+ * Helpers of all files: kick the pump, wake programs that poll, log what probe and
+ * remove wait for.
  */
 #include <linux/device.h>
 #include <linux/kobject.h>
@@ -11,7 +11,7 @@
 
 #include "device.h"
 
-/* How long a wait takes of which the log says what it is for. */
+/* Waits of probe and remove that take longer are logged. */
 #define HVB_WAIT_LOGGED		HZ
 
 /**

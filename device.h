@@ -40,24 +40,24 @@ static_assert(BITS_PER_LONG == 64);
 static_assert(HVB_HOST_PAGE_SHIFT == HV_HYP_PAGE_SHIFT);
 
 /*
- * Memory that programs could have had: without the reserves, and without a
- * complaint if there is none. The pages cannot move.
+ * As an allocation of user memory: without the reserves, and without a warning on
+ * failure. The pages cannot be migrated.
  */
 #define HVB_GFP		(GFP_HIGHUSER | __GFP_NOMEMALLOC | __GFP_NOWARN)
 
 /* Pages of a chunk. */
 #define HVB_CHUNK_PAGES		BIT(HVB_CHUNK_ORDER)
 
-/* "Not before somebody asks for it", as the delay of a part of the pump. */
+/* As the delay of a part of the pump: not before it is kicked. */
 #define HVB_NEVER	MAX_SCHEDULE_TIMEOUT
 
-/* The folder of our files in sysfs. */
+/* The directory of the driver in sysfs. */
 #define HVB_GROUP	"dynamic_memory"
 
 /**
  * enum hvb_state - where the dialogue with the host stands
  * @HVB_CLOSED: no channel
- * @HVB_OPENED: the channel is open, nothing was said yet
+ * @HVB_OPENED: the channel is open, no message was sent yet
  * @HVB_VERSION: a version was proposed, the host has not answered
  * @HVB_CAPABILITIES: the capabilities were sent, the host has not answered
  * @HVB_RUNNING: agreed; requests are served and reports are sent
@@ -313,7 +313,7 @@ static inline bool hvb_must_end(const struct hvb_dev *hvb)
 	return READ_ONCE(hvb->stopping) || READ_ONCE(hvb->hdev->channel->rescind);
 }
 
-/* Long operations must stop where they are: until the thaw, or for good. */
+/* Long operations must stop: until the thaw, or for good. */
 static inline bool hvb_must_rest(const struct hvb_dev *hvb)
 {
 	return READ_ONCE(hvb->pausing) || hvb_must_end(hvb);

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Chunks of 2 MiB that are evacuated: what lies in them is migrated away.
+ * Makes free chunks of 2 MiB by evacuation: their pages are migrated away.
  *
- * The page allocator makes such chunks too, when it is asked for one (it
- * compacts memory). But it guesses where to look, moves whatever comes first, and
- * keeps off for a while once it was wrong: where its guesses are bad it has none,
- * and most of the memory could still be moved. So it is asked last, as it can do
- * one thing more: reclaim caches. Here all memory is gone through, and each chunk
- * tried that looks as if it could be evacuated.
+ * Compaction in the page allocator makes such chunks too, but it samples memory,
+ * migrates the first pages that it meets, and is deferred after a failure: it can
+ * fail while most of memory is movable. So it comes last, for what only it can do:
+ * reclaim caches. Here all of memory is scanned, and each chunk tried that looks
+ * movable.
  *
- * Migration and reclaim may wait for a file server or a disk, for as long as that
- * likes. So all of it is done in a work item of its own. The pump asks for chunks,
- * goes on, and collects them; it is kicked for each. transfer_lock is held only
- * while the work looks for a candidate, so neither deflate nor memory that goes
- * offline waits for a migration.
+ * Migration and reclaim may wait for a file server or a disk without a bound. So all
+ * of this is done in a work item of its own. The pump requests chunks, goes on, and
+ * collects them; it is kicked for each. transfer_lock is held only while the work
+ * scans for a candidate, so neither deflate nor memory offlining waits for a
+ * migration.
  */
 #include <linux/delay.h>
 #include <linux/gfp.h>
@@ -38,26 +37,26 @@
 #include "lib/limits.h"
 
 /*
- * The kernel reclaims caches and migrates, but looks everywhere only if it may
- * retry: its first attempt keeps to memory that is full of what cannot move.
+ * Compaction and reclaim in earnest: without __GFP_RETRY_MAYFAIL the first attempt
+ * skips pageblocks of unmovable pages.
  */
 #define HVB_GFP_COMPACT		(HVB_GFP | __GFP_RETRY_MAYFAIL)
 
-/* How long after the last success to begin with the first pass again. */
+/* Time after the last success until the first pass is repeated. */
 #define HVB_EVACUATE_PAUSE	(10 * HZ)
 
-/* Chunks to look at before transfer_lock is released: less than a millisecond. */
+/* Chunks to scan before transfer_lock is released: less than a millisecond. */
 #define HVB_SCAN_CHUNKS		64
 
-/* The guest keeps one free chunk for so many that the host has, up to 128 MiB. */
+/* The guest's reserve: one free chunk for each 8 ballooned ones, up to 128 MiB. */
 #define HVB_RESERVE_SHARE	8
 #define HVB_RESERVE_MAX		64
 
-/* How long a freeze waits for what has begun, and how often it looks. */
+/* How long a freeze waits for a migration that has begun, and how often it checks. */
 #define HVB_REST_LIMIT		(2 * HZ)
 #define HVB_REST_POLL_MS	20
 
-/* How long a memory block waits on its way offline for a migration in it. */
+/* How long a memory block that is going offline waits for a migration in it. */
 #define HVB_OFFLINE_WAIT	(2 * HZ)
 
 static u64 hvb_end_of_memory(void)
@@ -71,8 +70,9 @@ static u64 hvb_end_of_memory(void)
 }
 
 /*
- * Memory must not go offline under us, which only the notifier can prevent. And
- * the kernel isolates whole pageblocks, which can be far larger elsewhere.
+ * Memory must not go offline during an evacuation, which only the memory notifier can
+ * prevent. And the kernel isolates whole pageblocks, which can be far larger on other
+ * architectures.
  */
 static bool hvb_may_evacuate(const struct hvb_hot_add *ha)
 {
@@ -120,7 +120,7 @@ static void hvb_free_chunk(const struct hvb_chunk *chunk)
 	hvb_free_blocks(chunk->page, HVB_CHUNK_PAGES, chunk->order);
 }
 
-/* Memory that is migrated from must not be removed: see hvb_evacuate_leave(). */
+/* Memory that is being evacuated must not be removed: see hvb_evacuate_leave(). */
 static void hvb_set_evacuating(struct hvb_evacuate *evac, u64 pfn, u64 end)
 {
 	spin_lock(&evac->lock);
@@ -129,7 +129,7 @@ static void hvb_set_evacuating(struct hvb_evacuate *evac, u64 pfn, u64 end)
 }
 
 /*
- * From the end of memory on, as kcompactd begins at the start: where both empty
+ * From the end of memory down, as kcompactd begins at the start: where both evacuate
  * the same chunk neither gets it.
  */
 static void hvb_evacuate_begin_pass(struct hvb_evacuate *evac, unsigned int pass)
@@ -139,8 +139,8 @@ static void hvb_evacuate_begin_pass(struct hvb_evacuate *evac, unsigned int pass
 }
 
 /*
- * Look at some chunks. Return: the first that is worth evacuating, which is noted as
- * being evacuated; 0 if there is none among them.
+ * Scan some chunks. Return: the first that is worth evacuating, noted as being
+ * evacuated; 0 if there is none among them.
  */
 static u64 hvb_evacuate_scan(struct hvb_dev *hvb)
 {
@@ -148,7 +148,7 @@ static u64 hvb_evacuate_scan(struct hvb_dev *hvb)
 	unsigned int i;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	/* A block that goes offline while the driver stops is not noted as such. */
+	/* Not while stopping: hvb_offline_begin() notes no block as going offline then. */
 	for (i = 0; i < HVB_SCAN_CHUNKS && evac->next && !hvb_must_rest(hvb); i++) {
 		const u64 pfn = evac->next - HVB_CHUNK_PAGES;
 
@@ -162,9 +162,9 @@ static u64 hvb_evacuate_scan(struct hvb_dev *hvb)
 }
 
 /*
- * PF_MEMALLOC keeps migration from waiting for pages that somebody has locked since
- * they were looked at. It also lets it use reserves, of which hvb_zone_can_spare()
- * sees to it that there is no need.
+ * PF_MEMALLOC makes migration skip pages that were locked after the scan instead of
+ * waiting for them. It also permits the use of reserves, for which
+ * hvb_zone_can_spare() leaves no need.
  */
 static bool hvb_evacuate_range(struct hvb_evacuate *evac, u64 pfn)
 {
@@ -177,7 +177,7 @@ static bool hvb_evacuate_range(struct hvb_evacuate *evac, u64 pfn)
 	return !ret;
 }
 
-/* Return: whether anybody still wants what the work makes. */
+/* Return: whether chunks are still wanted, for host or guest. */
 static bool hvb_evacuate_is_wanted(const struct hvb_dev *hvb)
 {
 	const struct hvb_evacuate *evac = &hvb->evacuate;
@@ -185,7 +185,7 @@ static bool hvb_evacuate_is_wanted(const struct hvb_dev *hvb)
 	return !hvb_must_rest(hvb) && (READ_ONCE(evac->wanted) || READ_ONCE(evac->reserve));
 }
 
-/* Return: the next chunk that could be evacuated in this pass, NULL if there is none. */
+/* Return: the next chunk evacuated in this pass, NULL if there is none. */
 static struct page *hvb_evacuate_next(struct hvb_dev *hvb)
 {
 	struct hvb_evacuate *evac = &hvb->evacuate;
@@ -230,8 +230,8 @@ static bool hvb_evacuate_chunk(struct hvb_dev *hvb, unsigned int passes,
 }
 
 /*
- * The cheapest way comes first, for each chunk anew: while one is evacuated here,
- * others free theirs, and kcompactd may be making some on another processor.
+ * Evacuation first, for each chunk: memory is freed, and kcompactd may make
+ * chunks on another CPU, at the same time.
  */
 static bool hvb_find_chunk(struct hvb_dev *hvb, struct hvb_chunk *chunk)
 {
@@ -247,7 +247,7 @@ static bool hvb_find_chunk(struct hvb_dev *hvb, struct hvb_chunk *chunk)
 	return chunk->page;
 }
 
-/* Return: whether the host still wants the chunk; it waits for the pump then. */
+/* Return: whether the chunk is still wanted; then it waits for the pump. */
 static bool hvb_hand_over(struct hvb_evacuate *evac, const struct hvb_chunk *chunk)
 {
 	bool wanted;
@@ -279,7 +279,7 @@ static void hvb_make_for_host(struct hvb_dev *hvb)
 	hvb_kick(hvb, 0);
 }
 
-/* Return: free chunks that everybody can have. */
+/* Return: free chunks in zones that are above their reserves. */
 static unsigned long hvb_free_chunks(void)
 {
 	u64 pages = 0;
@@ -304,8 +304,8 @@ static unsigned long hvb_chunks_to_reserve(const struct hvb_balloon *balloon)
 
 /*
  * The balloon takes chunks of 2 MiB first, and leaves free memory in single pages.
- * Where the kernel cannot make larger ones of these (see above), it kills programs
- * for want of two pages in a row.
+ * Where compaction fails on these (see above), an order-1 allocation invokes the OOM
+ * killer.
  */
 static void hvb_make_for_guest(struct hvb_dev *hvb)
 {
@@ -341,9 +341,9 @@ static void hvb_evacuate_work(struct work_struct *work)
 }
 
 /**
- * hvb_evacuate_request() - ask for chunks, unless there are none to be made
+ * hvb_evacuate_request() - request chunks, unless none can be made
  * @hvb: the device
- * @nr: how many, those included that were made and not collected
+ * @nr: how many, including those that were made and not collected
  *
  * Context: the pump. It is kicked for each, and when there are no more.
  */
@@ -386,7 +386,7 @@ bool hvb_evacuate_collect(struct hvb_dev *hvb, struct hvb_chunk *chunk)
 }
 
 /**
- * hvb_evacuate_pending() - whether chunks were asked for that may still come
+ * hvb_evacuate_pending() - whether requested chunks may still come
  * @hvb: the device
  *
  * Context: the pump.
@@ -404,7 +404,7 @@ bool hvb_evacuate_pending(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_evacuate_retry() - chunks may be asked for again, though there were none
+ * hvb_evacuate_retry() - allow requests again after none could be made
  * @hvb: the device
  *
  * Context: the pump.
@@ -420,7 +420,7 @@ void hvb_evacuate_retry(struct hvb_dev *hvb)
  * hvb_evacuate_stop() - no more chunks are wanted until hvb_evacuate_retry()
  * @hvb: the device
  *
- * Does not wait for one that is being made: it is freed when it is there.
+ * Does not wait for one that is being made: it is freed when it is done.
  *
  * Context: the pump, or while it cannot run.
  */
@@ -439,7 +439,7 @@ void hvb_evacuate_stop(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_evacuate_reserve() - the guest should have some free chunks left
+ * hvb_evacuate_reserve() - fill the guest's reserve of free chunks
  * @hvb: the device; its balloon has grown
  *
  * Context: the pump.
@@ -455,11 +455,11 @@ void hvb_evacuate_reserve(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_evacuate_rest() - wait a while for a migration or reclaim to end
+ * hvb_evacuate_rest() - wait a limited time for a migration or reclaim to end
  * @hvb: the device, which rests
  *
- * File systems should not be written to while the image of a hibernation is made.
- * What hangs keeps the system from nothing: it does not write.
+ * File systems should not be written to while the image of a hibernation is made. A
+ * migration that hangs does not write, and does not block the freeze.
  *
  * Context: the PM notifier; sleeps for two seconds at most.
  */
@@ -472,7 +472,7 @@ void hvb_evacuate_rest(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_evacuate_resume() - go on with what rested while the system was frozen
+ * hvb_evacuate_resume() - continue after the system was frozen
  * @hvb: the device
  *
  * Context: the pump.
@@ -497,8 +497,8 @@ static bool hvb_evacuates(struct hvb_evacuate *evac, const struct hvb_extent *ra
  * @hvb: the device
  * @range: the memory, noted as going offline
  *
- * The kernel has isolated the range before it tells: a migration that begins now
- * fails at once. One that had begun earlier kept the kernel from isolating.
+ * The kernel has isolated the range before it calls the notifier: a migration that
+ * begins now fails at once. One that had begun earlier made the isolation fail.
  *
  * Context: process, may sleep for two seconds.
  * Return: 0 or -EBUSY.

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tells programs when the guest has become smaller or larger: through files
- * that can be polled, and through memory events, for programs that manage their
+ * Notifies programs when the guest has become smaller or larger: through files that
+ * can be polled, and through memory events (uevents), for programs that manage their
  * memory themselves.
  *
- * The pump only notices that something changed and queues a work item a moment
- * ahead; whatever changes until then is told in one. A change that comes while
- * the work runs queues it again. So nothing is lost at the end of an operation,
- * a long one is told some times a second, and the pump never waits for user
- * space.
+ * The pump detects a change and queues a work item with a delay, which reports all
+ * changes until then at once. A change while the work runs queues it again. So the
+ * last change of an operation is not lost, a long operation is reported a few times
+ * a second, and the pump never waits for user space.
  */
 #include <linux/device.h>
 #include <linux/kernel.h>
@@ -18,7 +17,7 @@
 #include "events.h"
 #include "hotplug_map.h"
 
-/* How long changes are gathered. */
+/* How long changes are collected into one event. */
 #define HVB_EVENT_DELAY		(HZ / 4)
 
 #define HVB_EVENT_LINE		64
@@ -97,7 +96,7 @@ static void hvb_events_work(struct work_struct *work)
  * @hvb: the device
  * @step_kib: the change in KiB, 0 for no events
  *
- * What has changed before does not count.
+ * Earlier changes do not count.
  *
  * Context: process.
  */
@@ -114,7 +113,7 @@ void hvb_events_set_step(struct hvb_dev *hvb, u64 step_kib)
 }
 
 /**
- * hvb_events_run() - see whether there is something to tell
+ * hvb_events_run() - check for a change of the guest's size
  * @hvb: the device
  *
  * Context: the pump, after each turn of all else.
@@ -135,8 +134,8 @@ void hvb_events_run(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_events_init() - get ready to tell
- * @hvb: the device, with all that an earlier load has left
+ * hvb_events_init() - get ready for memory events
+ * @hvb: the device
  *
  * Context: process.
  */
@@ -147,7 +146,7 @@ void hvb_events_init(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_events_start() - tell what changed while nothing could be told
+ * hvb_events_start() - report changes since hvb_events_stop()
  * @hvb: the device
  *
  * Context: process; fit for resume().
@@ -158,7 +157,7 @@ void hvb_events_start(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_events_stop() - tell nothing any more
+ * hvb_events_stop() - send no more events
  * @hvb: the device; the pump is stopped
  *
  * Context: process, may sleep.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What programs are told of the guest's size.
+ * Memory events: notify programs of the guest's size.
  */
 #ifndef _HVB_EVENTS_H
 #define _HVB_EVENTS_H

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hot-add: memory that the host gives on top of what the guest was started
- * with.
+ * Hot-add: memory that the host adds beyond what the guest was started with.
  *
- * Linux adds memory in whole blocks, the host may give less at a time. A block
- * is added as soon as the host gives a part of it; the rest of it is a gap,
- * whose pages are marked (mark.h) and kept from the page allocator until the
- * host gives them too. The hotplug map knows which.
+ * Linux adds memory in whole memory blocks, the host may give less at a time. A block
+ * is added as soon as the host gives a part of it; the rest of it is a gap, whose
+ * pages are marked (mark.h) and withheld from the page allocator until the host gives
+ * them too. The hotplug map has the gaps.
  *
- * A request is worked on block by block. add_memory() waits for memory hotplug in
- * progress, which may be a block that hangs on its way offline: so it is called
- * in a work item of its own, the add work, which kicks the pump when it is done.
- * Where a block cannot be added for lack of memory, the request is parked: the host
- * takes a short answer as "never ask again", so that comes last.
+ * A request is processed block by block. add_memory() waits for memory hotplug in
+ * progress, such as a block that hangs while going offline: so it is called in a work
+ * item of its own, the add work, which kicks the pump when it is done. If a block
+ * cannot be added for lack of memory, the request is parked: some hosts never offer
+ * memory again after a short answer.
  */
 #include <linux/bits.h>
 #include <linux/bug.h>
@@ -35,13 +34,13 @@
 /* How long to wait for a block to be onlined before the next one is added. */
 #define HVB_ONLINE_WAIT		HZ
 
-/* A shortage of memory: try again so often, give up after so long. */
+/* Out of memory: retry every HVB_RETRY_INTERVAL, give up after HVB_RETRY_LIMIT. */
 #define HVB_RETRY_INTERVAL	HZ
 #define HVB_RETRY_LIMIT		(60 * HZ)
 
 /*
- * Memory for programs only helps nobody who wants some for the kernel. That is not
- * what is missing while the kernel's own zones are above what it keeps.
+ * A block in ZONE_MOVABLE does not relieve a shortage of kernel memory. There is none
+ * while the kernel zones have free pages above their reserves.
  */
 static bool hvb_block_helps(struct hvb_hot_add *ha, u64 block)
 {
@@ -51,18 +50,18 @@ static bool hvb_block_helps(struct hvb_hot_add *ha, u64 block)
 }
 
 /**
- * hvb_hot_add_await() - the guest is out of memory: wait for a block that comes
+ * hvb_hot_add_await() - the guest is out of memory: wait for a pending block
  * @ha: the hot-added memory
  *
- * The memory map of a block may come from the reserves, and the block pays it
- * back many times once it is online. Who needs memory in between finds less than
- * before: the kernel would kill a program for what is about to be there.
+ * The memory map of a block may come from the reserves, and the block brings many
+ * times as much once it is online. A task that hits OOM before the block is online
+ * waits for it, so that no program is killed for memory that is about to come.
  *
- * One second for each block and no more: the kernel's out-of-memory handling is
- * held up meanwhile, and the caller may be the task that onlines the block.
+ * At most one second for each block: OOM handling of the whole guest waits, and the
+ * caller may be the task that onlines the block.
  *
- * Context: the task that finds no memory; may sleep, locks of the kernel's held.
- * Return: pages that came.
+ * Context: the task that hits OOM, under locks of the OOM killer; may sleep.
+ * Return: pages of the block that came online, or 0.
  */
 unsigned long hvb_hot_add_await(struct hvb_hot_add *ha)
 {
@@ -133,7 +132,7 @@ static void hvb_add_work(struct work_struct *work)
 	if (ret)
 		hvb_hotplug_map_drop_block(&ha->map, block);
 	add->result = ret;
-	/* The pump must not see a result before it is there. */
+	/* Pairs with hvb_add_is_busy(): the result is visible before. */
 	smp_store_release(&add->busy, false);
 	if (ret && READ_ONCE(add->answered))
 		dev_err(hvb_device(hvb),
@@ -166,13 +165,14 @@ static int hvb_add_block(struct hvb_dev *hvb, u64 start, u64 end)
 
 static bool hvb_add_is_busy(const struct hvb_add *add)
 {
-	/* Pairs with the release in hvb_add_work(): the result is there. */
+	/* Pairs with the release in hvb_add_work(). */
 	return smp_load_acquire(&add->busy);
 }
 
 /*
- * The request must be answered while a block is being added. What was not begun is
- * undone. Else the host counts the block as given: the guest may use it in a moment.
+ * The request must be answered while a block is being added. If add_memory() was not
+ * called yet the block is dropped. Else it counts as added: the guest may use it at
+ * any time.
  */
 static void hvb_add_abandon(struct hvb_hot_add *ha)
 {
@@ -208,17 +208,16 @@ static bool hvb_wait_online(struct hvb_hot_add *ha)
 		return true;
 
 	WRITE_ONCE(ha->no_onlining, true);
-	/* It may have come online just now, and said so before that was written. */
+	/* It may have come online just before, with the flag cleared before it was set. */
 	if (hvb_block_online(&ha->map, ha->add.block))
 		WRITE_ONCE(ha->no_onlining, false);
 	return false;
 }
 
 /*
- * A block of this range is somebody else's, as where boot memory ends within a memory
- * block, or lies where the machine has no addresses. It is left out, and counts as
- * added only with what follows: the host takes an answer for the first pages of its
- * offer.
+ * This range lies in a memory block that exists, as where boot memory ends within a
+ * block, or is not addressable. It is skipped, and counts as added only with what
+ * follows: to the host an answer is about the first pages of its offer.
  */
 static void hvb_hot_add_skip(struct hvb_dev *hvb, u64 end)
 {
@@ -259,7 +258,7 @@ static int hvb_hot_add_step(struct hvb_dev *hvb)
 	return hvb_add_block(hvb, start, end);
 }
 
-/* A block found no memory for its map. Return: jiffies to the next try. */
+/* There was no memory for a memory map. Return: jiffies to the next try. */
 static unsigned long hvb_hot_add_park(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add_request *request = &hvb->hot_add.request;
@@ -315,7 +314,7 @@ void hvb_hot_add_resume(struct hvb_dev *hvb)
 	hvb_hot_add_retry(hvb);
 }
 
-/* Nothing to add that is not there already: there is no use in another offer. */
+/* If all of the offer exists already, the answer is permanent. */
 static u32 hvb_hot_add_result(const struct hvb_hot_add_request *request)
 {
 	return request->added || request->skipped ? HVB_HOT_ADD_DONE : HVB_HOT_ADD_TRANSIENT;
@@ -353,7 +352,7 @@ void hvb_hot_add_end(struct hvb_dev *hvb)
  * hvb_hot_add_refuse() - add nothing of what the host offers
  * @hvb: the device
  * @pages: pages that it offers, for the statistics
- * @result: HVB_HOT_ADD_TRANSIENT, or HVB_HOT_ADD_DONE for "never ask again"
+ * @result: HVB_HOT_ADD_TRANSIENT, or HVB_HOT_ADD_DONE for a permanent refusal
  *
  * Context: the pump; may sleep.
  */
@@ -363,7 +362,7 @@ void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 pages, u32 result)
 	hvb_hot_add_answer(hvb, 0, result);
 }
 
-/* Return: whether the pages lie where this machine can have memory. */
+/* Return: whether the pages lie in the hot-pluggable range of this machine. */
 static bool hvb_can_be_memory(const struct hvb_hot_add *ha, const struct hvb_range *range)
 {
 	const struct range pluggable = mhp_get_pluggable_range(true);
@@ -400,8 +399,8 @@ static bool hvb_in_region(const struct hvb_range *range, const struct hvb_range 
  * @hvb: the device; no hot-add operation runs
  * @msg: its request
  *
- * The region of the request, if there is one, says where later requests will
- * lie. Blocks are added as their pages come, so it needs no bookkeeping.
+ * The region of the request, if there is one, is where later requests will lie.
+ * Blocks are added as their pages come, so that it need not be remembered.
  *
  * Context: the pump; may sleep.
  */
@@ -438,7 +437,7 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	hvb_op_begin(&hvb->record, HVB_OP_HOT_ADD, request->offered);
 }
 
-/* A part of the request was worked on. Return: jiffies to the next turn. */
+/* A part of the request was processed. Return: jiffies to the next turn. */
 static unsigned long hvb_hot_add_go_on(struct hvb_dev *hvb, int ret)
 {
 	struct hvb_hot_add_request *request = &hvb->hot_add.request;
@@ -476,11 +475,11 @@ static unsigned long hvb_hot_add_added(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_hot_add_run() - add the next block, or wait for what it needs
+ * hvb_hot_add_run() - add the next block, or wait for a deadline
  * @hvb: the device
  *
- * Each block costs memory for its map before it gives any: it should come online
- * before the next one is added. If nobody onlines it, its successors do not wait.
+ * Each block costs memory for its map before it brings any: it should come online
+ * before the next one is added. If it stays offline, its successors do not wait.
  *
  * Context: the pump; may sleep, but not for memory hotplug in progress.
  * Return: jiffies until it wants to run again.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The hotplug map: what the driver knows of memory blocks, hot-added or with a gap.
- * lib/region.c says what is in it; here it gets room, and nobody else takes its lock.
+ * lib/region.c has its logic; its room and its lock are managed here only.
  */
 #include <linux/kernel.h>
 #include <linux/lockdep.h>
@@ -17,9 +17,9 @@
 #include "mark.h"
 
 /*
- * Make room for @cap extents. Whoever makes a set grow holds hvb->transfer_lock
- * until it has used the room, and others wait for that: so the allocation waits for
- * no disk. Extents may go meanwhile. Return: 0 or -ENOMEM.
+ * Make room for @cap extents. The caller holds hvb->transfer_lock until it has used
+ * the room, and deflate waits for that: so the allocation does no IO. Extents may be
+ * removed concurrently. Return: 0 or -ENOMEM.
  */
 static int hvb_hotplug_map_grow(struct hvb_dev *hvb, struct hvb_extents *set,
 				unsigned int cap)
@@ -48,8 +48,8 @@ static int hvb_hotplug_map_grow(struct hvb_dev *hvb, struct hvb_extents *set,
 }
 
 /*
- * What each set may need. One is to spare: a block that could not be added after all
- * is dropped with no room asked for, and that may split an extent.
+ * One extent to spare in each set: a block that could not be added is dropped without
+ * reserving room, which may split an extent.
  */
 #define HVB_MAP_SPARE		1
 
@@ -58,8 +58,8 @@ static int hvb_hotplug_map_grow(struct hvb_dev *hvb, struct hvb_extents *set,
  * @hvb: the device
  * @gaps: how many more gaps there may be
  *
- * Blocks go online and offline in any order, so that set may need an extent for
- * each that we added or that has a gap.
+ * Blocks go online and offline in any order, so that the set of online blocks may
+ * need an extent for each block in the map.
  *
  * Context: process, hvb->transfer_lock held until the room is used; may sleep.
  * Return: 0 or -ENOMEM.
@@ -68,7 +68,7 @@ int hvb_hotplug_map_reserve(struct hvb_dev *hvb, unsigned int gaps)
 {
 	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 	struct hvb_regions *regions = &map->regions;
-	unsigned int nr_added, nr_gaps, nr_taken;
+	unsigned int nr_added, nr_gaps, nr_ballooned;
 	u64 nr_blocks;
 
 	lockdep_assert_held(&hvb->transfer_lock);
@@ -77,12 +77,12 @@ int hvb_hotplug_map_reserve(struct hvb_dev *hvb, unsigned int gaps)
 		    map->foreign_blocks + 2 + HVB_MAP_SPARE;
 	nr_added = regions->added.nr + 2 + HVB_MAP_SPARE;
 	nr_gaps = regions->gaps.nr + gaps + HVB_MAP_SPARE;
-	nr_taken = regions->ballooned.nr + gaps + HVB_MAP_SPARE;
+	nr_ballooned = regions->ballooned.nr + gaps + HVB_MAP_SPARE;
 	spin_unlock(&map->lock);
 
 	return hvb_hotplug_map_grow(hvb, &regions->added, nr_added) ?:
 	       hvb_hotplug_map_grow(hvb, &regions->gaps, nr_gaps) ?:
-	       hvb_hotplug_map_grow(hvb, &regions->ballooned, nr_taken) ?:
+	       hvb_hotplug_map_grow(hvb, &regions->ballooned, nr_ballooned) ?:
 	       hvb_hotplug_map_grow(hvb, &regions->online, nr_blocks);
 }
 
@@ -113,7 +113,7 @@ int hvb_hotplug_map_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end
 }
 
 /**
- * hvb_hotplug_map_know() - is anything noted of a block
+ * hvb_hotplug_map_know() - is a block in the map
  * @map: the hotplug map
  * @block: first PFN of the block
  *
@@ -175,8 +175,8 @@ static void hvb_mark_gap(enum hvb_mark_kind kind, u64 pfn, u64 end)
  * @pfn: first PFN
  * @end: in: where to stop, above @pfn; out: lowered to where the answer changes
  *
- * Gaps are marked before the lock is released: whoever fills a gap finds either no
- * gap in the map yet, or marks in the pages.
+ * Gaps are marked before the lock is released: a gap that is filled later has its marks
+ * then, and one that was filled before is not in the map any more.
  *
  * Context: process.
  * Return: whether the kernel may have the pages.
@@ -192,7 +192,7 @@ bool hvb_hotplug_map_claim(struct hvb_hotplug_map *map, u64 pfn, u64 *end)
 	else if (backing == HVB_BALLOONED_OFFLINE)
 		hvb_mark_gap(HVB_MARK_BALLOONED_OFFLINE, pfn, *end);
 	spin_unlock(&map->lock);
-	/* Memory of other drivers is onlined as if we were not here. */
+	/* Memory of other drivers is onlined as without this callback. */
 	return hvb_is_usable(backing);
 }
 
@@ -220,7 +220,7 @@ static u64 hvb_unmark_span(u64 *pfn, u64 end)
  * hvb_hotplug_map_unmark() - find pages that are marked as a gap, and unmark them
  * @map: the hotplug map
  * @pfn: in: where to begin; out: first PFN of the pages
- * @end: end PFN, exclusive, so near that their marks can be read under a lock
+ * @end: end PFN, exclusive, at most a pageblock away: marks are read under a spinlock
  *
  * Context: process.
  * Return: end PFN of the pages, exclusive.
@@ -270,7 +270,7 @@ u32 hvb_hotplug_map_fill(struct hvb_dev *hvb, u64 start, u64 *end, bool *online)
  * @start: first PFN; see hvb_ballooned_span()
  * @end: end PFN, exclusive
  *
- * They are a gap like any other then.
+ * They become an ordinary gap.
  *
  * Context: the pump, hvb->transfer_lock held.
  */
@@ -308,13 +308,13 @@ bool hvb_hotplug_map_usable(struct hvb_hotplug_map *map, u64 pfn, u64 *end)
 }
 
 /**
- * hvb_ballooned_span() - what the host has of blocks that went offline once
+ * hvb_ballooned_span() - find pages that were ballooned while offline
  * @map: the hotplug map
  * @pfn: a PFN
  * @end: where to stop looking, above @pfn
  *
  * Context: process.
- * Return: the end PFN, exclusive run, 0 if @pfn is not in one.
+ * Return: end PFN of the run, exclusive; 0 if @pfn is not in one.
  */
 u64 hvb_ballooned_span(struct hvb_hotplug_map *map, u64 pfn, u64 end)
 {
@@ -322,7 +322,7 @@ u64 hvb_ballooned_span(struct hvb_hotplug_map *map, u64 pfn, u64 end)
 }
 
 /**
- * hvb_block_online() - is a block online, or on its way there
+ * hvb_block_online() - is a block online or going online
  * @map: the hotplug map
  * @block: first PFN of the block
  *
@@ -375,13 +375,13 @@ bool hvb_hotplug_map_is_partial(struct hvb_hotplug_map *map, u64 block)
 }
 
 /**
- * hvb_hotplug_map_set_online() - note whether a block is online or on its way there
+ * hvb_hotplug_map_set_online() - note whether a block is online or going online
  * @map: the hotplug map
- * @start: first PFN of the block, or behind a memory map at its start
+ * @start: first PFN of the block, or the first after a memory map at its start
  * @count: pages from there on
  * @online: whether it is
  *
- * Only such blocks are in the map that we added, or that have a gap.
+ * Blocks that are not in the map are ignored.
  *
  * Context: process.
  */
@@ -432,7 +432,7 @@ void hvb_set_going_offline(struct hvb_dev *hvb, struct hvb_extent range)
 }
 
 /**
- * hvb_pending_block_begin() - a block begins to cost memory
+ * hvb_pending_block_begin() - a block is about to be added
  * @map: the hotplug map
  * @block: first PFN of the block, see hvb_hot_add_await(); HVB_NO_BLOCK to wait for none
  *
@@ -446,7 +446,7 @@ void hvb_pending_block_begin(struct hvb_hotplug_map *map, u64 block)
 }
 
 /**
- * hvb_pending_block_done() - a block is online, or waited for no longer
+ * hvb_pending_block_done() - a block is online, or no longer waited for
  * @map: the hotplug map
  * @block: its first PFN
  *
@@ -462,7 +462,7 @@ void hvb_pending_block_done(struct hvb_hotplug_map *map, u64 block)
 }
 
 /**
- * hvb_hotplug_map_drop_block() - forget a block that was not added after all
+ * hvb_hotplug_map_drop_block() - remove a block that was not added
  * @map: the hotplug map
  * @block: first PFN of the block
  *
@@ -504,7 +504,7 @@ void hvb_hotplug_map_show(struct hvb_hotplug_map *map, struct seq_file *file)
 }
 
 /**
- * hvb_hotplug_map_take() - note what the host has of a block that is online
+ * hvb_hotplug_map_take() - note ballooned pages of a block that is going offline
  * @hvb: the device; its map has room for a gap
  * @start: first PFN
  * @end: end PFN, exclusive, in the same block
@@ -542,12 +542,12 @@ static void hvb_hotplug_map_add_gap(struct hvb_hotplug_map *map, u64 start, u64 
  * @hvb: the device; its channel is closed
  * @start: first PFN of the gap; its block is online
  * @end: end PFN, exclusive
- * @taken: the host has its memory
+ * @ballooned: the host has its memory
  *
  * Context: process, hvb->transfer_lock held; may sleep.
  * Return: 0 or -ENOMEM.
  */
-int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken)
+int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool ballooned)
 {
 	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 
@@ -559,7 +559,7 @@ int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken)
 		if (ret)
 			return ret;
 
-		if (taken)
+		if (ballooned)
 			hvb_hotplug_map_take(hvb, start, stop);
 		else
 			hvb_hotplug_map_add_gap(map, start, stop);

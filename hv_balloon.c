@@ -2,7 +2,7 @@
 /*
  * Dynamic Memory for Linux guests of Hyper-V: the core of the driver.
  *
- * The host keeps or releases the memory of a guest as the guest needs it. It
+ * The host changes the memory of a guest as the guest needs it. It
  * asks for pages (the balloon inflates), gives them back (it deflates), and
  * adds memory beyond what the guest was started with (hot-add). The guest
  * answers, and reports its memory pressure every second.
@@ -28,16 +28,16 @@
  *	balloon.c	inflate and deflate; chunks.c: the memory that they move;
  *			evacuate.c, candidates.c: chunks of 2 MiB that are made
  *	hot_add.c	hot-add; memblock.c: memory blocks, and what they cost
- *	memory_notifier.c	what the kernel tells of blocks; online.c, offline.c:
- *			what becomes of them; hotplug_map.c: what is known of them
+ *	memory_notifier.c	memory blocks that go online and offline; online.c,
+ *			offline.c: their pages; hotplug_map.c: what is known of them
  *	adopt.c		what an earlier load of the driver left
  *	status.c	the status report
  *	reporting.c	free page reporting, by hypercalls (hypercall.c)
  *	channel.c	the channel: transport only
  *	record.c	the last messages and how long all took; trace.h: trace events
- *	sysfs.c		files for administrators; events.c: what programs are told
- *	device.c	what all files need of the device; params.c: the parameters
- *	lib/		what knows nothing of the kernel: codec, sets, limits
+ *	sysfs.c		files for administrators; events.c: memory events for programs
+ *	device.c	helpers of all files; params.c: the parameters
+ *	lib/		pure logic without kernel dependencies: codec, sets, limits
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -65,13 +65,13 @@
 #include "reporting.h"
 #include "sysfs.h"
 
-/* Give nothing for so long after the guest ran out of memory. */
+/* No inflate for this long after an OOM. */
 #define HVB_OOM_PAUSE		(10 * HZ)
 
 /*
- * Operations rest while the system is frozen, and go on after the thaw. A probe is
- * waited for without a limit before the freeze, and itself waits for the host: let
- * it go, the pump goes on to negotiate.
+ * Operations rest while the system is frozen, and continue after the thaw. A freeze
+ * waits for a probe without a limit, and a probe waits for the host: end that wait,
+ * the pump continues to negotiate.
  */
 static int hvb_pm_event(struct notifier_block *nb, unsigned long event, void *unused)
 {
@@ -95,9 +95,9 @@ static int hvb_pm_event(struct notifier_block *nb, unsigned long event, void *un
 }
 
 /*
- * Frees nothing of the balloon, as that memory is the host's; but gives it no
- * more for now. And where hot-added memory is about to come, nobody has to be
- * killed: the kernel kills nobody if it hears of freed pages.
+ * Ballooned memory is the host's: none of it is freed, but inflate pauses. If
+ * hot-added memory is about to come online, wait for it: the kernel kills no process
+ * if the notifier reports freed pages.
  */
 static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *freed)
 {
@@ -135,7 +135,7 @@ static int hvb_connect(struct hvb_dev *hvb)
 	return ret;
 }
 
-/* The channel is closed, but a work item may still wait for somebody else. */
+/* The channel is closed, but a work item may still be in an unbounded wait. */
 static void hvb_slow_exit(struct hvb_dev *hvb)
 {
 	hvb_wait_begin(hvb, "pages to be migrated, which somebody keeps locked");
@@ -147,7 +147,7 @@ static void hvb_slow_exit(struct hvb_dev *hvb)
 	hvb_wait_end(hvb);
 }
 
-/* All that the driver has, but for the channel to the host. */
+/* All parts of the driver; the channel stays closed. */
 static int hvb_parts_init(struct hvb_dev *hvb)
 {
 	int ret;
@@ -262,8 +262,9 @@ static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 }
 
 /*
- * Both run while no task does, and no work item but ours: those rest, or wait for
- * what is frozen. The pump waits for neither a file system nor a disk.
+ * Both run while all tasks and all freezable work items are frozen. The work items of
+ * this driver rest, or wait for what is frozen; the pump waits for neither a file
+ * system nor a disk.
  */
 static int hvb_suspend(struct hv_device *hdev)
 {
@@ -297,7 +298,7 @@ static struct hv_driver hvb_driver = {
 
 static int __init hvb_init(void)
 {
-	/* The little memory of a crash kernel is not to be given away. */
+	/* Do not balloon in a kdump kernel. */
 	if (is_kdump_kernel()) {
 		pr_info("not for a crash kernel\n");
 		return -ENODEV;

@@ -27,10 +27,10 @@
 
 /**
  * enum hvb_msg_type - what a message is
- * @HVB_MSG_ERROR: defined by the protocol, sent by nobody
+ * @HVB_MSG_ERROR: defined by the protocol, never sent
  * @HVB_MSG_VERSION_REQUEST: guest proposes a protocol version
  * @HVB_MSG_VERSION_RESPONSE: host accepts that or not
- * @HVB_MSG_CAPABILITIES_REPORT: guest says what it can do
+ * @HVB_MSG_CAPABILITIES_REPORT: guest reports its capabilities
  * @HVB_MSG_CAPABILITIES_RESPONSE: host accepts it or not
  * @HVB_MSG_STATUS_REPORT: guest reports its memory pressure
  * @HVB_MSG_BALLOON_REQUEST: host wants pages
@@ -38,8 +38,8 @@
  * @HVB_MSG_UNBALLOON_REQUEST: host gives pages back
  * @HVB_MSG_UNBALLOON_RESPONSE: guest has taken them
  * @HVB_MSG_HOT_ADD_REQUEST: host offers new memory
- * @HVB_MSG_HOT_ADD_RESPONSE: guest says how much of that it took
- * @HVB_MSG_INFO: host tells the guest something, no answer expected
+ * @HVB_MSG_HOT_ADD_RESPONSE: guest reports how much of that was added
+ * @HVB_MSG_INFO: information of the host, no answer expected
  * @HVB_MSG_TYPES: number of types
  */
 enum hvb_msg_type {
@@ -122,7 +122,7 @@ struct hvb_wire_balloon_request {
 	__le32 reserved;
 } __packed;
 
-/* Bit 0 of both directions. The response keeps its count in bits 1 to 31. */
+/* Bit 0 in both directions. The response has its count in bits 1 to 31. */
 #define HVB_MORE_PAGES			0x1
 #define HVB_RESPONSE_COUNT_SHIFT	1
 
@@ -147,7 +147,7 @@ struct hvb_wire_unballoon_response {
 	struct hvb_wire_header hdr;
 } __packed;
 
-/* The shorter form ends before @region; the size tells the two apart. */
+/* The shorter form ends before @region; the size distinguishes them. */
 struct hvb_wire_hot_add_request {
 	struct hvb_wire_header hdr;
 	__le64 range;

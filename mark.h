@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The mark that this driver leaves in the struct page of memory that the
- * guest must not touch: ballooned pages, and gaps in hot-added blocks.
+ * The mark in the struct page of memory that the guest must not touch: ballooned
+ * pages, and gaps in hot-added memory blocks.
  *
  * The mark is a number, not a pointer, so that a driver that is loaded later
  * understands what its predecessor left. A page counts as marked only while it
@@ -48,7 +48,7 @@ static inline bool hvb_mark_is(struct page *page, enum hvb_mark_kind kind)
 	       (page_private(page) & ~details) == hvb_mark_value(kind, false, 0);
 }
 
-/* Not the allocator's: it was never onlined, or was let go of (offline.c). */
+/* Not the allocator's: never onlined, or detached (offline.c). */
 static inline bool hvb_mark_is_gap(struct page *page)
 {
 	return hvb_mark_is(page, HVB_MARK_GAP) || hvb_mark_is(page, HVB_MARK_BALLOONED_OFFLINE);

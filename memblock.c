@@ -2,10 +2,9 @@
 /*
  * Memory blocks: how they are added and removed, and what they cost.
  *
- * add_memory() is told of blocks that the host backs whole: their memory is
- * like any other, also for a kernel that is started through kexec. Blocks with
- * a gap are added as "driver managed", which hides them from such a kernel: it
- * does not know the gaps, and would touch them.
+ * Blocks that the host backs whole are added by add_memory(), as ordinary memory, also
+ * for a kernel that is started through kexec. Blocks with a gap are added as "driver
+ * managed", which hides them from such a kernel: it would touch the gaps.
  */
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
@@ -24,12 +23,12 @@
 
 #define HVB_RESOURCE_NAME	"System RAM (hv_balloon)"
 
-/* What stays free when a memory map is taken from the reserves: a quarter of it. */
+/* Margin when a memory map is taken from the reserves: a quarter of its size. */
 #define HVB_MAP_MARGIN		4
 
 /*
- * memory_add_physaddr_to_nid() knows no memory that was not there at boot, and
- * answers with the first node then: ask it last.
+ * memory_add_physaddr_to_nid() knows only memory that existed at boot, and returns
+ * the first node for other memory: it is the fallback.
  */
 static int hvb_node_of(u64 start)
 {
@@ -39,9 +38,9 @@ static int hvb_node_of(u64 start)
 }
 
 /*
- * All our blocks of a node form one memory group, so that the kernel can choose
+ * The driver's blocks of a node form one memory group, so that the kernel can choose
  * their zones together (memory_hotplug.online_policy=auto-movable).
- * Return: what add_memory() takes as the node, and in @flags how to read it.
+ * Return: the node argument of add_memory(); @flags says how to interpret it.
  */
 static int hvb_node_or_group(struct hvb_hot_add *ha, u64 start, mhp_t *flags)
 {
@@ -75,9 +74,9 @@ static int hvb_add_memory(struct hvb_hot_add *ha, u64 block, bool whole)
 
 /**
  * hvb_kernel_pages() - free pages that the kernel could use for itself
- * @reserves: all of them; else those that any allocation could have
+ * @reserves: including those below the watermarks
  *
- * Memory maps lie in these.
+ * Memory maps lie in kernel zones.
  *
  * Context: any.
  * Return: pages.
@@ -91,26 +90,25 @@ u64 hvb_kernel_pages(bool reserves)
 		for (i = 0; i < ZONE_MOVABLE; i++) {
 			struct zone *zone = &NODE_DATA(nid)->node_zones[i];
 			const u64 free = zone_page_state(zone, NR_FREE_PAGES);
-			const u64 kept = min_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
+			const u64 low = min_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
 
-			pages += reserves ? free : free - min(free, kept);
+			pages += reserves ? free : free - min(free, low);
 		}
 	}
 	return pages;
 }
 
 /**
- * hvb_try_add_memory() - add a block, if the guest can pay for its memory map
+ * hvb_try_add_memory() - add a block, if there is memory for its memory map
  * @hvb: the device; the block is in its hotplug map
  * @block: first PFN of the block
  * @whole: the host backs all of it
  *
- * A block costs a memory map before it brings anything. If it comes online at
- * once, for the kernel too, it brings far more, so that the map may come from the
- * reserves; but not to their last page, or the kernel kills programs meanwhile.
- * If the last block came online for programs only, the kernel gets nothing back: its
- * reserves stay. If nobody onlines blocks, they bring nothing: then the guest keeps
- * its floor.
+ * A block costs a memory map before it brings memory. If it comes online at once, in
+ * a kernel zone, it brings far more: the map may come from the reserves, with a
+ * margin that avoids an OOM until then. If the last block came online in
+ * ZONE_MOVABLE, kernel zones gain nothing: the reserves are not touched. If blocks
+ * stay offline the guest gains nothing: the map must not cut into the floor.
  *
  * Context: process, may sleep for as long as memory hotplug in progress.
  * Return: 0, -ENOMEM, -EEXIST, or another error of add_memory().
@@ -152,8 +150,8 @@ static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
  * hvb_remove_partial_blocks() - remove offline blocks that the host backs in part
  * @hvb: the device; its channel is closed
  *
- * Once the online-page callback is gone, anybody could online them whole. Gaps in
- * blocks that are online keep their mark.
+ * Without the online-page callback such a block would be onlined whole. Gaps in blocks
+ * that are online stay marked.
  *
  * Context: process, may sleep for as long as memory hotplug in progress.
  */
@@ -192,7 +190,7 @@ int hvb_memblock_init(struct hvb_hot_add *ha)
  * hvb_memblock_exit() - undo hvb_memblock_init()
  * @ha: the hot-added memory
  *
- * A group that has memory outlives us with it.
+ * A group that has memory blocks stays until they are removed.
  *
  * Context: process, may sleep.
  */

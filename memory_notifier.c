@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the kernel tells of memory blocks that go online and offline, and what becomes
- * of those that the driver alone can guard.
+ * The memory notifier: memory blocks that go online and offline.
  *
  * The notifier runs under the hotplug lock, in the task that onlines or offlines a
  * block: one block at a time.
@@ -19,12 +18,12 @@
 #include "offline.h"
 #include "online.h"
 
-/* Blocks that are offline for so long will stay so: tell the administrator. */
+/* Hot-added memory that is offline for longer is logged. */
 #define HVB_OFFLINE_PATIENCE	(10 * HZ)
 
 /*
- * A block with a gap must not come online without our callback, which nobody could
- * keep out of the gap. So none may while the driver ends.
+ * A block with a gap must not come online without the online-page callback, which
+ * withholds the gap. So onlining such a block fails while the driver ends.
  */
 static int hvb_going_online(struct hvb_hot_add *ha, const struct memory_notify *memory)
 {
@@ -46,7 +45,7 @@ static void hvb_came_online(struct hvb_hot_add *ha, const struct memory_notify *
 	hvb_pending_block_done(&ha->map, block);
 }
 
-/* Keeps track of which blocks are online, and detaches those that go offline. */
+/* Tracks which blocks are online, and detaches pages of those that go offline. */
 static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void *arg)
 {
 	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, hot_add.memory_nb);
@@ -106,12 +105,12 @@ int hvb_memory_notifier_init(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_memory_notifier_exit() - undo the above, and remove what we alone can guard
+ * hvb_memory_notifier_exit() - undo the above, and remove partial blocks
  * @hvb: the device
  *
- * A block may be on its way offline, and the host have a part of it: to give the
- * callback back the kernel waits for the end of that. So partial blocks are removed
- * after it, and the notifier lets none of them come online until then.
+ * A block that is going offline may have ballooned pages, and become partial:
+ * restoring the callback waits for the end of that. So partial blocks are removed
+ * afterwards; until then the notifier lets none of them come online.
  *
  * Context: process, may sleep for as long as memory hotplug in progress.
  */
@@ -129,7 +128,7 @@ void hvb_memory_notifier_exit(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_offline_watch() - memory was added: see later whether it came online
+ * hvb_offline_watch() - memory was added: check later whether it is online
  * @ha: the hot-added memory
  *
  * Context: the pump.
@@ -141,10 +140,10 @@ void hvb_offline_watch(struct hvb_hot_add *ha)
 }
 
 /**
- * hvb_check_offline() - look for blocks that stayed offline, if it is time
+ * hvb_check_offline() - check for hot-added memory that stays offline, when due
  * @hvb: the device
  *
- * Memory that nobody onlines is lost to the guest, and the host does not know.
+ * The guest cannot use such memory, and the protocol cannot report it to the host.
  *
  * Context: the pump.
  * Return: jiffies until it wants to run again.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the kernel tells of memory blocks.
+ * The memory notifier: memory blocks that go online and offline.
  */
 #ifndef _HVB_MEMORY_NOTIFIER_H
 #define _HVB_MEMORY_NOTIFIER_H

@@ -17,7 +17,7 @@
 #include "negotiate.h"
 #include "status.h"
 
-/* How long the host may think about each proposal. */
+/* How long the host may take to answer each proposal. */
 #define HVB_NEGOTIATION_TIMEOUT	(5 * HZ)
 
 /* Three versions, the capabilities, and some: the pump gives up before this. */
@@ -105,15 +105,15 @@ static void hvb_propose_version(struct hvb_dev *hvb, unsigned int proposal)
 		hvb_negotiation_failed(hvb, ret);
 }
 
-/* The host places new memory at multiples of 2^n MiB: our block size. */
+/* The host aligns new memory to 2^n MiB: the size of a memory block. */
 static u64 hvb_block_mib(const struct hvb_dev *hvb)
 {
 	return PFN_PHYS(hvb->hot_add.map.regions.block_pages) / SZ_1M;
 }
 
 /*
- * The host wants both capabilities even of a guest that will refuse every
- * request, because it can hibernate or because the administrator says so.
+ * Hosts expect both capabilities even of a guest that will refuse every request,
+ * because it can hibernate or because of its parameters.
  */
 static void hvb_send_capabilities(struct hvb_dev *hvb)
 {
@@ -161,7 +161,7 @@ void hvb_negotiate_version(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	}
 }
 
-static void hvb_tell_agreed(const struct hvb_dev *hvb)
+static void hvb_log_agreed(const struct hvb_dev *hvb)
 {
 	const unsigned int major = hvb->version >> 16, minor = hvb->version & 0xffff;
 	const char *reports = hvb->no_reports ? ", no status reports wanted" : "";
@@ -197,7 +197,7 @@ void hvb_negotiate_capabilities(struct hvb_dev *hvb, const struct hvb_msg *msg)
 
 	hvb->no_reports = msg->accept.no_reports;
 	hvb_set_state(hvb, HVB_RUNNING);
-	hvb_tell_agreed(hvb);
+	hvb_log_agreed(hvb);
 	hvb_report_start(hvb);
 	complete(&hvb->negotiated);
 }
@@ -219,7 +219,7 @@ static unsigned long hvb_check_deadline(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_negotiate_run() - begin to negotiate, or look at the clock
+ * hvb_negotiate_run() - begin to negotiate, or check the deadline
  * @hvb: the device
  *
  * Context: the pump.
@@ -240,11 +240,11 @@ unsigned long hvb_negotiate_run(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_refuses_all() - does this guest refuse whatever the host asks for
+ * hvb_refuses_all() - does this guest refuse all requests
  * @hvb: the device
  *
- * A guest that can hibernate does: when it comes back, the host gives it the
- * memory that it was started with, neither less nor more. Says so once.
+ * A guest that can hibernate does: on resume the host gives it exactly the memory
+ * that it was started with. Logged once.
  *
  * Context: the pump.
  * Return: whether it does.
@@ -266,8 +266,8 @@ bool hvb_refuses_all(struct hvb_dev *hvb)
  * Does not wait while the system freezes: the pump goes on to negotiate when it
  * is thawed, as after a resume.
  *
- * Context: process, sleeps for as long as the host may think about all
- * proposals, 20 s; the pump watches the clock.
+ * Context: process, sleeps until the host has answered all proposals, up to 20 s;
+ * the pump checks the deadlines.
  * Return: 0, or why it failed; -ETIMEDOUT also if the pump cannot run.
  */
 int hvb_wait_negotiated(struct hvb_dev *hvb)

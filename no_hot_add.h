@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * In the place of hot_add.c, memblock.c, hotplug_map.c, memory_notifier.c, online.c and
+ * In place of hot_add.c, memblock.c, hotplug_map.c, memory_notifier.c, online.c and
  * offline.c in a kernel that has no memory hotplug: nothing is ever added, and no
  * memory block goes offline. For device.h only.
  */
@@ -19,7 +19,7 @@ static inline int hvb_hot_add_init(struct hvb_dev *hvb)
 
 static inline void hvb_hot_add_exit(struct hvb_dev *hvb) { }
 
-/* The host was told that we cannot, and may ask all the same. */
+/* The host may offer memory although the capability was not reported. */
 static inline void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 pages, u32 result)
 {
 	struct hvb_wire_hot_add_response response;
@@ -76,7 +76,7 @@ static inline int hvb_online_take_back(struct hvb_dev *hvb, u64 start, u64 end)
 	return 0;
 }
 
-static inline int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool taken)
+static inline int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool ballooned)
 {
 	return 0;
 }

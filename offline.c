@@ -2,16 +2,15 @@
 /*
  * Memory blocks that go offline, hot-added or not.
  *
- * The kernel takes a block offline only if nobody holds a page of it. The
- * driver holds ballooned pages and gaps, but for nothing: nobody may touch
- * them. So it detaches them. What the host has of the block becomes a gap of it,
- * noted as ballooned while offline: that is known while the block has no struct
- * pages, keeps the pages out when it comes online again, and they can be returned at
- * any time.
+ * The kernel takes a block offline only if no page of it has a reference. The driver
+ * has references to ballooned pages and gaps, which are not in use: it detaches them.
+ * Ballooned pages of the block become a gap, noted in the hotplug map as ballooned
+ * while offline: so they are known while the block has no struct pages, are withheld
+ * when it comes online again, and can be returned at any time.
  *
- * From MEM_GOING_OFFLINE until the kernel says how it ended, no page of the
- * block may change under it. What the host gives or returns meanwhile is noted
- * in the hotplug map only, and onlined if the block stays.
+ * From MEM_GOING_OFFLINE to MEM_OFFLINE or MEM_CANCEL_OFFLINE no page of the block may
+ * change. Pages that the host gives or returns in between are noted in the hotplug
+ * map only, and onlined if the block stays online.
  *
  * All functions run under the hotplug lock, in the task that takes the block
  * offline; one block at a time.
@@ -46,24 +45,24 @@ static unsigned int hvb_count_spans(u64 pfn, u64 end)
 	return runs;
 }
 
-/* Make gaps of what the host has; the map has room for them. */
+/* Turn ballooned pages into gaps; the map has room for them. */
 static void hvb_detach(struct hvb_dev *hvb, u64 pfn, u64 end)
 {
 	while (pfn < end) {
 		struct page *page = pfn_to_page(pfn);
-		u64 behind = pfn + 1;
+		u64 next = pfn + 1;
 
 		if (hvb_mark_is(page, HVB_MARK_BALLOON)) {
-			behind = pfn + (1ULL << hvb_mark_order(page));
+			next = pfn + (1ULL << hvb_mark_order(page));
 			hvb_chunks_detach(hvb, page);
-			hvb_hotplug_map_take(hvb, pfn, behind);
+			hvb_hotplug_map_take(hvb, pfn, next);
 			cond_resched();
 		}
-		pfn = behind;
+		pfn = next;
 	}
 }
 
-/* A page that is marked as offline is in nobody's way if it has no reference. */
+/* A PageOffline page without a reference does not block offlining. */
 static void hvb_hold_gaps(const struct hvb_extent *range, bool hold)
 {
 	long gaps = 0;
@@ -80,7 +79,7 @@ static void hvb_hold_gaps(const struct hvb_extent *range, bool hold)
 	hvb_compat_count_going_offline(pfn_to_page(range->start), hold ? -gaps : gaps);
 }
 
-/* Give up the pages of the block that the driver holds. Return: 0 or -ENOMEM. */
+/* Detach all pages of the block that the driver holds. Return: 0 or -ENOMEM. */
 static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *range)
 {
 	const int ret = hvb_hotplug_map_reserve(hvb, hvb_count_spans(range->start, range->end));
@@ -95,9 +94,9 @@ static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *rang
 }
 
 /**
- * hvb_offline_begin() - the kernel wants to take a block offline
+ * hvb_offline_begin() - a block is going offline
  * @hvb: the device
- * @start: first PFN of the block, or behind a memory map at its start
+ * @start: first PFN of the block, or the first after a memory map at its start
  * @count: pages from there on
  *
  * Context: process, may sleep; takes hvb->transfer_lock.
@@ -109,14 +108,14 @@ int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count)
 	int ret = 0;
 
 	mutex_lock(&hvb->transfer_lock);
-	/* Else nobody would keep the pages out when the block comes back. */
+	/* Else the pages would not be withheld when the block comes online again. */
 	if (hvb->hot_add.usable && !READ_ONCE(hvb->stopping))
 		ret = hvb_offline_detach(hvb, &range);
 	mutex_unlock(&hvb->transfer_lock);
 	return ret ?: hvb_evacuate_leave(hvb, &range);
 }
 
-/* Online what came back while the block seemed to go. */
+/* Online pages that the host gave or returned since MEM_GOING_OFFLINE. */
 static void hvb_online_returned(struct hvb_dev *hvb, const struct hvb_extent *range)
 {
 	u64 pfn = range->start;
@@ -136,7 +135,7 @@ static void hvb_online_returned(struct hvb_dev *hvb, const struct hvb_extent *ra
  * hvb_offline_cancel() - the block stays online
  * @hvb: the device
  *
- * Also comes if hvb_offline_begin() was not called, or has failed.
+ * Also called if hvb_offline_begin() was not called, or has failed.
  *
  * Context: process, may sleep; takes hvb->transfer_lock.
  */
@@ -158,8 +157,8 @@ void hvb_offline_cancel(struct hvb_dev *hvb)
  * hvb_offline_end() - the block is offline
  * @hvb: the device
  *
- * Whoever has found it online meanwhile looks at its struct pages with transfer_lock
- * held: they may be removed from now on.
+ * Its struct pages may be removed after this: other parts read struct pages of blocks
+ * that they found online with transfer_lock held only.
  *
  * Context: process, may sleep; takes hvb->transfer_lock.
  */

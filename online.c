@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Onlining of hot-added memory: the kernel asks page by page, through the
- * online-page callback, under its hotplug lock: in the add work, where add_memory()
- * may online a block at once, or in the task that does so later.
+ * Onlining of hot-added memory: the kernel hands over its pages through the
+ * online-page callback, under the hotplug lock: in the add work, where add_memory()
+ * may online a block at once, or in a task that onlines it later.
  */
 #include <linux/lockdep.h>
 #include <linux/memory.h>
@@ -22,7 +22,7 @@
  */
 static struct hvb_dev *hvb_online_owner;
 
-/* Give pages to the allocator in blocks as large as they lie. */
+/* Give pages to the allocator in the largest naturally aligned orders. */
 static void hvb_online_span(u64 pfn, u64 end, unsigned int highest_order)
 {
 	while (pfn < end) {
@@ -39,7 +39,7 @@ static void hvb_online_span(u64 pfn, u64 end, unsigned int highest_order)
 	}
 }
 
-/* Called by the kernel for each piece of a block that is being onlined. */
+/* The online-page callback. */
 static void hvb_online_page(struct page *page, unsigned int order)
 {
 	struct hvb_hot_add *ha = &hvb_online_owner->hot_add;
@@ -60,7 +60,7 @@ static void hvb_online_page(struct page *page, unsigned int order)
  * @hvb: the device
  * @pfn: first PFN, in a block that is online and stays so; the map has it as backed
  *	already
- * @end: end PFN, exclusive, so near that their marks can be read under a lock
+ * @end: end PFN, exclusive, at most a pageblock away
  *
  * Context: process, hvb->transfer_lock held; may sleep.
  */
@@ -75,7 +75,7 @@ void hvb_online_filled(struct hvb_dev *hvb, u64 pfn, u64 end)
 	}
 }
 
-/* Gaps that may be more after one is filled in part, and one to spare. */
+/* Extents that a partly filled gap may add, and one to spare. */
 #define HVB_FILL_EXTENTS	2
 
 /**
@@ -85,10 +85,9 @@ void hvb_online_filled(struct hvb_dev *hvb, u64 pfn, u64 end)
  * @end: end PFN, exclusive
  * @filled: increased by the pages that were a gap
  *
- * In pieces, whose marks can be read under a lock. Together they make one more
- * extent, at most. If a block is not online, its pages are not initialised yet: they
- * will come through the callback. If it is about to go offline they must not change
- * either: see offline.c.
+ * Works pageblock by pageblock, which makes at most one more extent. If a block is not
+ * online its pages are not initialised yet: the callback will online them. If it is
+ * going offline they must not change: see offline.c.
  *
  * Context: the pump, hvb->transfer_lock held; may sleep.
  * Return: 0, or -ENOMEM if nothing was filled.
@@ -128,13 +127,13 @@ int hvb_online_take_back(struct hvb_dev *hvb, u64 start, u64 end)
 	int ret;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	/* One for what returns, one for a block that is dropped meanwhile. */
+	/* One for the returned pages, one for a block that is dropped concurrently. */
 	ret = hvb_hotplug_map_reserve(hvb, HVB_FILL_EXTENTS + 2);
 	if (ret)
 		return ret;
 
 	hvb_hotplug_map_return(hvb, start, end);
-	/* There is room for it: see above. */
+	/* Its room was reserved above. */
 	return hvb_online_fill(hvb, start, end, &filled);
 }
 
@@ -168,8 +167,7 @@ void hvb_online_disclaim(void)
  * hvb_online_init() - take part in the onlining of memory
  * @hvb: the device, which owns the callback; its hotplug map is ready
  *
- * Where the kernel has given the online-page callback to somebody else, the
- * driver works without hot-add.
+ * If another driver has the online-page callback, this one works without hot-add.
  *
  * Context: process, may sleep for as long as memory hotplug in progress.
  */

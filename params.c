@@ -18,7 +18,7 @@
 #define HVB_REPORT_DELAY_MAX	3600U		/* seconds */
 #define HVB_FLOOR_MIB_MAX	67108864U	/* 64 TiB */
 
-/* A range has a whole block at least, and at most what the protocol allows. */
+/* From the largest block of the balloon to what the protocol allows. */
 #define HVB_RANGE_MIB_MIN	((1U << HVB_CHUNK_ORDER) / HVB_PAGES_PER_MIB)
 #define HVB_RANGE_MIB_MAX	(HVB_RANGE_COUNT_MAX / HVB_PAGES_PER_MIB)
 static_assert(HVB_RANGE_MIB_MIN == 2);
@@ -109,7 +109,7 @@ static const struct kernel_param_ops hvb_accounting_ops = {
 };
 
 module_param_named(hot_add, hvb_params.hot_add, bool, 0644);
-MODULE_PARM_DESC(hot_add, "Add the memory that the host offers (default: Y). While it is N the host is told not to ask again, and it may not.");
+MODULE_PARM_DESC(hot_add, "Add the memory that the host offers (default: Y). While it is N each offer is refused for good: the host may not offer memory again.");
 
 module_param_cb(pressure_report_delay, &hvb_report_delay_ops,
 		&hvb_params.report_delay, 0644);
@@ -122,11 +122,11 @@ MODULE_PARM_DESC(floor_mib, "Memory in MiB that ballooning leaves the guest, if 
 
 module_param_cb(max_range_mib, &hvb_max_range_ops, &hvb_params.max_range_mib, 0644);
 __MODULE_PARM_TYPE(max_range_mib, "uint");
-MODULE_PARM_DESC(max_range_mib, "Most memory in MiB that is named to the host in one range, at least 2 (default: 0, up to a memory block)");
+MODULE_PARM_DESC(max_range_mib, "Most memory in MiB in one range of a message to the host, at least 2 (default: 0, up to a memory block)");
 
 module_param_cb(accounting, &hvb_accounting_ops, NULL, 0444);
 __MODULE_PARM_TYPE(accounting, "charp");
 MODULE_PARM_DESC(accounting, "keep: ballooned memory stays in the guest's total and shows as used (default). shrink: it leaves the total, as with the driver of the kernel tree. Fixed at load.");
 
 module_param_named(reclaim, hvb_params.reclaim, bool, 0444);
-MODULE_PARM_DESC(reclaim, "At load, put pages to use that an earlier load left ballooned (default: N). Safe only if the host has forgotten that it has them, as QEMU does when the driver is unloaded; a host that still has them will stop the guest when it touches them.");
+MODULE_PARM_DESC(reclaim, "At load, free pages that an earlier load left ballooned (default: N). Safe only if the host no longer has them, as QEMU after an unload of the driver; else the guest is stopped when it touches them.");

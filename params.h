@@ -8,7 +8,7 @@
 #include <linux/types.h>
 
 /**
- * struct hvb_params - the module parameters, as hv_balloon.c keeps them
+ * struct hvb_params - the module parameters
  * @hot_add: serve hot-add requests
  * @report_delay: seconds from agreement with the host to the first report
  * @floor_mib: least floor in MiB, 0 for none

@@ -3,11 +3,10 @@
  * The pump: the one work item that reads the ring and works on requests, in process
  * context.
  *
- * Long work is done in steps, one per turn of the pump, and the ring is read
- * between them. A part that has to wait says how long, and the pump sleeps
- * until then or until it is kicked. What may wait without a bound runs in work
- * items of its own, which kick the pump when they have something (evacuate.c,
- * hot_add.c).
+ * Long operations run in steps, one per turn of the pump, and the ring is read between
+ * them. A part that has to wait returns for how long, and the pump sleeps until then
+ * or until it is kicked. Unbounded waits run in work items of their own, which kick
+ * the pump when they are done (evacuate.c, hot_add.c).
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -29,7 +28,7 @@
 #include "record.h"
 #include "status.h"
 
-/* When to look again at a ring that still holds something. */
+/* When to read a ring again that is not empty. */
 #define HVB_RECHECK		msecs_to_jiffies(10)
 
 static void hvb_set_stopping(struct hvb_dev *hvb, bool stopping)
@@ -41,7 +40,7 @@ static void hvb_set_stopping(struct hvb_dev *hvb, bool stopping)
 	spin_unlock_irqrestore(&hvb->kick_lock, flags);
 }
 
-/* The host waits for an answer, even to what could not be read. */
+/* The host waits for an answer, even to a message that was rejected. */
 static void hvb_answer_rejected(struct hvb_dev *hvb, const struct hvb_msg *msg)
 {
 	switch (msg->type) {
@@ -54,7 +53,7 @@ static void hvb_answer_rejected(struct hvb_dev *hvb, const struct hvb_msg *msg)
 			hvb_deflate_confirm(hvb);
 		break;
 	case HVB_MSG_HOT_ADD_REQUEST:
-		/* The host takes the first answer for that to its first request. */
+		/* The host takes the first answer as that to its first request. */
 		hvb_hot_add_end(hvb);
 		hvb_hot_add_refuse(hvb, 0, HVB_HOT_ADD_TRANSIENT);
 		break;
@@ -75,7 +74,7 @@ static void hvb_reject(struct hvb_dev *hvb, enum hvb_reject reason,
 		hvb_answer_rejected(hvb, msg);
 }
 
-/* Once, however often the host says it. Tools look for these words in the log. */
+/* Logged on change only. The text is an interface: tools look for it. */
 static void hvb_info(struct hvb_dev *hvb, const struct hvb_msg *msg)
 {
 	if (!msg->info.has_max_pages || msg->info.max_pages == hvb->hot_add.max_pages)
@@ -127,7 +126,7 @@ static bool hvb_receive(struct hvb_dev *hvb)
 	if (!len)
 		return false;
 
-	/* Too late to agree on anything; the channel is closed at unbind. */
+	/* Too late to negotiate; the channel is closed at unbind. */
 	if (hvb->state == HVB_FAILED)
 		return true;
 
@@ -146,7 +145,7 @@ static bool hvb_receive(struct hvb_dev *hvb)
 	return true;
 }
 
-/* Requests wait in the ring for the thaw. What the host says before them does not. */
+/* Requests wait in the ring for the thaw; messages of the negotiation do not. */
 static bool hvb_may_receive(const struct hvb_dev *hvb)
 {
 	if (READ_ONCE(hvb->stopping))
@@ -154,7 +153,7 @@ static bool hvb_may_receive(const struct hvb_dev *hvb)
 	return hvb->state != HVB_RUNNING || !READ_ONCE(hvb->pausing);
 }
 
-/* The first turn after the thaw: no deadline has passed meanwhile. */
+/* The first turn after the thaw: restart the deadlines. */
 static void hvb_resume_operations(struct hvb_dev *hvb)
 {
 	if (!hvb->rested)
@@ -166,7 +165,7 @@ static void hvb_resume_operations(struct hvb_dev *hvb)
 	hvb_evacuate_resume(hvb);
 }
 
-/* One turn of everything that may be going on. Return: jiffies to the next. */
+/* One turn of all parts. Return: jiffies to the next. */
 static unsigned long hvb_turn(struct hvb_dev *hvb)
 {
 	unsigned long delay;
@@ -200,7 +199,7 @@ static void hvb_pump(struct work_struct *work)
 	if (hvb_may_receive(hvb) && hvb_message_waits(hvb))
 		delay = min(delay, HVB_RECHECK);
 
-	/* Does not disturb a kick that came meanwhile. */
+	/* No effect if the pump was kicked since. */
 	if (delay != HVB_NEVER && !READ_ONCE(hvb->stopping))
 		queue_delayed_work(hvb->wq, &hvb->pump, delay);
 }
@@ -209,11 +208,10 @@ static void hvb_pump(struct work_struct *work)
  * hvb_pump_start() - open the channel and let the pump negotiate
  * @hvb: the device
  *
- * Until the channel is open, and for good if it cannot be opened, the pump does
- * not run, whoever kicks it.
+ * A kick has no effect until the channel is open, or if it cannot be opened.
  *
  * Context: process, may sleep. Fit for resume(), which runs before tasks and
- * work items are thawed: it waits for nothing that they would have to do.
+ * work items are thawed: it depends on neither.
  * Return: 0 or the error of hvb_channel_open().
  */
 int hvb_pump_start(struct hvb_dev *hvb)
@@ -247,7 +245,7 @@ void hvb_pump_stop(struct hvb_dev *hvb)
 	if (hvb->state == HVB_CLOSED)
 		return;
 
-	/* From here on the callback and the parts of the pump queue nothing. */
+	/* From here on neither the callback nor the pump queues work. */
 	hvb_set_stopping(hvb, true);
 	wake_up(&hvb->room);
 	hvb_wait_begin(hvb, "the pump, and what reads /proc/kcore");
@@ -276,14 +274,14 @@ int hvb_pump_init(struct hvb_dev *hvb)
 	INIT_DELAYED_WORK(&hvb->report, hvb_report_work);
 
 	/*
-	 * Not ordered: the report must go out while the pump is busy. With a rescuer,
-	 * as the pump is the way out of a shortage of memory.
+	 * Not ordered: the report must be sent while the pump is busy. With a rescuer:
+	 * the pump resolves shortages of memory.
 	 */
 	hvb->wq = alloc_workqueue("hv_balloon", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!hvb->wq)
 		return -ENOMEM;
 
-	/* Without: to isolate pages the kernel waits for work that has no rescuer. */
+	/* Without: page isolation flushes work items that have no rescuer. */
 	hvb->slow_wq = alloc_workqueue("hv_balloon_slow", WQ_UNBOUND, 0);
 	if (hvb->slow_wq)
 		return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Remembers the last messages and how long operations took; see record.h.
+ * Records the last messages and how long operations took; see record.h.
  */
 #include <linux/bitops.h>
 #include <linux/kernel.h>
@@ -56,7 +56,7 @@ static const struct hvb_wire_header *hvb_log_header(const struct hvb_log_entry *
  * @record: what is remembered
  * @bytes: the message
  * @len: its bytes
- * @reject: what hvb_decode() says of it
+ * @reject: result of hvb_decode()
  *
  * Context: process.
  */
@@ -106,7 +106,7 @@ void hvb_record_out(struct hvb_record *record, const void *bytes, u32 len)
  * @entry: where to put it
  *
  * Context: process.
- * Return: whether it is there: not forgotten yet, and not to come.
+ * Return: whether it exists and was not overwritten.
  */
 bool hvb_record_get(struct hvb_record *record, const struct hvb_log *log, u64 number,
 		    struct hvb_log_entry *entry)
@@ -157,7 +157,7 @@ void hvb_op_end(struct hvb_record *record, enum hvb_op op, u64 pages)
 }
 
 /**
- * hvb_record_init() - get ready to remember
+ * hvb_record_init() - get ready to record
  * @record: zeroes
  *
  * Context: any.

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the driver remembers of its dealings with the host, for people who look
- * for a fault: the last messages each way, and how long operations took. Each
- * is a trace event too.
+ * A record for debugging: the last messages each way, and how long operations took.
+ * Each is a trace event too.
  */
 #ifndef _HVB_RECORD_H
 #define _HVB_RECORD_H
@@ -25,7 +24,7 @@ struct hvb_dev;
  * @pages: see hvb_msg_pages(); 0 if it was rejected
  * @len: its bytes, of which @bytes has the first
  * @reject: why it was not accepted
- * @bytes: as on the wire, zeroes behind the end
+ * @bytes: as on the wire, zeroes after the end
  */
 struct hvb_log_entry {
 	u64 time;

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Free page reporting: while a guest does not use some of its memory, the host
- * may. The kernel (mm/page_reporting.c) hands over free pages a few at a time;
- * the host is given a hint that their contents do not matter, and backs them
- * again when the guest touches them.
+ * Free page reporting: the host may use memory that is free in the guest. The kernel
+ * (mm/page_reporting.c) hands over free pages a few at a time; the driver gives the
+ * host a hint that their contents do not matter, and the host backs them again when
+ * the guest touches them.
  *
- * It has nothing to do with the channel: the hints are hypercalls. Where the
- * host does not offer them, the guest does without. Where it stops taking them,
- * the guest leaves it alone for a while: a host that is busy must not cost it
- * the hints for the rest of its life.
+ * The hints are hypercalls, independent of the channel. After failures reporting
+ * pauses and is retried, as a host may be busy.
  */
 #include <linux/jiffies.h>
 #include <linux/minmax.h>
@@ -26,10 +24,10 @@
 #include "lib/limits.h"
 #include "reporting.h"
 
-/* After so many failures in a row the host is left alone. */
+/* Consecutive failures after which reporting pauses. */
 #define HVB_HINT_FAILURES	3
 
-/* For so long, and for twice as long each time that it still takes none. */
+/* The first pause; it doubles each time that reporting fails again. */
 #define HVB_HINT_PAUSE		(30 * HZ)
 #define HVB_HINT_PAUSE_MAX	(3600 * HZ)
 
@@ -54,7 +52,7 @@ static union hv_gpa_page_range hvb_hint_range(const struct scatterlist *sg)
 	return range;
 }
 
-/* Gives the host what it takes of these pages, and says how many they are. */
+/* Report these pages, small ones only if the host takes them; @pages: how many. */
 static u64 hvb_reporting_give(struct hvb_reporting *reporting, struct scatterlist *sgl,
 			      unsigned int nents, u64 *pages)
 {
@@ -85,11 +83,11 @@ static bool hvb_reporting_any_small(struct scatterlist *sgl, unsigned int nents)
 }
 
 /*
- * Older hosts take hints at large pages only, but the administrator can have
- * smaller blocks reported (page_reporting_order). Such blocks are left out from
- * now on, and the kernel is told that they were reported: the host keeps their
- * memory, no more. What they merge into is reported anew. Registering again
- * with a larger order would not help: the parameter of the kernel wins.
+ * Older hosts take hints at large pages only, but the parameter
+ * page_reporting_order of the kernel can have smaller blocks reported. Such blocks are
+ * skipped from now on, and count as reported: the host goes on backing them. Larger
+ * blocks that they merge into are reported anew. Registering again with a larger order
+ * would not help: the parameter wins.
  */
 static bool hvb_reporting_drop_small(struct hvb_dev *hvb, struct scatterlist *sgl,
 				     unsigned int nents)
@@ -117,8 +115,8 @@ static void hvb_reporting_taken(struct hvb_dev *hvb, u64 pages)
 }
 
 /*
- * What worked for long begins with a short pause. Else each is longer, also if
- * a hint went through: a host that takes one now and then fills no log.
+ * After HVB_HINT_PAUSE_MAX without a pause start with a short one. Else each is longer,
+ * even if some hint succeeded: this limits the log.
  */
 static void hvb_reporting_lengthen_pause(struct hvb_reporting *reporting)
 {
@@ -143,12 +141,12 @@ static void hvb_reporting_failed(struct hvb_dev *hvb, u64 status)
 			 status, reporting->pause / HZ);
 
 	WRITE_ONCE(reporting->on, false);
-	/* To unregister would wait for the report that we are in. */
+	/* Not here: unregistering waits for the report in progress. */
 	if (!READ_ONCE(reporting->ending))
 		schedule_delayed_work(&reporting->work, 0);
 }
 
-/* Called by the kernel, one call at a time, with pages that nobody can use. */
+/* Called by the kernel, one call at a time, with pages isolated from the allocator. */
 static int hvb_reporting_report(struct page_reporting_dev_info *prdev,
 				struct scatterlist *sgl, unsigned int nents)
 {
@@ -167,13 +165,13 @@ static int hvb_reporting_report(struct page_reporting_dev_info *prdev,
 		return -EIO;
 	}
 
-	/* Nothing may be left of them: then nobody knows what the host takes. */
+	/* If all were skipped the host was not called. */
 	if (pages)
 		hvb_reporting_taken(hvb, pages);
 	return 0;
 }
 
-/* A report can come, and fail, before the kernel returns to us: mark it first. */
+/* A report can come, and fail, before page_reporting_register() returns. */
 static int hvb_reporting_register(struct hvb_reporting *reporting)
 {
 	int ret;
@@ -190,8 +188,8 @@ static int hvb_reporting_register(struct hvb_reporting *reporting)
 }
 
 /*
- * Ends reporting after failures, and begins it again after the pause: a driver
- * that stays registered has the kernel take free pages out of use for nothing.
+ * Unregister after failures, and register again after the pause: while registered, the
+ * kernel isolates free pages for reports that would fail.
  */
 static void hvb_reporting_work(struct work_struct *work)
 {
@@ -232,10 +230,9 @@ static int hvb_reporting_begin(struct hvb_reporting *reporting)
 }
 
 /*
- * The kernel has left something in free pages and relies on it: a pattern
- * (page_poison), or zeroes (init_on_free), with which it answers requests for
- * pages of zeroes. A hint says that the contents do not matter, and nobody has
- * promised what is in pages that the host backs anew.
+ * The kernel relies on the contents of free pages: a pattern (page_poison), or zeroes
+ * (init_on_free). A hint gives up the contents, and those of pages that the host backs
+ * again are not specified.
  */
 static bool hvb_reporting_would_harm(void)
 {
@@ -243,10 +240,10 @@ static bool hvb_reporting_would_harm(void)
 }
 
 /**
- * hvb_reporting_init() - give hints at free memory, if the host takes them
+ * hvb_reporting_init() - enable free page reporting, if the host supports it
  * @hvb: the device
  *
- * The driver works without: nothing here fails a probe.
+ * Optional: a failure does not fail the probe.
  *
  * Context: process, may sleep.
  */
@@ -273,7 +270,7 @@ void hvb_reporting_init(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_reporting_exit() - give no hints any more
+ * hvb_reporting_exit() - disable free page reporting
  * @hvb: the device
  *
  * Context: process, may sleep: waits for the kernel to end a round.
@@ -285,7 +282,7 @@ void hvb_reporting_exit(struct hvb_dev *hvb)
 	if (!reporting->hint)
 		return;
 
-	/* From here on the work does nothing, so that "registered" stays as it is. */
+	/* From here on the work does not change @registered. */
 	WRITE_ONCE(reporting->ending, true);
 	cancel_delayed_work_sync(&reporting->work);
 	if (reporting->registered)

@@ -4,8 +4,8 @@
  * the VMBus device, one value each, described in
  * Documentation/ABI/testing/sysfs-bus-vmbus-hv-balloon.
  *
- * The core of the kernel creates them after probe and removes them before
- * remove, when nobody reads them any more. So each finds a device that is whole.
+ * The driver core creates them after probe and removes them before remove, and waits
+ * for their readers. So the device is complete while they exist.
  */
 #include <linux/device.h>
 #include <linux/kernel.h>
@@ -20,7 +20,7 @@
 #include "status.h"
 #include "sysfs.h"
 
-/* The largest step that makes sense: 64 TiB, in KiB. */
+/* The largest step: 64 TiB, in KiB. */
 #define HVB_STEP_KB_MAX	(64ULL << 30)
 
 static u64 hvb_hot_added(struct hvb_dev *hvb)

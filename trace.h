@@ -68,11 +68,11 @@ TRACE_DEFINE_ENUM(HVB_OP_HOT_ADD);
 	{ HVB_OP_DEFLATE, "deflate" }, \
 	{ HVB_OP_HOT_ADD, "hot_add" })
 
-/* What the host is told of the guest, and what that was computed from; in pages. */
+/* A status report, and what its figures were computed from; in pages. */
 TRACE_EVENT(balloon_status,
-	    TP_PROTO(const struct hvb_status *told, const struct hvb_demand *demand,
+	    TP_PROTO(const struct hvb_status *status, const struct hvb_demand *demand,
 		     u64 added, u64 online),
-	    TP_ARGS(told, demand, added, online),
+	    TP_ARGS(status, demand, added, online),
 	    TP_STRUCT__entry(__field(u64, available)
 			     __field(u64, committed)
 			     __field(unsigned long, vm_memory_committed)
@@ -80,8 +80,8 @@ TRACE_EVENT(balloon_status,
 			     __field(unsigned long, pages_added)
 			     __field(unsigned long, pages_onlined)
 			     ),
-	    TP_fast_assign(__entry->available = told->available;
-			   __entry->committed = told->committed;
+	    TP_fast_assign(__entry->available = status->available;
+			   __entry->committed = status->committed;
 			   __entry->vm_memory_committed = demand->vm_committed;
 			   __entry->pages_ballooned = demand->ballooned;
 			   __entry->pages_added = added;
@@ -151,7 +151,7 @@ TRACE_EVENT(balloon_operation_start,
 	    TP_printk("op=%s pages=%llu", hvb_trace_op(__entry->op), __entry->pages)
 );
 
-/* How many of them were given, taken back, added, and how long that took. */
+/* Pages that were given, released or added, and how long that took. */
 TRACE_EVENT(balloon_operation_end,
 	    TP_PROTO(unsigned int op, u64 pages, u64 us),
 	    TP_ARGS(op, pages, us),

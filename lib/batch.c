@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Gathers blocks and merges neighbours into one range, so that the host gets
- * few messages, can keep its large pages, and gives them back in few messages.
+ * Collects blocks and merges neighbours into one range, so that the host gets
+ * few messages, can keep its large pages, and returns them in few messages.
  *
  * A range ends where a memory block ends: what lies on both sides may be of two
  * nodes, of boot memory and hot-added memory, of two offers of the host.
@@ -66,7 +66,7 @@ static bool hvb_batch_join(struct hvb_batch *batch, u64 pfn, u32 count)
  * hvb_batch_add() - note a block
  * @batch: the batch, not full; the pages in it and these stay below 2^32
  * @pfn: first PFN
- * @count: pages; the block keeps to the limits of the batch by itself
+ * @count: pages; the block is within the limits of the batch
  */
 void hvb_batch_add(struct hvb_batch *batch, u64 pfn, u32 count)
 {

@@ -13,7 +13,7 @@
  * struct hvb_batch - ranges to report in the next messages
  * @nr: ranges in use
  * @pages: pages in them
- * @block_pages: no range reaches over a multiple of so many PFNs; a
+ * @block_pages: no range crosses a multiple of this number of pages; a
  *	power of two
  * @range_pages: no range has more pages
  * @ranges: in the order of allocation; after hvb_batch_merge() ascending and

@@ -4,11 +4,11 @@
  * back. Nothing else in the driver looks at the bytes of a message.
  *
  * The rules for what the host sends:
- *  - what arrived decides what is read: never a byte behind it, and it must hold
- *    what the type needs. It may hold more, as VMBus pads to 8 bytes;
- *  - a size in the header that does not fit is ignored and noted: nobody knows
- *    that all hosts fill it in alike. Only a hot-add request must declare its
- *    size, which tells its two forms apart;
+ *  - the bytes that arrived limit what is read, and must hold what the type needs.
+ *    There may be more, as VMBus pads to 8 bytes;
+ *  - a size in the header that does not fit is ignored and noted: it is not proven
+ *    that all hosts set it alike. Only a hot-add request must declare its size,
+ *    which distinguishes its two forms;
  *  - reserved bits are ignored and noted, since newer hosts may use them.
  */
 #include <linux/errno.h>
@@ -352,7 +352,7 @@ u16 hvb_encode_version(struct hvb_wire_version_request *req, u32 version, bool l
 }
 
 /**
- * hvb_encode_capabilities() - say what the guest can do
+ * hvb_encode_capabilities() - report what the guest can do
  * @report: filled in
  * @balloon: it can give pages
  * @hot_add: it can take new memory
@@ -431,7 +431,7 @@ u16 hvb_encode_unballoon(struct hvb_wire_unballoon_response *resp)
 }
 
 /**
- * hvb_encode_hot_add() - say how much of the offered memory was added
+ * hvb_encode_hot_add() - report how much of the offered memory was added
  * @resp: filled in
  * @page_count: pages that were added
  * @result: HVB_HOT_ADD_DONE or HVB_HOT_ADD_TRANSIENT

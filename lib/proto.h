@@ -99,7 +99,7 @@ struct hvb_msg {
 /**
  * struct hvb_status - the figures of a status report, all in pages of 4 KiB
  * @available: what could be used without swapping
- * @committed: what the guest says that it needs; the host's demand
+ * @committed: what the guest needs, its demand
  */
 struct hvb_status {
 	u64 available;

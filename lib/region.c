@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Bookkeeping of hot-added memory.
+ * The logic of the hotplug map.
  *
- * Linux adds memory in whole blocks. The host may give it in smaller steps, in
- * any order, with gaps in between. So sets of PFNs tell all: what was
- * added, which part of it is a gap, for what part of the gaps the host has
- * taken the memory back, and which part of all is online.
+ * Linux adds memory in whole memory blocks. The host may give it in smaller steps, in
+ * any order, with gaps in between. The map is four sets of PFNs: memory that was
+ * added, its gaps, pages that were ballooned while offline, and blocks that are
+ * online.
  */
 #include <linux/kernel.h>
 #include <linux/minmax.h>
@@ -13,7 +13,7 @@
 
 #include "region.h"
 
-/* The first extent that ends behind @pos, or set->nr. */
+/* The first extent that ends after @pos, or set->nr. */
 static unsigned int hvb_extents_find(const struct hvb_extents *set, u64 pos)
 {
 	unsigned int low = 0, high = set->nr;
@@ -159,7 +159,7 @@ u64 hvb_extents_remove(struct hvb_extents *set, u64 start, u64 end)
 
 /**
  * hvb_regions_add_block() - note a new block, of which the host gives a part
- * @regions: the bookkeeping; added and gaps need room (gaps twice)
+ * @regions: the sets; added and gaps need room (gaps twice)
  * @block: first PFN of the block, not in a region yet
  * @start: first PFN that the host gives, in the block
  * @end: end PFN, exclusive, in the block or at its end
@@ -176,8 +176,8 @@ void hvb_regions_add_block(struct hvb_regions *regions, u64 block, u64 start, u6
 }
 
 /**
- * hvb_regions_drop_block() - forget a block
- * @regions: the bookkeeping; each of its sets needs room
+ * hvb_regions_drop_block() - remove a block
+ * @regions: the sets; each needs room
  * @block: first PFN of the block
  */
 void hvb_regions_drop_block(struct hvb_regions *regions, u64 block)
@@ -191,12 +191,12 @@ void hvb_regions_drop_block(struct hvb_regions *regions, u64 block)
 }
 
 /**
- * hvb_regions_detach() - note what the host has of a block that goes offline
- * @regions: the bookkeeping; gaps and taken need room
- * @start: first PFN, in a block of ours or of somebody else
+ * hvb_regions_detach() - note ballooned pages of a block that is going offline
+ * @regions: the sets; gaps and ballooned need room
+ * @start: first PFN; its block need not be in @added
  * @end: end PFN, exclusive
  *
- * When it is returned it leaves @taken first, and is a gap like any other then.
+ * When it is returned it leaves @ballooned, and becomes an ordinary gap.
  */
 void hvb_regions_detach(struct hvb_regions *regions, u64 start, u64 end)
 {
@@ -206,7 +206,7 @@ void hvb_regions_detach(struct hvb_regions *regions, u64 start, u64 end)
 
 /**
  * hvb_regions_has() - is a PFN in a block that was hot-added
- * @regions: the bookkeeping
+ * @regions: the sets
  * @pfn: the PFN
  *
  * Return: whether it is, backed or not.
@@ -218,7 +218,7 @@ bool hvb_regions_has(const struct hvb_regions *regions, u64 pfn)
 
 /**
  * hvb_regions_is_partial() - does a block have a gap
- * @regions: the bookkeeping
+ * @regions: the sets
  * @block: first PFN of the block
  *
  * Return: whether it has.
@@ -230,8 +230,8 @@ bool hvb_regions_is_partial(const struct hvb_regions *regions, u64 block)
 }
 
 /**
- * hvb_regions_span() - what stands behind a PFN, and how far
- * @regions: the bookkeeping
+ * hvb_regions_span() - what backs a PFN, and how far
+ * @regions: the sets
  * @pos: the PFN
  * @end: in: where to stop looking, above @pos; out: lowered to where the
  *	answer changes
@@ -248,8 +248,8 @@ enum hvb_backing hvb_regions_span(const struct hvb_regions *regions, u64 pos, u6
 }
 
 /**
- * hvb_regions_backed() - how much memory the host has given
- * @regions: the bookkeeping
+ * hvb_regions_backed() - how much memory the host has added
+ * @regions: the sets
  *
  * Return: pages that were hot-added, also those that it has taken back since.
  */
@@ -269,11 +269,10 @@ u64 hvb_regions_backed(const struct hvb_regions *regions)
 }
 
 /**
- * hvb_regions_offline() - how much of that waits to be onlined
- * @regions: the bookkeeping
+ * hvb_regions_offline() - how much of that is offline
+ * @regions: the sets
  *
- * Return: pages that are not online nor on their way there. What the host has
- * taken back is ballooned, and waits for the host.
+ * Return: pages that are neither online nor going online, without ballooned ones.
  */
 u64 hvb_regions_offline(const struct hvb_regions *regions)
 {

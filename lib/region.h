@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Bookkeeping of hot-added memory. Pure: it moves numbers, never pages.
+ * The logic of the hotplug map. Pure: it computes with PFNs, and touches no page.
  */
 #ifndef _HVB_REGION_H
 #define _HVB_REGION_H
@@ -23,8 +23,8 @@ struct hvb_extent {
  * @nr: extents in use
  * @cap: extents that @list has room for
  *
- * One change makes at most one more extent. Whoever changes a set first sees
- * to it that hvb_extents_has_room() holds; the set itself never allocates.
+ * One change makes at most one more extent. The caller ensures that
+ * hvb_extents_has_room() holds; a set never allocates.
  */
 struct hvb_extents {
 	struct hvb_extent *list;
@@ -44,10 +44,10 @@ u64 hvb_extents_add(struct hvb_extents *set, u64 start, u64 end);
 u64 hvb_extents_remove(struct hvb_extents *set, u64 start, u64 end);
 
 /**
- * enum hvb_backing - what stands behind a PFN
- * @HVB_FOREIGN: not hot-added by this driver; the kernel's
+ * enum hvb_backing - what backs a PFN
+ * @HVB_FOREIGN: not hot-added by this driver
  * @HVB_BACKED: hot-added, and the host has given the memory for it
- * @HVB_GAP: in a block that was hot-added, without memory behind it
+ * @HVB_GAP: in a block that was hot-added, not backed by the host
  * @HVB_BALLOONED_OFFLINE: in any block, the host has the memory and may return it
  */
 enum hvb_backing {
@@ -64,11 +64,11 @@ static inline bool hvb_is_usable(enum hvb_backing backing)
 }
 
 /**
- * struct hvb_regions - all memory that was hot-added, and what it lacks
+ * struct hvb_regions - the sets of PFNs of the hotplug map
  * @block_pages: pages of a memory block, the step in which Linux adds memory
  * @added: what was added, whole blocks; an extent of it is a region
  * @gaps: what the guest must not touch: the part of @added that the host has
- *	not given yet, and @taken
+ *	not given yet, and @ballooned
  * @ballooned: ballooned pages of blocks that went offline since, which need not be
  *	in @added: the host has their memory
  * @online: which blocks with one of these are online or on their way there

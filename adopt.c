@@ -167,8 +167,8 @@ static void hvb_log_adopted(const struct hvb_dev *hvb)
 	dev_info(hvb_device(hvb),
 		 "an earlier load left %llu pages (%llu MiB) ballooned: %s\n",
 		 adopted, hvb_pages_to_mib(adopted),
-		 hvb_params.reclaim ? "taken back, as reclaim=1 demands" :
-				      "they count as ballooned until the host returns them");
+		 hvb_params.reclaim ? "reclaimed (reclaim=1)" :
+				      "they stay out of use until the host returns them");
 }
 
 /**

@@ -204,12 +204,12 @@ static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
 static const char *hvb_shortage(const struct hvb_dev *hvb)
 {
 	if (hvb_recent_oom(hvb))
-		return "it ran out of memory a moment ago";
+		return "recent OOM";
 	if (!hvb_chunks_can_spare(hvb))
-		return "its free memory is in small pieces, which it cannot do without";
+		return "free memory is fragmented";
 	if (hvb_inflate_budget(hvb))
-		return "no more of its free memory can be had";
-	return "it keeps its floor";
+		return "allocation stalled";
+	return "at the floor";
 }
 
 /* Hosts repeat an unmet request every few seconds: log it once. */
@@ -219,7 +219,7 @@ static void hvb_log_shortage(struct hvb_dev *hvb)
 
 	if (inflate->wanted && !inflate->shortage_logged)
 		dev_info(hvb_device(hvb),
-			 "the guest gave the host %llu MiB less than it asked for: %s (floor %llu MiB)\n",
+			 "gave %llu MiB less than the host requested: %s (floor %llu MiB)\n",
 			 hvb_pages_to_mib(inflate->wanted), hvb_shortage(hvb),
 			 hvb_pages_to_mib(hvb_floor(hvb)));
 	inflate->shortage_logged = inflate->wanted;
@@ -367,7 +367,7 @@ static void hvb_deflate_range(struct hvb_dev *hvb, const struct hvb_range *range
 	if (!hvb_chunks_are_ballooned(hvb, range)) {
 		hvb->stats.foreign_ranges++;
 		dev_warn_ratelimited(hvb_device(hvb),
-				     "the host returns %u pages from PFN 0x%llx that it does not have: ignored\n",
+				     "ignored %u pages at PFN 0x%llx that the host returned: not ballooned\n",
 				     range->count, range->start);
 		return;
 	}

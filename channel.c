@@ -121,7 +121,8 @@ int hvb_send(struct hvb_dev *hvb, void *msg, u16 size)
 		hvb->stats.send_failures++;
 		dev_warn_ratelimited(hvb_device(hvb),
 				     "cannot send a message to the host (error %d)%s\n", ret,
-				     ret == -ETIMEDOUT ? ": it reads none" : "");
+				     ret == -ETIMEDOUT ?
+				     ": the host is not draining the ring" : "");
 	}
 	return ret;
 }

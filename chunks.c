@@ -386,7 +386,7 @@ static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
 	end = hvb_ballooned_span(&hvb->hot_add.map, pfn, end);
 	if (hvb_online_take_back(hvb, pfn, end)) {
 		dev_warn_ratelimited(hvb_device(hvb),
-				     "out of memory: %llu pages from PFN 0x%llx that the host returned stay out of use until it returns them again\n",
+				     "out of memory: %llu pages at PFN 0x%llx that the host returned stay out of use\n",
 				     end - pfn, pfn);
 		return end;
 	}

@@ -224,7 +224,7 @@ static void hvb_hot_add_skip(struct hvb_dev *hvb, u64 end)
 	struct hvb_hot_add_request *request = &hvb->hot_add.request;
 
 	dev_warn_ratelimited(hvb_device(hvb),
-			     "%llu MiB at PFN 0x%llx that the host offered are in use already or out of reach: left out\n",
+			     "skipped %llu MiB at PFN 0x%llx of the host's offer: in use or not addressable\n",
 			     hvb_pages_to_mib(end - request->next), request->next);
 	request->skipped += end - request->next;
 	request->next = end;
@@ -421,7 +421,7 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	    !hvb_in_region(range, &msg->hot_add.region) ||
 	    !hvb_can_be_memory(ha, range)) {
 		dev_warn_ratelimited(hvb_device(hvb),
-				     "refused to add %u pages from PFN 0x%llx: no place for memory\n",
+				     "refused to add %u pages at PFN 0x%llx: outside the offered region or the hot-pluggable range\n",
 				     range->count, range->start);
 		hvb_hot_add_refuse(hvb, range->count, HVB_HOT_ADD_TRANSIENT);
 		return;

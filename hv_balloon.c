@@ -138,11 +138,11 @@ static int hvb_connect(struct hvb_dev *hvb)
 /* The channel is closed, but a work item may still be in an unbounded wait. */
 static void hvb_slow_exit(struct hvb_dev *hvb)
 {
-	hvb_wait_begin(hvb, "pages to be migrated, which somebody keeps locked");
+	hvb_wait_begin(hvb, "a migration of locked pages");
 	hvb_evacuate_exit(hvb);
 	hvb_wait_end(hvb);
 
-	hvb_wait_begin(hvb, "a memory block to be added, behind memory hotplug in progress");
+	hvb_wait_begin(hvb, "add_memory(), which waits for memory hotplug in progress");
 	hvb_add_exit(hvb);
 	hvb_wait_end(hvb);
 }
@@ -252,7 +252,7 @@ static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 	unregister_oom_notifier(&hvb->oom_nb);
 	if (hvb->balloon.pages)
 		dev_warn(&hdev->device,
-			 "%llu MiB are still ballooned and stay out of use; a driver that is loaded later takes them over\n",
+			 "%llu MiB are still ballooned and stay out of use\n",
 			 hvb_pages_to_mib(hvb->balloon.pages));
 
 	hvb_parts_exit(hvb);
@@ -300,7 +300,7 @@ static int __init hvb_init(void)
 {
 	/* Do not balloon in a kdump kernel. */
 	if (is_kdump_kernel()) {
-		pr_info("not for a crash kernel\n");
+		pr_info("not started in a kdump kernel\n");
 		return -ENODEV;
 	}
 	return vmbus_driver_register(&hvb_driver);

@@ -142,7 +142,7 @@ static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
 	if (!hvb_block_online(&ha->map, block) &&
 	    remove_memory(PFN_PHYS(block), PFN_PHYS(ha->map.regions.block_pages)))
 		dev_warn(hvb_device(hvb),
-			 "cannot remove the offline memory block of PFN 0x%llx: do not online it, the host does not back it whole\n",
+			 "cannot remove the offline memory block at PFN 0x%llx, which the host backs in part\n",
 			 block);
 }
 

@@ -165,7 +165,7 @@ unsigned long hvb_check_offline(struct hvb_dev *hvb)
 	} else if (!watch->logged) {
 		watch->logged = true;
 		dev_warn(hvb_device(hvb),
-			 "%llu MiB of hot-added memory stay offline, so the guest cannot use them: install the udev rule of hv_balloon, or run: echo online > /sys/devices/system/memory/auto_online_blocks, then write online to the state file of each offline block in that directory\n",
+			 "%llu MiB of hot-added memory stay offline and unused\n",
 			 hvb_pages_to_mib(backed - online));
 	}
 	return HVB_NEVER;

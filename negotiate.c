@@ -254,7 +254,7 @@ bool hvb_refuses_all(struct hvb_dev *hvb)
 	if (hvb->hibernation && !hvb->hibernation_logged) {
 		hvb->hibernation_logged = true;
 		dev_info(hvb_device(hvb),
-			 "the host's requests are refused: this guest can hibernate (ACPI S4), which excludes Dynamic Memory\n");
+			 "all requests of the host are refused: this guest can hibernate (ACPI S4)\n");
 	}
 	return hvb->hibernation;
 }

@@ -178,7 +178,7 @@ void hvb_online_init(struct hvb_dev *hvb)
 	ha->usable = HVB_CAN_HOT_ADD && !set_online_page_callback(hvb_online_page);
 	if (HVB_CAN_HOT_ADD && !ha->usable)
 		dev_warn(hvb_device(hvb),
-			 "no hot-add: another driver decides how memory is onlined\n");
+			 "no hot-add: another driver has the online-page callback\n");
 }
 
 /**

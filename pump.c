@@ -248,7 +248,7 @@ void hvb_pump_stop(struct hvb_dev *hvb)
 	/* From here on neither the callback nor the pump queues work. */
 	hvb_set_stopping(hvb, true);
 	wake_up(&hvb->room);
-	hvb_wait_begin(hvb, "the pump, and what reads /proc/kcore");
+	hvb_wait_begin(hvb, "the pump, and readers of /proc/kcore");
 	cancel_delayed_work_sync(&hvb->pump);
 	hvb_wait_end(hvb);
 	cancel_delayed_work_sync(&hvb->report);

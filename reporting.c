@@ -100,7 +100,7 @@ static bool hvb_reporting_drop_small(struct hvb_dev *hvb, struct scatterlist *sg
 	reporting->large_only = true;
 	WRITE_ONCE(reporting->failures, reporting->failures + 1);
 	dev_info(hvb_device(hvb),
-		 "the host takes hints at free memory in blocks of 2 MiB only\n");
+		 "free page reporting in blocks of 2 MiB only: the host refuses smaller ones\n");
 	return true;
 }
 
@@ -109,7 +109,7 @@ static void hvb_reporting_taken(struct hvb_dev *hvb, u64 pages)
 	struct hvb_reporting *reporting = &hvb->reporting;
 
 	if (reporting->in_a_row >= HVB_HINT_FAILURES)
-		dev_info(hvb_device(hvb), "the host takes hints at free memory again\n");
+		dev_info(hvb_device(hvb), "free page reporting works again\n");
 	reporting->in_a_row = 0;
 	WRITE_ONCE(reporting->pages, reporting->pages + pages);
 }
@@ -137,7 +137,7 @@ static void hvb_reporting_failed(struct hvb_dev *hvb, u64 status)
 	hvb_reporting_lengthen_pause(reporting);
 	if (reporting->in_a_row == HVB_HINT_FAILURES)
 		dev_warn(hvb_device(hvb),
-			 "the host takes no hints at free memory (status 0x%llx): the guest gives none for now, and tries again in %lu s\n",
+			 "free page reporting failed (status 0x%llx): disabled for %lu s\n",
 			 status, reporting->pause / HZ);
 
 	WRITE_ONCE(reporting->on, false);
@@ -256,17 +256,17 @@ void hvb_reporting_init(struct hvb_dev *hvb)
 
 	if (hvb_reporting_would_harm()) {
 		dev_info(hvb_device(hvb),
-			 "the host gets no hints at free memory: the kernel relies on what is in it (page_poison or init_on_free)\n");
+			 "free page reporting disabled: page_poison or init_on_free rely on the contents of free pages\n");
 		return;
 	}
 
 	ret = hvb_reporting_begin(&hvb->reporting);
 	if (ret)
 		dev_warn(hvb_device(hvb),
-			 "the host gets no hints at free memory (error %d)%s\n", ret,
-			 ret == -EBUSY ? ": another driver reports it" : "");
+			 "free page reporting not enabled (error %d)%s\n", ret,
+			 ret == -EBUSY ? ": in use by another driver" : "");
 	else
-		dev_info(hvb_device(hvb), "the host gets hints at free memory\n");
+		dev_info(hvb_device(hvb), "free page reporting enabled\n");
 }
 
 /**

@@ -38,8 +38,8 @@ static const char * const hvb_reject_names[] = {
 	[HVB_REJECT_SHORT]	= "too short",
 	[HVB_REJECT_LONG]	= "too long",
 	[HVB_REJECT_SIZE]	= "wrong size declared",
-	[HVB_REJECT_TYPE]	= "type that no host sends",
-	[HVB_REJECT_COUNT]	= "more ranges than bytes",
+	[HVB_REJECT_TYPE]	= "unexpected type",
+	[HVB_REJECT_COUNT]	= "range count exceeds message",
 	[HVB_REJECT_RANGE]	= "range past the last PFN",
 };
 

@@ -84,6 +84,13 @@ log_lines()
 	kernel_log | grep hv_balloon
 }
 
+# The same since the driver was loaded last.
+last_log_lines()
+{
+	log_lines | awk '/Dynamic Memory protocol/ { text = "" } { text = text $0 "\n" }
+		END { printf "%s", text }'
+}
+
 # installed_module: $value becomes the file that modprobe takes, if that is ours.
 installed_module()
 {
@@ -249,8 +256,7 @@ check_not_loaded()
 	problem not-loaded \
 		"No driver of Dynamic Memory is loaded: the guest keeps the size it has." \
 		"$next"
-	# Its last word, unless it has been loaded again since.
-	if log_lines | tail -n 1 | grep -q 'still ballooned and stay out of use'; then
+	if last_log_lines | grep -q 'still ballooned and stay out of use'; then
 		problem earlier-balloon \
 			"The driver was unloaded while the host had memory of this guest, which
 			stays out of use." \
@@ -348,9 +354,23 @@ count_offline_blocks()
 	done
 }
 
+# check_partial_blocks: a block that the host backs in part, and that could not be removed.
+check_partial_blocks()
+{
+	[ "$offline_blocks" -gt 0 ] || return 0
+	pfn=$(log_lines | sed -n 's/.*cannot remove the offline memory block at PFN \([0-9a-fx]*\).*/\1/p' |
+		tail -n 1)
+	[ -z "$pfn" ] || problem partial-block \
+		"The driver was unloaded and could not remove the offline memory block at PFN $pfn,
+		which the host backs in part." \
+		"Do not online this block: a page that the host does not back stops the guest. A
+		restart of the guest removes it."
+}
+
 check_blocks()
 {
 	count_offline_blocks
+	check_partial_blocks
 	number offline_kb
 	if [ "$value" -gt 0 ]; then
 		mib "$value"

@@ -110,7 +110,7 @@ def test_messages(running, blocks):
         f"hot-add request 7 {BLOCK} pages from PFN {block:#x}, "
         f"in a region of {BLOCK} pages from {block:#x}",
         "information message 7 of type 0: at most 123456 pages",
-        "rejected, type that no host sends: 16 bytes, 63 00 10 00 07 00 00 00 61 62 63 64 65 66 67"
+        "rejected, unexpected type: 16 bytes, 63 00 10 00 07 00 00 00 61 62 63 64 65 66 67"
         " 68",
     ]
     assert [text for way, text in said if way == "out"] == [

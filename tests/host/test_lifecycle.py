@@ -142,7 +142,7 @@ def test_reclaim_in_the_other_accounting_mode(guest):
     start(guest, "shrink")
     guest.host.inflate(100 * MIB)
     reload(guest, "keep reclaim=1")
-    assert guest.has_said("taken back, as reclaim=1 demands")
+    assert guest.has_said("reclaimed (reclaim=1)")
     assert guest.total() == total
     assert_books(guest, 0)
 

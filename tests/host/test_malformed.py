@@ -117,7 +117,7 @@ def test_more_ranges_than_bytes(running, count):
     struct.pack("<II", 1, 1) + wire.pages(2 ** 40 - 1, 2),
     struct.pack("<II", 1, 511) + wire.pages(0, 0) * 511,
     struct.pack("<II", 1, 0) + wire.pages(0, 0) * 1000,
-], ids=["more ranges than bytes", "past the last page frame", "511 ranges", "8016 bytes"])
+], ids=["range count exceeds message", "past the last page frame", "511 ranges", "8016 bytes"])
 def test_rejected_with_more_to_follow(running, body):
     """Only the last message of an operation is answered, whatever became of the others."""
     ranges, _ = running.host.inflate(512)

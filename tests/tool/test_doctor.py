@@ -74,7 +74,21 @@ def _rule_is_masked(tree):
 
 def _unloaded_with_balloon(tree):
     tree.unload()
-    tree.write(LOG, "[1.0] hv_balloon x: 12 MiB are still ballooned and stay out of use; a driver")
+    tree.write(LOG, "[1.0] hv_balloon x: Dynamic Memory protocol 2.0\n"
+                    "[2.0] hv_balloon x: 12 MiB are still ballooned and stay out of use\n"
+                    "[2.1] hv_balloon x: waiting for memory hotplug in progress\n")
+
+
+def _loaded_again(tree):
+    _unloaded_with_balloon(tree)
+    with open(tree.root / LOG, "a", encoding="utf-8") as log:
+        log.write("[3.0] hv_balloon x: Dynamic Memory protocol 2.0\n")
+
+
+def _partial_block(tree):
+    tree.write(LOG, "[1.0] hv_balloon x: cannot remove the offline memory block at PFN 0x120000, "
+                    "which the host backs in part\n")
+    tree.write(f"{BLOCKS}/memory9/state", "offline")
 
 
 def _runs(program):
@@ -118,6 +132,8 @@ FAULTS = [
     ("no udev", lambda tree: tree.remove("run/udev/control"), ["no-onlining"]),
     ("ballooned before", _set(balloon_requests=0), ["earlier-balloon"]),
     ("unloaded with a balloon", _unloaded_with_balloon, ["not-loaded", "earlier-balloon"]),
+    ("loaded and unloaded again", _loaded_again, ["not-loaded"]),
+    ("partial block", _partial_block, ["partial-block"]),
     ("foreign ranges", _set(foreign_ranges=2), ["foreign-ranges"]),
     ("rejected messages", _set(rejected_messages=1), ["rejected-messages"]),
     ("send failures", _set(send_failures=1), ["send-failures"]),

@@ -20,10 +20,13 @@ PREFIX_MAP := -ffile-prefix-map=$(CURDIR)=hv_balloon
 modules:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) KCFLAGS='$(KCFLAGS) $(PREFIX_MAP)' modules
 
+# A part of the tests that is a program.
+RUN := PYTHONPATH=$(CURDIR)/tests /usr/bin/python3 -m
+
 # The kernel's script that reads how each file was compiled. Packages of headers lack it.
 GEN_COMPILE_COMMANDS = $(firstword \
 	$(wildcard $(KDIR)/scripts/clang-tools/gen_compile_commands.py) \
-	$(shell tests/e2e/lab.py source 6.1)/scripts/clang-tools/gen_compile_commands.py)
+	$(shell $(RUN) lab source 6.1)/scripts/clang-tools/gen_compile_commands.py)
 
 .PHONY: compile_commands.json
 compile_commands.json: modules
@@ -87,8 +90,8 @@ check-all:
 # Options: KERNEL=6.12, and sizes in MiB: STARTUP= MINIMUM= MAXIMUM=
 .PHONY: demo
 demo:
-	tests/e2e/install-deps.sh
-	/usr/bin/python3 tests/e2e/demo.py $(if $(KERNEL),--kernel '$(KERNEL)') \
+	tests/lab/install-deps.sh
+	$(RUN) demo $(if $(KERNEL),--kernel '$(KERNEL)') \
 		$(if $(STARTUP),--startup '$(STARTUP)') \
 		$(if $(MINIMUM),--minimum '$(MINIMUM)') \
 		$(if $(MAXIMUM),--maximum '$(MAXIMUM)')
@@ -96,7 +99,7 @@ demo:
 # Options: KERNEL=6.12, RUNS=5, W='fragmented' for one workload.
 .PHONY: bench
 bench:
-	tests/e2e/install-deps.sh
+	tests/lab/install-deps.sh
 	tests/bench/bench $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(RUNS),--runs '$(RUNS)') \
 		$(if $(W),--workload '$(W)')
 
@@ -113,7 +116,7 @@ deb:
 # Builds for all kernels that are known, boots each: an hour or two.
 .PHONY: matrix
 matrix:
-	tests/e2e/install-deps.sh --matrix
+	tests/lab/install-deps.sh --matrix
 	tests/matrix/matrix
 
 # Options: KSRC=FOLDER, a kernel tree that gets this driver instead of its own.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "host"))
+sys.path[:0] = [str(HERE.parent / "host"), str(HERE.parent)]
 
 # pylint: disable=wrong-import-position
 import simulator  # noqa: E402

@@ -3,16 +3,12 @@
 
 import contextlib
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-# pylint: disable=wrong-import-position
-from lab import accel, build, kernels, repeat  # noqa: E402
-from lab.guest import Config, Guest  # noqa: E402
+from lab import accel, build, kernels, repeat
+from lab.guest import Config, Guest
 
 LARGEST_GUEST = 6144
 

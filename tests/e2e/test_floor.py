@@ -3,7 +3,7 @@
 
 import time
 
-from figures import SETTLE_LIMIT, ballooned_mib
+from lab.figures import SETTLE_LIMIT, ballooned_mib
 from lab.guest import HOST_DELAY
 from lab.memhog import Memhog
 

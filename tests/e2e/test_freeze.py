@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The guest is frozen while the host changes its size: a suspend that is tried, and ends early."""
 
-from figures import hot_added_mib, reach
+from lab.figures import hot_added_mib, reach
 from lab.guest import HOST_DELAY
 
 FROZEN = 3      # seconds

@@ -3,7 +3,7 @@
 
 import pytest
 
-from figures import (PAGES_PER_MIB, assert_no_underflow, assert_not_less, ballooned_mib, free_mib,
+from lab.figures import (PAGES_PER_MIB, assert_no_underflow, assert_not_less, ballooned_mib, free_mib,
                      reach, total_mib)
 
 ROUNDS = 10

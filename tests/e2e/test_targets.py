@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The host moves the guest's size down and up; both sides agree and no page is lost."""
 
-from figures import assert_not_less, ballooned_mib, free_mib, hot_added_mib, reach, total_mib
+from lab.figures import assert_not_less, ballooned_mib, free_mib, hot_added_mib, reach, total_mib
 from lab.memhog import Memhog
 
 # The memory map of hot-added memory (64 bytes per page of 4 KiB) comes out of free memory.

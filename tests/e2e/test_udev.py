@@ -6,7 +6,7 @@ Debian's 6.1 is such a kernel by itself; 6.12 is made one by a boot option.
 
 import json
 
-from figures import PAGES_PER_MIB, reach, total_mib
+from lab.figures import PAGES_PER_MIB, reach, total_mib
 
 MIB = 1024  # KiB
 AUTOMATIC = "/sys/devices/system/memory/auto_online_blocks"

@@ -2,16 +2,13 @@
 """Fixtures of the scripts: one guest for all of a kernel, a fresh driver for each."""
 
 import contextlib
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-import books  # noqa: E402
-import coverage  # noqa: E402
-from simulator import IN_TREE, OURS, NewBlocks, Simulator, kernels  # noqa: E402
+import books
+import coverage
+from simulator import IN_TREE, OURS, NewBlocks, Simulator, kernels
 
 LOG_TAIL = 60  # lines
 BLOCKS_OF_A_CASE = 6  # that it may add: none can be added twice to a guest

@@ -13,22 +13,19 @@ import queue
 import shutil
 import struct
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
+import signing
+import wire
+from lab import PROJECT, LabError, cache, initramfs, kernels, kernlog
+from lab.build import copy_sources, intree_module, udev_rule
+from lab.host import DirectHost
+from lab.shell import MachineSilent, Shell
+from machine import GUEST_MIB, HIGH_MIB, MACHINE_MIB, Machine
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "e2e"))
-
-from lab import LabError, cache, initramfs, kernels, kernlog  # noqa: E402
-from lab.build import PROJECT, copy_sources, intree_module, udev_rule  # noqa: E402
-from lab.host import DirectHost  # noqa: E402
-from lab.shell import MachineSilent, Shell  # noqa: E402
-
-import signing  # noqa: E402
-import wire  # noqa: E402
-from machine import GUEST_MIB, HIGH_MIB, MACHINE_MIB, Machine  # noqa: E402
 
 MIB_PAGES = 256
 BLOCK = 128 * MIB_PAGES

@@ -6,7 +6,6 @@ import random
 
 import pytest
 
-import simulator  # noqa: F401  (makes the lab known)
 import wire
 from lab.memory import free_pages
 from test_balloon import assert_books

@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-import simulator  # noqa: F401  (makes the lab known)
 import wire
 from lab import memory
 from lab.memhog import Memhog

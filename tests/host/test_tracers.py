@@ -14,8 +14,7 @@ import pytest
 
 import books
 import wire
-from lab import roots
-from simulator import PROJECT, kernels
+from lab import PROJECT, kernels, roots
 from test_trace import TRACING, cut_up
 
 RELEASES = {"6.1": "bookworm", "6.12": "trixie"}

@@ -1,14 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Cases with guests are repeated as those of the scenarios are."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
-
-from lab import repeat  # noqa: E402  pylint: disable=wrong-import-position
+from lab import repeat
 
 
 @pytest.hookimpl(tryfirst=True)

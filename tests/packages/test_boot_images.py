@@ -7,17 +7,12 @@ the rights of root.
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT / "tests/e2e"))
-
-# pylint: disable=wrong-import-position
-from lab import roots  # noqa: E402
-from test_packages import run  # noqa: E402
+from lab import PROJECT, roots
+from test_packages import run
 
 SYSTEMS = {
     "bookworm": ("initramfs-tools", "lsinitramfs", "etc/initramfs-tools/modules", "hv_balloon\n",

@@ -8,19 +8,13 @@ that. Making the systems needs the rights of root.
 
 import json
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT / "tests/e2e"))
-
-# pylint: disable=wrong-import-position
-from figures import SETTLE_LIMIT, hot_added_mib, reach  # noqa: E402
-from lab import accel, installed  # noqa: E402
-from lab.guest import HOST_DELAY, Config  # noqa: E402
-from test_packages import VERSIONED, run  # noqa: E402
+from lab import PROJECT, accel, installed
+from lab.figures import SETTLE_LIMIT, hot_added_mib, reach
+from lab.guest import HOST_DELAY, Config
+from test_packages import VERSIONED, run
 
 OLDER = "0.0.9"
 STARTUP, MAXIMUM = 1024, 2048

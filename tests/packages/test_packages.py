@@ -5,20 +5,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT / "tests/e2e"))
-
-# pylint: disable=wrong-import-position
-from lab import kernels  # noqa: E402
-from lab import packages as bundles  # noqa: E402
-
+from lab import PROJECT, kernels
+from lab import packages as bundles
 
 # Files that name the version, beside hv_balloon.c.
 VERSIONED = ("CHANGES", "dkms.conf", "debian/changelog", "packaging/rpm/hv_balloon-dkms.spec",

@@ -5,19 +5,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from concurrent import futures
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT / "tests/e2e"))
-sys.path.insert(0, str(PROJECT / "tests/static"))
-
-# pylint: disable=wrong-import-position
-import calls  # noqa: E402
-from lab import LabError, features, kernels  # noqa: E402
+import calls
+from lab import PROJECT, LabError, features, kernels
 
 SOURCES = sorted(path for pattern in ("*.c", "lib/*.c") for path in PROJECT.glob(pattern)
                  if not path.name.endswith(".mod.c"))

@@ -5,21 +5,15 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+from lab import PROJECT, packages
+from tree import Tree
 
-# pylint: disable=wrong-import-position
-from lab import packages  # noqa: E402
-from tree import Tree  # noqa: E402
-
-PROJECT = HERE.parents[1]
 NOBODY = 65534
 STATUS = {"critical": 2, "warning": 1, "unknown": 3}  # the worst first
 TOOLS = ("hvballoon", "checks.sh", "bundle.sh", "print.awk", "rules.awk", "metrics.awk")

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import PROJECT
+from lab import PROJECT
 from tree import DEVICE, GROUP, MIB, Tree
 
 MAN = PROJECT / "tools/hvballoon.8"

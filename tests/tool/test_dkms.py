@@ -6,8 +6,7 @@ import subprocess
 
 import pytest
 
-from conftest import PROJECT
-from lab import packages
+from lab import PROJECT, packages
 
 NEW, CLOUD, OLD = "6.12.95+deb12-amd64", "6.1.0-56-cloud-amd64", "5.10.0-30-amd64"
 

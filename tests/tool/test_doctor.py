@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from conftest import NOBODY, PROJECT
+from conftest import NOBODY
+from lab import PROJECT
 from tree import (BLOCKS, BUS, DEVICE, GROUP, IMAGE, LOG, MIB, MODULE, MODULES, OURS, RELEASE, RULE,
                   Tree, module)
 

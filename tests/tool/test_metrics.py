@@ -10,8 +10,8 @@ import subprocess
 
 import pytest
 
-from conftest import NOBODY, PROJECT
-from lab import packages
+from conftest import NOBODY
+from lab import PROJECT, packages
 from tree import ASSIGNED, BUS, DEBUG_FILES, DEVICE, FIGURES, MIB, TOTAL, Tree
 
 MONITORING = PROJECT / "packaging/monitoring"

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PROJECT
-from lab import packages
+from lab import PROJECT, packages
 
 SCRIPT = PROJECT / "packaging/after-change.sh"
 NEW, CLOUD, OLD = "6.12.95+deb12-amd64", "6.1.0-56-cloud-amd64", "5.10.0-30-amd64"

@@ -3,17 +3,14 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
 import test_unit
+from lab import cache, kernels
 
 UNIT = Path(__file__).resolve().parent
-sys.path.insert(0, str(UNIT.parent / "e2e"))
-
-from lab import cache, kernels  # noqa: E402  pylint: disable=wrong-import-position
-
 VERSION = "6.1"
 BUILD = f"kunit-{VERSION}"
 

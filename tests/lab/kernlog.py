@@ -5,7 +5,7 @@ import itertools
 import re
 from pathlib import Path
 
-IGNORED = Path(__file__).resolve().parents[1] / "kernlog-ignore.txt"
+IGNORED = Path(__file__).with_name("kernlog-ignore.txt")
 
 WARNING = re.compile(
     r"WARNING:|BUG:|kernel BUG|Call Trace|Oops|[Bb]ad page|general protection fault"

@@ -17,7 +17,14 @@ repeat     cases that run again if what carries their guest fails
 variants   kernels for other processors and compilers, to build against
 kernlog    warnings in a kernel log
 memory     figures of a machine's memory
+figures    what host, guest and driver say of a guest on a real host
+memhog     a program in the guest with a known demand for memory
+programs/  what runs inside the machines
 """
+
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 class LabError(Exception):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run commands inside a lab machine, over a virtio-serial port served by guest/shell-server.sh."""
+"""Run commands inside a lab machine, over a virtio-serial port served by programs/shell-server.sh."""
 
 import base64
 import contextlib
@@ -33,7 +33,7 @@ class Result:
 
 
 class Shell:
-    """Requests and answers over a connected socket; see guest/shell-server.sh for the lines."""
+    """Requests and answers over a connected socket; see programs/shell-server.sh for the lines."""
 
     _ids = itertools.count(1)  # never reused: late answers to earlier requests are told apart
 

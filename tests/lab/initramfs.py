@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from . import build, packages
+from . import PROJECT, build, packages
 
 COMMON_FILES = ("shell-server.sh", "init-common.sh")
 UDEV_RULES = ("50-udev-default.rules", "80-drivers.rules")
@@ -87,8 +87,8 @@ class _Staging:
         for name in ("modprobe", "insmod", "rmmod", "lsmod"):
             (self._root / "usr/sbin" / name).symlink_to("/usr/bin/kmod")
         for name in COMMON_FILES:
-            self.add(build.GUEST_FILES / name, f"lab/{name}")
-        self.add(build.GUEST_FILES / init, "init", 0o755)
+            self.add(build.PROGRAMS / name, f"lab/{name}")
+        self.add(build.PROGRAMS / init, "init", 0o755)
 
     def add_udev(self, rule):
         """Add udev with its basic rules and the rule under test."""
@@ -103,7 +103,7 @@ class _Staging:
     def add_command(self):
         """Add the project's command, as "make install" does."""
         for name, folder in COMMAND.items():
-            self.add(build.PROJECT / "tools" / name, f"{folder}/{name}")
+            self.add(PROJECT / "tools" / name, f"{folder}/{name}")
 
     def add_modules(self, kernel, names):
         """Add kernel modules with what they depend on; hv_balloon itself stays out."""

@@ -5,10 +5,9 @@ import os
 import subprocess
 from pathlib import Path
 
-from . import LabError, cache, kernels, roots
+from . import PROJECT, LabError, cache, kernels, roots
 
-PROJECT = Path(__file__).resolve().parents[3]
-GUEST_FILES = Path(__file__).resolve().parents[1] / "guest"
+PROGRAMS = Path(__file__).with_name("programs")
 EXCLUDED = (".git", "tests", "demo-out", "build", "*.o", "*.ko", "*.mod*", "*.cmd", "*.symvers")
 
 
@@ -28,7 +27,7 @@ def intree_module(version):
     return next(kernels.kernel(version).modules.glob("kernel/drivers/hv/hv_balloon.ko*"))
 
 
-def program(name, folder=GUEST_FILES):
+def program(name, folder=PROGRAMS):
     """Compile a guest program statically and return its path."""
     source = folder / f"{name}.c"
     binary = cache.root() / "build" / name

@@ -4,9 +4,9 @@
 import re
 import subprocess
 
-from . import LabError, build
+from . import PROJECT, LabError
 
-PROBE = build.PROJECT / "compat/probe.sh"
+PROBE = PROJECT / "compat/probe.sh"
 PROBED = "-DHVB_PROBED"
 OF_6_12 = frozenset({"VOID_REMOVE", "MEMMAP_WISH", "OFFLINE_HOTPLUG"})
 OF_7_3 = OF_6_12 | {"NR_BALLOON_PAGES", "CONFIG_BALLOON", "ACR_FLAGS", "HEAT_TYPE"}

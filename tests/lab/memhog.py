@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The guest program memhog (guest/memhog.c): a program with a known demand for memory."""
+"""The guest program memhog (programs/memhog.c): a program with a known demand for memory."""
 
 LIMIT = 300  # seconds for one command; touching memory is slow in the nested form
 START = """

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """The test lab at the command line: stock kernels, headers, sources, and guests to work in."""
 
@@ -6,9 +5,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from lab import LabError, accel, build, interactive, kernels
-from lab.guest import Config, Guest
-from lab.host import end_on_sigterm
+from . import LabError, accel, build, interactive, kernels
+from .guest import Config, Guest
+from .host import end_on_sigterm
 
 
 def print_kdir(options):
@@ -39,7 +38,7 @@ def _module(options):
 
 def parse_arguments():
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("lab", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, action, text in (
             ("kdir", print_kdir, "print the stock headers of a kernel, for make KDIR=..."),
@@ -78,7 +77,7 @@ def main():
     try:
         return options.action(options)
     except LabError as error:
-        print(f"lab.py: {error}", file=sys.stderr)
+        print(f"lab: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

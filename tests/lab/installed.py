@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import LabError, build, roots
+from . import PROJECT, LabError, build, roots
 from .guest import Guest
 
 PACKAGES = ("linux-image-amd64", "linux-headers-amd64", "initramfs-tools", "dkms", "kmod", "udev",
@@ -19,8 +19,8 @@ PACKAGES = ("linux-image-amd64", "linux-headers-amd64", "initramfs-tools", "dkms
 FREE_MIB = 256  # on the disk
 # Drivers that a guest has use for. With those of all hardware depmod takes many minutes there.
 DRIVERS = ("block", "char", "hv", "virtio")
-FILES = (build.GUEST_FILES / "init-installed.sh", build.GUEST_FILES / "shell-server.sh",
-         build.PROJECT / "debian/tests/switch-and-back")  # in /lab
+FILES = (build.PROGRAMS / "init-installed.sh", build.PROGRAMS / "shell-server.sh",
+         PROJECT / "debian/tests/switch-and-back")  # in /lab
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the scenarios compare: the host's count, the guest's totals, the driver's figures."""
 
-from lab import memory
-from lab.guest import HOST_DELAY
+from . import memory
+from .guest import HOST_DELAY
 
 PAGES_PER_MIB = 256
 SETTLE_LIMIT = 120  # seconds for one target, beside the host's first delay

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """The example of Dynamic Memory, live: a stock Debian guest with this project's hv_balloon on a
 real Dynamic Memory host, watched from the host, from inside the guest, and as a picture."""
@@ -7,18 +6,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from example import picture
-from example.policy import BLOCK_MIB, Limits
-from example.story import Story, steps_of
-from example.table import Table
-from lab import LabError, accel, build, cache, kernels
+from lab import PROJECT, LabError, accel, cache, kernels
 from lab.guest import HOST_DELAY, Config, Guest, HostBroken
 from lab.host import end_on_sigterm
+
+from . import picture
+from .policy import BLOCK_MIB, Limits
+from .story import Story, steps_of
+from .table import Table
 
 
 def parse_arguments():
     """Return the parsed and checked command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("demo", description=__doc__)
     parser.add_argument("--kernel", choices=kernels.VERSIONS, default="6.1",
                         help="stock Debian kernel of the guest (default: %(default)s)")
     for name, default, text in (("startup", 1024, "what the guest starts with"),
@@ -26,7 +26,7 @@ def parse_arguments():
                                 ("maximum", 2048, "the most it is given")):
         parser.add_argument(f"--{name}", type=int, default=default, metavar="MIB",
                             help=f"{text} (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=build.PROJECT / "demo-out", metavar="FOLDER",
+    parser.add_argument("--out", type=Path, default=PROJECT / "demo-out", metavar="FOLDER",
                         help="folder for the pictures and logs (default: demo-out in the tree)")
     options = parser.parse_args()
     if not 384 <= options.minimum <= options.startup <= options.maximum - BLOCK_MIB:

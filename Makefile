@@ -100,7 +100,7 @@ demo:
 .PHONY: bench
 bench:
 	tests/lab/install-deps.sh
-	tests/bench/bench $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(RUNS),--runs '$(RUNS)') \
+	$(RUN) bench $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(RUNS),--runs '$(RUNS)') \
 		$(if $(W),--workload '$(W)')
 
 # The release archive, with its checksum.
@@ -117,7 +117,7 @@ deb:
 .PHONY: matrix
 matrix:
 	tests/lab/install-deps.sh --matrix
-	tests/matrix/matrix
+	$(RUN) matrix
 
 # Options: KSRC=FOLDER, a kernel tree that gets this driver instead of its own.
 .PHONY: intree

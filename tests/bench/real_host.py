@@ -5,10 +5,10 @@ import contextlib
 import re
 import time
 
-from subjects import LIMIT, MIB, HERE, DynamicMemory, InTree, Taken
+from lab import accel, build
+from lab.guest import HOST_DELAY, Config, Guest
 
-from lab import accel, build  # pylint: disable=wrong-import-order
-from lab.guest import HOST_DELAY, Config, Guest  # pylint: disable=wrong-import-order
+from .subjects import LIMIT, MIB, HERE, DynamicMemory, InTree, Taken
 
 STEP = 2            # MiB: the least that the host asks for
 ANSWER = 2          # seconds between two looks at the trace, which take time of what is measured

@@ -5,21 +5,16 @@ import contextlib
 import functools
 import struct
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from host import simulator, wire
+from lab import build, cache, kernels
+from lab.qmp import Monitor
+from lab.shell import connected
+
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "host"), str(HERE.parent)]
-
-# pylint: disable=wrong-import-position
-import simulator  # noqa: E402
-import wire  # noqa: E402
-from lab import build, cache, kernels  # noqa: E402
-from lab.qmp import Monitor  # noqa: E402
-from lab.shell import connected  # noqa: E402
-
 MIB = 256           # pages
 MIB_BYTES = 1 << 20
 LIMIT = 600         # seconds for one operation

@@ -7,10 +7,10 @@ import random
 import statistics
 import time
 
-from subjects import LIMIT, MIB, simulator
+from lab import memory
+from lab.memhog import Memhog
 
-from lab import memory  # pylint: disable=wrong-import-order
-from lab.memhog import Memhog  # pylint: disable=wrong-import-order
+from .subjects import LIMIT, MIB, simulator
 
 HALVES_MIB = 3700       # what a program touches before it gives every second page back
 FRAGMENT_MIB = 3000

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Write the inputs with which the fuzzers start: one file each, named by what it is.
 

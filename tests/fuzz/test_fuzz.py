@@ -10,11 +10,13 @@ import subprocess
 import time
 from pathlib import Path
 
-import make_corpus
 import pytest
 
+from lab import PROJECT
+
+from . import make_corpus
+
 FUZZ = Path(__file__).resolve().parent
-PROJECT = FUZZ.parents[1]
 BUILD = PROJECT / "build/fuzz"
 RESULTS = PROJECT / "build/results"
 DAILY = {"codec": 25, "regions": 25, "arithmetic": 10}  # seconds

@@ -3,8 +3,9 @@
 
 import time
 
-from simulator import GUEST_MIB, MIB_PAGES
 from lab import memory
+
+from .simulator import GUEST_MIB, MIB_PAGES
 
 # What programs, caches and slab hold moves by itself. Pages that are lost in small numbers are
 # found by their mark and by kmemleak, not by this.

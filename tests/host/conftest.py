@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import books
-import coverage
-from simulator import IN_TREE, OURS, NewBlocks, Simulator, kernels
+from . import books, coverage
+from .simulator import IN_TREE, OURS, NewBlocks, Simulator, kernels
 
 LOG_TAIL = 60  # lines
 BLOCKS_OF_A_CASE = 6  # that it may add: none can be added twice to a guest

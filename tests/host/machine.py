@@ -5,8 +5,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import signing
 from lab.host import port, qemu
+
+from . import signing
 
 MACHINE_MIB = 4096      # what the machine has: half of it at 0, half of it at HIGH_MIB
 HIGH_MIB = 4096

@@ -17,13 +17,13 @@ import threading
 import time
 from pathlib import Path
 
-import signing
-import wire
 from lab import PROJECT, LabError, cache, initramfs, kernels, kernlog
 from lab.build import copy_sources, intree_module, udev_rule
 from lab.host import DirectHost
 from lab.shell import MachineSilent, Shell
-from machine import GUEST_MIB, HIGH_MIB, MACHINE_MIB, Machine
+
+from . import signing, wire
+from .machine import GUEST_MIB, HIGH_MIB, MACHINE_MIB, Machine
 
 HERE = Path(__file__).resolve().parent
 

@@ -6,14 +6,15 @@ In guests of their own: what other cases leave would be looked at as well.
 
 import pytest
 
-import wire
-from conftest import agreed, cleaned
 from lab import memory
-from simulator import BLOCK, MIB_PAGES, NewBlocks
-from test_hot_add import STEP, folder_of
-from test_memory import ALL
-from test_numa import node_figure
-from test_offline import change, halves, inside, loaded_again
+
+from . import wire
+from .conftest import agreed, cleaned
+from .simulator import BLOCK, MIB_PAGES, NewBlocks
+from .test_hot_add import STEP, folder_of
+from .test_memory import ALL
+from .test_numa import node_figure
+from .test_offline import change, halves, inside, loaded_again
 
 DONE = 1
 LARGE_MIB = 65536

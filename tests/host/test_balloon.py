@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-import wire
-from conftest import agreed
-from simulator import BLOCK
+from . import wire
+from .conftest import agreed
+from .simulator import BLOCK
 
 MIB = 256  # pages
 

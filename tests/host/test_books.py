@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-import wire
-from conftest import Keeper
-from simulator import BLOCK, MIB_PAGES
-from test_hot_add import folder_of
-from test_offline import change, inside, loaded_again, outside
+from . import wire
+from .conftest import Keeper
+from .simulator import BLOCK, MIB_PAGES
+from .test_hot_add import folder_of
+from .test_offline import change, inside, loaded_again, outside
 
 ROUNDS = 5
 DELAY = 0.5     # seconds; a block in thousands of pieces takes some to go

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-import wire
-from simulator import BLOCK, IN_TREE, OURS, Simulator
+from . import wire
+from .simulator import BLOCK, IN_TREE, OURS, Simulator
 
 MIB = 256  # pages
 KIB = 4  # of a page

@@ -6,9 +6,10 @@ import random
 
 import pytest
 
-import wire
 from lab.memory import free_pages
-from test_balloon import assert_books
+
+from . import wire
+from .test_balloon import assert_books
 
 MIB = 256  # pages
 LARGEST = 32 * MIB

@@ -3,8 +3,8 @@
 
 import re
 
-import wire
-from simulator import BLOCK
+from . import wire
+from .simulator import BLOCK
 
 MIB = 256  # pages
 FOLDER = "/sys/kernel/debug/hv_balloon"

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-import wire
-from conftest import Keeper, agreed
-from simulator import BLOCK, CONTROL, IN_TREE, MIB_PAGES, OURS
-from test_hot_add import STEP, folder_of
-from test_offline import change, halves, inside, loaded_again, outside
+from . import wire
+from .conftest import Keeper, agreed
+from .simulator import BLOCK, CONTROL, IN_TREE, MIB_PAGES, OURS
+from .test_hot_add import STEP, folder_of
+from .test_offline import change, halves, inside, loaded_again, outside
 
 DONE = 1
 DRIVER = "/sys/bus/vmbus/drivers/hv_balloon"

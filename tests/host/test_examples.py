@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from test_sysfs import FILES
+from .test_sysfs import FILES
 
 MIB = 256  # pages
 KIB = 4  # of a page

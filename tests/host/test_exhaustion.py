@@ -9,13 +9,14 @@ import time
 
 import pytest
 
-import wire
 from lab import memory
 from lab.memhog import Memhog
-from simulator import BLOCK, CONTROL, NewBlocks
-from test_balloon import assert_books
-from test_hot_add import folder_of
-from test_memory import meminfo
+
+from . import wire
+from .simulator import BLOCK, CONTROL, NewBlocks
+from .test_balloon import assert_books
+from .test_hot_add import folder_of
+from .test_memory import meminfo
 
 MIB = 256  # pages
 DONE, TRANSIENT = 1, 0

@@ -10,11 +10,12 @@ import time
 
 import pytest
 
-import wire
-from conftest import agreed, cleaned
 from lab.memhog import Memhog
-from test_balloon import assert_books
-from test_memory import (available, no_program_is_killed, pages_in_blocks,  # noqa: F401  (a fixture)
+
+from . import wire
+from .conftest import agreed, cleaned
+from .test_balloon import assert_books
+from .test_memory import (available, no_program_is_killed, pages_in_blocks,  # noqa: F401  (a fixture)
                          spare)
 
 MIB = 256       # pages

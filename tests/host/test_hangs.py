@@ -13,17 +13,18 @@ import time
 
 import pytest
 
-import wire
-from conftest import Keeper, agreed, cleaned
 from lab import kernels
 from lab.memhog import Memhog
-from simulator import BLOCK, GUEST_MIB
-from test_balloon import assert_books
-from test_hibernation import SWAP, sleep
-from test_hot_add import folder_of
-from test_lifecycle import DEVICES
-from test_memory import available, floor, no_program_is_killed  # noqa: F401  (a fixture)
-from test_offline import going_offline
+
+from . import wire
+from .conftest import Keeper, agreed, cleaned
+from .simulator import BLOCK, GUEST_MIB
+from .test_balloon import assert_books
+from .test_hibernation import SWAP, sleep
+from .test_hot_add import folder_of
+from .test_lifecycle import DEVICES
+from .test_memory import available, floor, no_program_is_killed  # noqa: F401  (a fixture)
+from .test_offline import going_offline
 
 MIB = 256           # pages
 ANSWER = 2          # seconds in which what the host returns is in use again

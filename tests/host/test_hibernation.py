@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-import wire
-from conftest import udev_stopped
-from simulator import BLOCK, CONTROL
-from test_balloon import assert_books
+from . import wire
+from .conftest import udev_stopped
+from .simulator import BLOCK, CONTROL
+from .test_balloon import assert_books
 
 MIB = 256  # pages
 STATUS = "/sys/kernel/debug/hv_balloon/status"

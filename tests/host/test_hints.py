@@ -3,10 +3,11 @@
 
 import pytest
 
-from conftest import agreed, cleaned
 from lab.memhog import Memhog
-from simulator import CONTROL
-from test_sysfs import figures
+
+from .conftest import agreed, cleaned
+from .simulator import CONTROL
+from .test_sysfs import figures
 
 MIB = 256  # pages
 ORDER = "/sys/module/page_reporting/parameters/page_reporting_order"

@@ -3,8 +3,8 @@
 
 import pytest
 
-from conftest import agreed, cleaned, udev_stopped
-from simulator import BLOCK
+from .conftest import agreed, cleaned, udev_stopped
+from .simulator import BLOCK
 
 DONE, TRANSIENT = 1, 0
 STEP = 512  # 2 MiB, the least that Hyper-V gives

@@ -7,12 +7,13 @@ import time
 
 import pytest
 
-import wire
 from lab.memhog import Memhog
-from simulator import BLOCK
-from test_balloon import assert_books
-from test_memory import spare
-from test_offline import change, inside
+
+from . import wire
+from .simulator import BLOCK
+from .test_balloon import assert_books
+from .test_memory import spare
+from .test_offline import change, inside
 
 MIB = 256  # pages
 STEP = 512

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-import wire
-from conftest import agreed
-from simulator import BLOCK
-from test_balloon import assert_books
-from test_lifecycle import waiting
+from . import wire
+from .conftest import agreed
+from .simulator import BLOCK
+from .test_balloon import assert_books
+from .test_lifecycle import waiting
 
 MIB = 256  # pages
 STEP = 512

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from conftest import agreed
-from simulator import BLOCK, HIGH_MIB, MIB_PAGES
-from test_balloon import assert_books
+from .conftest import agreed
+from .simulator import BLOCK, HIGH_MIB, MIB_PAGES
+from .test_balloon import assert_books
 
 WHOLE = HIGH_MIB * MIB_PAGES    # a memory block that the host backs whole
 PARTIAL = WHOLE + BLOCK         # and one that it does not

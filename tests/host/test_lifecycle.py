@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-import simulator
-import wire
 from lab import memory
 from lab.memhog import Memhog
-from test_balloon import assert_books
+
+from . import simulator, wire
+from .test_balloon import assert_books
 
 MIB = 256  # pages
 PARAMETERS = "pressure_report_delay=3600"

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-import wire
+from . import wire
 
 # Hot-add offers memory that is there, so that a whole one adds nothing either.
 GOOD = {

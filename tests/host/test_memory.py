@@ -5,11 +5,12 @@ import time
 
 import pytest
 
-import wire
 from lab import memory
 from lab.memhog import Memhog
-from simulator import BLOCK, NoFigures
-from test_balloon import assert_books
+
+from . import wire
+from .simulator import BLOCK, NoFigures
+from .test_balloon import assert_books
 
 MIB = 256  # pages
 ALL = 2 ** 32 - 1

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-import wire
+from . import wire
 
 PATIENCE = 5  # seconds that the driver waits for each answer
 

@@ -3,9 +3,9 @@
 
 import pytest
 
-from conftest import agreed, cleaned
-from simulator import BLOCK, MIB_PAGES
-from test_balloon import assert_books
+from .conftest import agreed, cleaned
+from .simulator import BLOCK, MIB_PAGES
+from .test_balloon import assert_books
 
 # Boot memory ends in the middle of node 1, so node 2 has none.
 NODES_MIB = (512, 1024, 512)

@@ -8,13 +8,14 @@ import contextlib
 
 import pytest
 
-import wire
-from conftest import Keeper
 from lab.memhog import Memhog
-from simulator import BLOCK, CONTROL, GUEST_MIB
-from test_balloon import assert_books
-from test_hot_add import STEP, folder_of, is_online
-from test_memory import ALL, available, give_back, spare
+
+from . import wire
+from .conftest import Keeper
+from .simulator import BLOCK, CONTROL, GUEST_MIB
+from .test_balloon import assert_books
+from .test_hot_add import STEP, folder_of, is_online
+from .test_memory import ALL, available, give_back, spare
 
 MIB = 256  # pages
 DONE = 1

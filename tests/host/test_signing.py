@@ -4,8 +4,9 @@
 import pytest
 
 from lab import kernels
-from signing import OTHER, OWNER
-from simulator import OURS
+
+from .signing import OTHER, OWNER
+from .simulator import OURS
 
 REJECTED = "Key was rejected by service"
 

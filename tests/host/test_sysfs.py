@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-import wire
-from simulator import BLOCK
+from . import wire
+from .simulator import BLOCK
 
 MIB = 256  # pages
 KIB = 4  # of a page

@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-import wire
 from lab.memhog import Memhog
-from simulator import BLOCK
+
+from . import wire
+from .simulator import BLOCK
 
 TRACING = "/sys/kernel/tracing"
 EVENTS = {"balloon_status", "balloon_message_in", "balloon_message_out",

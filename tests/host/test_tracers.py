@@ -12,10 +12,10 @@ from concurrent import futures
 
 import pytest
 
-import books
-import wire
 from lab import PROJECT, kernels, roots
-from test_trace import TRACING, cut_up
+
+from . import books, wire
+from .test_trace import TRACING, cut_up
 
 RELEASES = {"6.1": "bookworm", "6.12": "trixie"}
 TOOLS = ("linux-perf", "trace-cmd", "bpftrace")

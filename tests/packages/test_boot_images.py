@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lab import PROJECT, roots
-from test_packages import run
+
+from .test_packages import run
 
 SYSTEMS = {
     "bookworm": ("initramfs-tools", "lsinitramfs", "etc/initramfs-tools/modules", "hv_balloon\n",

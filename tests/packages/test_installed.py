@@ -14,7 +14,8 @@ import pytest
 from lab import PROJECT, accel, installed
 from lab.figures import SETTLE_LIMIT, hot_added_mib, reach
 from lab.guest import HOST_DELAY, Config
-from test_packages import VERSIONED, run
+
+from .test_packages import VERSIONED, run
 
 OLDER = "0.0.9"
 STARTUP, MAXIMUM = 1024, 2048

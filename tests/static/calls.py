@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Which file of the driver calls which: the calls, and the circles among them.
 
@@ -8,9 +7,9 @@ named without its ending; a header counts with the file that it belongs to.
 
 import re
 import sys
-from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
+from lab import PROJECT
+
 DEFINITION = re.compile(r"^(?!static\b)(?:[\w*]+[ \t*]+)+(hvb_\w+)\([^;{]*?\)\n\{", re.MULTILINE)
 VARIABLE = re.compile(r"^(?!static\b|extern\b)(?:const )?struct \w+(?: \*)? ?\*?(hvb_\w+)(?:\[\])? = ",
                       re.MULTILINE)

@@ -9,8 +9,9 @@ from concurrent import futures
 
 import pytest
 
-import calls
 from lab import PROJECT, LabError, features, kernels
+
+from . import calls
 
 SOURCES = sorted(path for pattern in ("*.c", "lib/*.c") for path in PROJECT.glob(pattern)
                  if not path.name.endswith(".mod.c"))

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lab import PROJECT, packages
-from tree import Tree
+
+from .tree import Tree
 
 NOBODY = 65534
 STATUS = {"critical": 2, "warning": 1, "unknown": 3}  # the worst first

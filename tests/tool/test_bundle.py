@@ -9,8 +9,8 @@ import tarfile
 
 import pytest
 
-from conftest import NOBODY, Command
-from tree import BLOCKS, BUS, DEVICE, GROUP, LOG, MODULE, MODULES, RELEASE, RULE, SRCVERSION, Tree
+from .conftest import NOBODY, Command
+from .tree import BLOCKS, BUS, DEVICE, GROUP, LOG, MODULE, MODULES, RELEASE, RULE, SRCVERSION, Tree
 
 TOP = "hvballoon-report"
 IOMEM = "00001000-0009fbff : System RAM\n"

@@ -13,7 +13,8 @@ import time
 import pytest
 
 from lab import PROJECT
-from tree import DEVICE, GROUP, MIB, Tree
+
+from .tree import DEVICE, GROUP, MIB, Tree
 
 MAN = PROJECT / "tools/hvballoon.8"
 COMPLETION = PROJECT / "tools/hvballoon.bash-completion"

@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from conftest import NOBODY
 from lab import PROJECT
-from tree import (BLOCKS, BUS, DEVICE, GROUP, IMAGE, LOG, MIB, MODULE, MODULES, OURS, RELEASE, RULE,
+
+from .conftest import NOBODY
+from .tree import (BLOCKS, BUS, DEVICE, GROUP, IMAGE, LOG, MIB, MODULE, MODULES, OURS, RELEASE, RULE,
                   Tree, module)
 
 

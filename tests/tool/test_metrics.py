@@ -10,9 +10,10 @@ import subprocess
 
 import pytest
 
-from conftest import NOBODY
 from lab import PROJECT, packages
-from tree import ASSIGNED, BUS, DEBUG_FILES, DEVICE, FIGURES, MIB, TOTAL, Tree
+
+from .conftest import NOBODY
+from .tree import ASSIGNED, BUS, DEBUG_FILES, DEVICE, FIGURES, MIB, TOTAL, Tree
 
 MONITORING = PROJECT / "packaging/monitoring"
 RULES = MONITORING / "hv_balloon.rules.yml"

@@ -3,7 +3,7 @@
 
 import pytest
 
-from tree import RULE
+from .tree import RULE
 
 FOLDER = "usr/lib/udev/rules.d"
 DMI = "sys/class/dmi/id"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import test_unit
 from lab import cache, kernels
+
+from . import test_unit
 
 UNIT = Path(__file__).resolve().parent
 VERSION = "6.1"

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Run the scripts of the simulated host on the kernel's own driver and print what it fails.
 
@@ -11,9 +10,9 @@ import argparse
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
+from lab import PROJECT
+
 SCRIPTS = PROJECT / "tests/host"
 # What only this driver has: its files, events and tools, and what only the debug kernel has.
 LEFT_OUT = {"adopt", "books", "command", "debugfs", "edges", "examples", "hints", "injection",
@@ -24,7 +23,7 @@ CRASHED = "the guest does not answer any more"
 
 def parse_arguments():
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser(description=__doc__,
+    parser = argparse.ArgumentParser("host.compare", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernel", choices=("6.1", "6.12", "debug"), default="6.1")
     parser.add_argument("-T", metavar="NAME", dest="select", default="",

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Build the driver for each kernel, boot each with it, and print a table for the README.
 
@@ -19,14 +18,9 @@ import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT / "tests"))
-
-# pylint: disable=wrong-import-position
-from lab import LabError, build, cache, features, kernels, variants  # noqa: E402
-from lab.roots import DESCRIPTIONS  # noqa: E402
+from lab import PROJECT, LabError, build, cache, features, kernels, variants
+from lab.roots import DESCRIPTIONS
 
 RESULTS = PROJECT / "build/results/matrix"
 NOT_RUN = "not run"
@@ -38,7 +32,7 @@ FEATURES_HEADING = ("kernel", "features that were found")
 
 def parse_arguments():
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser(description=__doc__,
+    parser = argparse.ArgumentParser("matrix", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     names = (*kernels.VERSIONS, *kernels.OTHERS, *variants.VARIANTS)
     parser.add_argument("--kernel", action="append", choices=names,

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Run each workload on this driver and on its peers, in turn, and print tables.
 
@@ -13,26 +12,22 @@ import collections
 import json
 import statistics
 import sys
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+from lab import PROJECT, LabError, cache
+from lab.guest import HostBroken
 
-# pylint: disable=wrong-import-position
-from real_host import REAL  # noqa: E402
-from subjects import SUBJECTS, InTree  # noqa: E402
-from workloads import GUESTS  # noqa: E402
-from lab import LabError, cache  # noqa: E402
-from lab.guest import HostBroken  # noqa: E402
-import picture  # noqa: E402
+from . import picture
+from .real_host import REAL
+from .subjects import SUBJECTS, InTree
+from .workloads import GUESTS
 
-RESULTS = HERE.parents[1] / "build/results"
+RESULTS = PROJECT / "build/results"
 OURS = next(iter(SUBJECTS))
 
 
 def parse_arguments():
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser(description=__doc__,
+    parser = argparse.ArgumentParser("bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernel", choices=("6.1", "6.12"), default="6.1")
     parser.add_argument("--runs", type=int, default=3, metavar="N",

@@ -9,10 +9,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import simulator, wire
 from lab import build, cache, kernels
 from lab.qmp import Monitor
 from lab.shell import connected
+from simulated_host import simulator, wire
 
 HERE = Path(__file__).resolve().parent
 MIB = 256           # pages

@@ -3,8 +3,8 @@
 
 import pytest
 
-from lab.figures import (PAGES_PER_MIB, assert_no_underflow, assert_not_less, ballooned_mib, free_mib,
-                     reach, total_mib)
+from lab.figures import (PAGES_PER_MIB, assert_no_underflow, assert_not_less, ballooned_mib,
+                         free_mib, reach, total_mib)
 
 ROUNDS = 10
 SMALL = 700  # MiB

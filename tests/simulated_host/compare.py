@@ -13,7 +13,7 @@ import xml.etree.ElementTree as ElementTree
 
 from lab import PROJECT
 
-SCRIPTS = PROJECT / "tests/host"
+SCRIPTS = PROJECT / "tests/simulated_host"
 # What only this driver has: its files, events and tools, and what only the debug kernel has.
 LEFT_OUT = {"adopt", "books", "command", "debugfs", "edges", "examples", "hints", "injection",
             "signing", "sysfs", "trace", "tracers"}
@@ -23,7 +23,7 @@ CRASHED = "the guest does not answer any more"
 
 def parse_arguments():
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser("host.compare", description=__doc__,
+    parser = argparse.ArgumentParser("simulated_host.compare", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernel", choices=("6.1", "6.12", "debug"), default="6.1")
     parser.add_argument("-T", metavar="NAME", dest="select", default="",

@@ -7,8 +7,9 @@ import time
 
 from lab import accel, build
 from lab.guest import HOST_DELAY, Config, Guest
+from lab.memory import MIB
 
-from .subjects import LIMIT, MIB, HERE, DynamicMemory, InTree, Taken
+from .subjects import HERE, LIMIT, DynamicMemory, InTree, Taken
 
 STEP = 2            # MiB: the least that the host asks for
 ANSWER = 2          # seconds between two looks at the trace, which take time of what is measured

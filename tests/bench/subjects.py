@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import build, cache, kernels
+from lab.memory import MIB
 from lab.qmp import Monitor
 from lab.shell import connected
 from simulated_host import simulator, wire
+from simulated_host.machine import HIGH_MIB
 
 HERE = Path(__file__).resolve().parent
-MIB = 256           # pages
 MIB_BYTES = 1 << 20
 LIMIT = 600         # seconds for one operation
 SETTLED = 1         # seconds in which a quiet guest executes less than
@@ -214,7 +215,7 @@ class Offline(BenchModule):
         return mib <= self.mib - self.BOOT
 
     def _parameters(self):
-        return f"first={simulator.HIGH_MIB} size={self.mib - self.BOOT}"
+        return f"first={HIGH_MIB} size={self.mib - self.BOOT}"
 
 
 class Virtio(Subject):

@@ -9,8 +9,10 @@ import time
 
 from lab import memory
 from lab.memhog import Memhog
+from lab.memory import MIB
+from simulated_host.machine import HIGH_MIB
 
-from .subjects import LIMIT, MIB, simulator
+from .subjects import LIMIT
 
 HALVES_MIB = 3700       # what a program touches before it gives every second page back
 FRAGMENT_MIB = 3000
@@ -209,7 +211,7 @@ def added(subject):
     guest = subject.guest
     before = guest.total()
     with Measured(subject) as measured:
-        answer, _ = guest.host.add(simulator.HIGH_MIB * MIB, 1024 * MIB)
+        answer, _ = guest.host.add(HIGH_MIB * MIB, 1024 * MIB)
     return measured.figures | {"MiB added": answer // MIB,
                                "MiB online": (guest.total() - before) // MIB}
 

@@ -4,7 +4,6 @@
 from . import memory
 from .guest import HOST_DELAY
 
-PAGES_PER_MIB = 256
 SETTLE_LIMIT = 120  # seconds for one target, beside the host's first delay
 SANE_LIMIT = 1 << 50  # no honest figure of a guest is that large, an underflow is
 
@@ -20,17 +19,17 @@ def total_mib(guest):
 
 def free_mib(guest):
     """Return the guest's free memory without what caches hold, in MiB."""
-    return memory.free_pages(guest) / PAGES_PER_MIB
+    return memory.free_pages(guest) / memory.MIB
 
 
 def ballooned_mib(guest):
     """Return what the driver counts as ballooned, in MiB."""
-    return guest.driver_status()["pages_ballooned"] / PAGES_PER_MIB
+    return guest.driver_status()["pages_ballooned"] / memory.MIB
 
 
 def hot_added_mib(guest):
     """Return what the driver counts as hot-added and online, in MiB."""
-    return guest.driver_status()["pages_hot_added_online"] / PAGES_PER_MIB
+    return guest.driver_status()["pages_hot_added_online"] / memory.MIB
 
 
 def driver_size_mib(guest, startup):

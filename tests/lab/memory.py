@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Figures of a machine's memory; a machine is whatever has run(command, limit)."""
 
+MIB = 256   # pages
+KIB = 4     # of a page
+
 
 def meminfo(machine):
     """Return /proc/meminfo as a dictionary, in KiB."""

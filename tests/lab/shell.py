@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run commands inside a lab machine, over a virtio-serial port served by programs/shell-server.sh."""
+"""Run commands in a lab machine, over a virtio-serial port; programs/shell-server.sh serves it."""
 
 import base64
 import contextlib

@@ -3,8 +3,9 @@
 
 import pytest
 
-from lab.figures import (PAGES_PER_MIB, assert_no_underflow, assert_not_less, ballooned_mib,
-                         free_mib, reach, total_mib)
+from lab.figures import (assert_no_underflow, assert_not_less, ballooned_mib, free_mib, reach,
+                         total_mib)
+from lab.memory import MIB
 
 ROUNDS = 10
 SMALL = 700  # MiB
@@ -50,7 +51,7 @@ def test_ten_rounds_with_memory_ballooned(boot, leave_and_return):
             guest.run("dmesg -c >/dev/null")
             leave_and_return(guest)
             assert_no_underflow(guest)
-            pages = int(before[1] * PAGES_PER_MIB)
+            pages = int(before[1] * MIB)
             assert guest.run("dmesg").count(f"left {pages} pages") == 1
         assert (total_mib(guest), ballooned_mib(guest)) == before[:2]
         assert_not_less(free_mib(guest), before[2])

@@ -4,8 +4,9 @@
 import time
 
 from lab import memory
+from lab.memory import MIB
 
-from .simulator import GUEST_MIB, MIB_PAGES
+from .machine import GUEST_MIB
 
 # What programs, caches and slab hold moves by itself. Pages that are lost in small numbers are
 # found by their mark and by kmemleak, not by this.
@@ -53,7 +54,7 @@ def _used_mib(guest):
     MemAvailable is no measure of it: it leaves out what the kernel keeps free, and that grows with
     the first huge page and with a zone's first memory.
     """
-    return (guest.total() - memory.free_pages(guest)) // MIB_PAGES
+    return (guest.total() - memory.free_pages(guest)) // MIB
 
 
 def _blocks(guest):
@@ -67,3 +68,18 @@ def assert_no_leaks(guest):
         leaks = guest.run("cd /sys/kernel/debug && echo scan >kmemleak && sleep 5 &&"
                           " echo scan >kmemleak && cat kmemleak", limit=300)
         assert not leaks, f"kmemleak has found:\n{leaks}"
+
+
+def assert_books(guest, ballooned):
+    """Every page that was asked for was given or refused; what is out is what was not returned."""
+    books = guest.status()
+    assert books["balloon_pages_requested"] == (books["balloon_pages_given"]
+                                                + books["balloon_pages_refused"])
+    assert books["pages_ballooned"] == ballooned
+    assert books["balloon_pages_given"] - books["balloon_pages_returned"] == ballooned
+
+
+def give_back(guest, ranges):
+    """Give everything back."""
+    guest.host.deflate(ranges)
+    assert_books(guest, 0)

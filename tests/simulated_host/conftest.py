@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Fixtures of the scripts: one guest for all of a kernel, a fresh driver for each."""
 
-import contextlib
 from pathlib import Path
 
 import pytest
 
-from . import books, coverage
-from .simulator import IN_TREE, OURS, NewBlocks, Simulator, kernels
+from lab import memory
+
+from . import coverage
+from .keeper import CHECKERS, Keeper, agreed, cleaned, udev_stopped
+from .simulator import IN_TREE, OURS
 
 LOG_TAIL = 60  # lines
-BLOCKS_OF_A_CASE = 6  # that it may add: none can be added twice to a guest
-# Unmapping each free page costs as much as all other checkers together.
-CHECKERS = {"most": "debug_pagealloc=off", "all": "debug_pagealloc=on page_poison=1"}
 
 
 def pytest_addoption(parser):
@@ -65,57 +64,6 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.write_line(coverage.report(folder))
 
 
-class Keeper:
-    """Starts guests; keeps one until a case has failed in it.
-
-    Options are those of the guest that is kept: see Simulator.
-    """
-
-    def __init__(self, config, **options):
-        self._config = config
-        self._options = options
-        self._simulator = None
-        self._marked = None
-        self.blocks = None
-
-    def new(self, append="", **options):
-        """Return a new guest; a context manager. Options: see Machine."""
-        kernel = self._config.getoption("--kernel")
-        if kernel == kernels.DEBUG:
-            append += " mitigations=off " + CHECKERS[self._config.getoption("--checkers")]
-        return Simulator(kernel, driver=self._config.getoption("--driver"), append=append,
-                         **options)
-
-    def guest(self):
-        """Return the guest that is kept, or a new one if that has hardly a free block left."""
-        if self._simulator and len(self.blocks) < BLOCKS_OF_A_CASE:
-            self.finish()
-        if not self._simulator:
-            self._simulator = self.new(**self._options)
-            self._marked = books.marked_pages(self._simulator)
-            self.blocks = NewBlocks()
-        return self._simulator
-
-    def discard(self):
-        """Stop the guest that is kept."""
-        simulator, self._simulator = self._simulator, None
-        if simulator:
-            with simulator:
-                folder = self._config.getoption("--coverage")
-                if folder and simulator.alive():
-                    coverage.save(simulator, simulator.driver_folder(), folder)
-
-    def finish(self):
-        """Check what is too slow to be checked after each case, and stop the guest."""
-        simulator = self._simulator
-        try:
-            if simulator:
-                assert books.marked_pages(simulator) == self._marked, "pages stay ballooned"
-                books.assert_no_leaks(simulator)
-        finally:
-            self.discard()
-
-
 @pytest.fixture(scope="session")
 def keeper(request):
     """What starts guests."""
@@ -146,40 +94,10 @@ def guest(machine, request):  # pylint: disable=redefined-outer-name
         yield machine
 
 
-@contextlib.contextmanager
-def cleaned(machine, node):  # pylint: disable=redefined-outer-name
-    """Remove driver and device when the block ends; the books must balance then.
-
-    The log must have no new warning, whatever else has failed.
-    """
-    before = books.Books(machine)
-    known = len(machine.warnings())
-    yield
-    machine.host.resume()
-    machine.leave()
-    machine.host.reports()
-    warnings = machine.warnings()[known:]
-    assert not warnings, "\n".join(warnings)
-    assert not machine.host.disorder
-    if not getattr(node, "failed", False):
-        before.assert_balanced(machine)
-
-
 @pytest.fixture
 def running(guest):  # pylint: disable=redefined-outer-name
     """The guest with a driver that has agreed with the host."""
     return agreed(guest)
-
-
-@contextlib.contextmanager
-def udev_stopped(guest):
-    """There is no udev meanwhile. One that is told to read its rules anew may do so too late."""
-    guest.run("killall systemd-udevd; until ! pidof systemd-udevd; do sleep 0.1; done;"
-              " rm -f /run/udev/control")
-    try:
-        yield
-    finally:
-        guest.run("/usr/lib/systemd/systemd-udevd --daemon")
 
 
 @pytest.fixture
@@ -207,10 +125,9 @@ def hibernating(keeper, request):  # pylint: disable=redefined-outer-name
             yield agreed(simulator)
 
 
-def agreed(guest, parameters=""):  # pylint: disable=redefined-outer-name
-    """Load the driver, offer the device, agree on protocol 2.0."""
-    guest.load(f"pressure_report_delay=3600 {parameters}")
-    guest.offer()
-    guest.host.negotiate()
-    guest.wait_for("state", "running")
-    return guest
+@pytest.fixture
+def no_program_is_killed(machine):  # pylint: disable=redefined-outer-name
+    """A balloon that makes the kernel kill programs has taken too much."""
+    before = memory.oom_kills(machine)  
+    yield
+    assert memory.oom_kills(machine)   == before, "the kernel has killed a program"

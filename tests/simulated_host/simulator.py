@@ -23,16 +23,11 @@ from lab.host import DirectHost
 from lab.shell import MachineSilent, Shell
 
 from . import signing, wire
-from .machine import GUEST_MIB, HIGH_MIB, MACHINE_MIB, Machine
+from .machine import Machine
 
 HERE = Path(__file__).resolve().parent
 
-MIB_PAGES = 256
-BLOCK = 128 * MIB_PAGES
-# First page frames of the memory blocks that can be added. The one below HIGH_MIB that is left
-# out has tables of the firmware at its end.
-BLOCKS = (*range(GUEST_MIB * MIB_PAGES, MACHINE_MIB // 2 * MIB_PAGES - BLOCK, BLOCK),
-          *range(HIGH_MIB * MIB_PAGES, (HIGH_MIB + MACHINE_MIB // 2) * MIB_PAGES, BLOCK))
+DRIVER = "/sys/bus/vmbus/drivers/hv_balloon"
 CONTROL = "/sys/class/misc/hvb_sim/control"     # of what plays the host; see hvb_sim.c
 BOOT_LIMIT = 180
 DEBUG_PATIENCE = 4      # how much longer all may take in the kernel with checkers
@@ -51,30 +46,6 @@ def make(folder, headers, *arguments):
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if result.returncode:
         raise LabError(f"the module does not build:\n{result.stdout}")
-
-
-class NewBlocks:
-    """First page frames of the memory blocks that a guest does not have yet, in their order."""
-
-    def __init__(self):
-        self._left = list(BLOCKS)
-
-    def __len__(self):
-        return len(self._left)
-
-    def __next__(self):
-        return self.row(1)
-
-    def row(self, count):
-        """Return the first of so many blocks in a row; what lies below them is not used any more.
-
-        There are holes in the machine's memory: two blocks that follow each other may be far apart.
-        """
-        while self._left[count - 1] != self._left[0] + (count - 1) * BLOCK:
-            del self._left[0]
-        first = self._left[0]
-        del self._left[:count]
-        return first
 
 
 class Unknown:
@@ -388,8 +359,11 @@ class Host:
 
     def reports(self):
         """Return the status reports that wait to be read; drops everything else."""
-        waiting = [self._messages.get() for _ in range(self._messages.qsize())]
-        return [one for one in waiting if one.type == wire.STATUS_REPORT]
+        return [one for one in self.waiting() if one.type == wire.STATUS_REPORT]
+
+    def waiting(self):
+        """Return all messages that have arrived."""
+        return [self._messages.get() for _ in range(self._messages.qsize())]
 
     def negotiate(self, version=(2, 0), no_reports=False, limit=30):
         """Agree with the driver, at that version; `limit` is for its first message."""

@@ -7,16 +7,15 @@ In guests of their own: what other cases leave would be looked at as well.
 import pytest
 
 from lab import memory
+from lab.memory import MIB
 
 from . import wire
-from .conftest import agreed, cleaned
-from .simulator import BLOCK, MIB_PAGES, NewBlocks
-from .test_hot_add import STEP, folder_of
-from .test_memory import ALL
-from .test_numa import node_figure
-from .test_offline import change, halves, inside, loaded_again
+from .guest_memory import node_figure
+from .keeper import agreed, cleaned, loaded_again
+from .memory_blocks import BLOCK, NewBlocks, change, folder_of
+from .ranges import halves, inside
+from .wire import ALL, DONE, STEP
 
-DONE = 1
 LARGE_MIB = 65536
 # In a guest that has nothing to do: its memory map, and what else is in use.
 LARGE_SHARE = 25    # one page of so many is looked at
@@ -55,7 +54,7 @@ def counted(guest):
 
 def pages_between(ranges, first_mib, last_mib):
     """Return how many pages of the ranges lie between two addresses."""
-    first, last = first_mib * MIB_PAGES, last_mib * MIB_PAGES
+    first, last = first_mib * MIB, last_mib * MIB
     return sum(max(0, min(start + count, last) - max(start, first)) for start, count in ranges)
 
 
@@ -79,7 +78,7 @@ def test_first_load_looks_at_no_page(running):
 
 def test_what_was_returned_is_not_looked_for(running):
     """The host has had pages and gave them back, some in parts of a block."""
-    first, second = halves(running.host.inflate(100 * MIB_PAGES)[0])
+    first, second = halves(running.host.inflate(100 * MIB)[0])
     loaded_again(running)
     assert looked_at(running) > 0
     running.host.deflate(first)
@@ -94,12 +93,12 @@ def test_events_are_what_the_host_has(running, blocks):
     block = next(blocks)
     assert running.host.add(block, BLOCK) == (BLOCK, DONE)
     change(running, block, "online_movable")
-    ranges, _ = running.host.inflate(100 * MIB_PAGES)
+    ranges, _ = running.host.inflate(100 * MIB)
     kept = inside(ranges, block)
     assert kept == ranges
-    assert counted(running) == 100 * MIB_PAGES
+    assert counted(running) == 100 * MIB
     change(running, block, "offline")
-    assert counted(running) == 100 * MIB_PAGES
+    assert counted(running) == 100 * MIB
     first, second = halves(kept)
     running.host.deflate(first)
     assert counted(running) == running.status()["pages_ballooned"] == wire.total(second)
@@ -119,7 +118,7 @@ def test_taken_pages_are_counted_to_their_end(running, blocks, end):
     block = next(blocks)
     assert running.host.add(block, BLOCK) == (BLOCK, DONE)
     change(running, block, "online_movable")
-    ranges, _ = running.host.inflate(100 * MIB_PAGES)
+    ranges, _ = running.host.inflate(100 * MIB)
     assert inside(ranges, block) == ranges
     change(running, block, "offline")
     change(running, block, "online")
@@ -163,9 +162,9 @@ def fixture_overlapping(keeper, request):
 
 def test_overlapping_nodes(overlapping):
     """What lies between two parts of another node is found once."""
-    assert node_figure(overlapping, "MemTotal", (0,))[0] > 512 * MIB_PAGES
+    assert node_figure(overlapping, "MemTotal", (0,))[0] > 512 * MIB
     ranges, _ = overlapping.host.inflate(ALL)
-    assert pages_between(ranges, 512, 1024) > 10 * MIB_PAGES
+    assert pages_between(ranges, 512, 1024) > 10 * MIB
     assert_found(overlapping, ranges)
 
 
@@ -182,7 +181,7 @@ def fixture_with_device(keeper, request):
 def test_memory_around_a_device_of_its_own(with_device):
     """The rest of the section is memory like any other, and what the host has of it is found."""
     ranges, _ = with_device.host.inflate(ALL)
-    assert pages_between(ranges, 544, 640) > 10 * MIB_PAGES
+    assert pages_between(ranges, 544, 640) > 10 * MIB
     assert_found(with_device, ranges)
 
 
@@ -198,10 +197,10 @@ def fixture_large(keeper, request):
 def test_large_guest(large):
     """Where something is to be found, what is free is passed over in large steps."""
     assert looked_at(large) == 0
-    ranges, _ = large.host.inflate(300 * MIB_PAGES)
+    ranges, _ = large.host.inflate(300 * MIB)
     loaded_again(large)
     print(f"{looked_at(large)} looks in {LARGE_MIB} MiB")
-    assert large.status()["pages_ballooned"] == 300 * MIB_PAGES
-    assert looked_at(large) < LARGE_MIB * MIB_PAGES // LARGE_SHARE
+    assert large.status()["pages_ballooned"] == 300 * MIB
+    assert looked_at(large) < LARGE_MIB * MIB // LARGE_SHARE
     large.host.deflate(ranges)
     assert large.status()["pages_ballooned"] == counted(large) == 0

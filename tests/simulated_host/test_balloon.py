@@ -5,20 +5,12 @@ import random
 
 import pytest
 
+from lab.memory import MIB
+
 from . import wire
-from .conftest import agreed
-from .simulator import BLOCK
-
-MIB = 256  # pages
-
-
-def assert_books(guest, ballooned):
-    """Every page that was asked for was given or refused; what is out is what was not returned."""
-    books = guest.status()
-    assert books["balloon_pages_requested"] == (books["balloon_pages_given"]
-                                                + books["balloon_pages_refused"])
-    assert books["pages_ballooned"] == ballooned
-    assert books["balloon_pages_given"] - books["balloon_pages_returned"] == ballooned
+from .books import assert_books
+from .keeper import agreed
+from .memory_blocks import BLOCK
 
 
 def test_whole_blocks_come_first_and_merged(running):

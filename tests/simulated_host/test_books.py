@@ -6,10 +6,9 @@ import time
 import pytest
 
 from . import wire
-from .conftest import Keeper
-from .simulator import BLOCK, MIB_PAGES
-from .test_hot_add import folder_of
-from .test_offline import change, inside, loaded_again, outside
+from .keeper import Keeper, loaded_again
+from .memory_blocks import BLOCK, change, folder_of
+from .ranges import inside, outside
 
 ROUNDS = 5
 DELAY = 0.5     # seconds; a block in thousands of pieces takes some to go

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from . import wire
-from .simulator import BLOCK, IN_TREE, OURS, Simulator
+from lab.memory import KIB, MIB
 
-MIB = 256  # pages
-KIB = 4  # of a page
+from . import wire
+from .memory_blocks import BLOCK
+from .simulator import IN_TREE, OURS, Simulator
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,11 @@ import random
 
 import pytest
 
-from lab.memory import free_pages
+from lab.memory import MIB, free_pages
 
 from . import wire
-from .test_balloon import assert_books
+from .books import assert_books
 
-MIB = 256  # pages
 LARGEST = 32 * MIB
 TOLERANCE = 8 * MIB
 

@@ -3,10 +3,11 @@
 
 import re
 
-from . import wire
-from .simulator import BLOCK
+from lab.memory import MIB
 
-MIB = 256  # pages
+from . import wire
+from .memory_blocks import BLOCK
+
 FOLDER = "/sys/kernel/debug/hv_balloon"
 MESSAGE = re.compile(r" *\d+\.\d{6} (in |out) (.*)")
 

@@ -8,14 +8,15 @@ import time
 
 import pytest
 
-from . import wire
-from .conftest import Keeper, agreed
-from .simulator import BLOCK, CONTROL, IN_TREE, MIB_PAGES, OURS
-from .test_hot_add import STEP, folder_of
-from .test_offline import change, halves, inside, loaded_again, outside
+from lab.memory import MIB
 
-DONE = 1
-DRIVER = "/sys/bus/vmbus/drivers/hv_balloon"
+from . import wire
+from .keeper import Keeper, agreed
+from .memory_blocks import BLOCK, change, folder_of
+from .ranges import halves, inside, outside
+from .simulator import CONTROL, DRIVER, IN_TREE, OURS
+from .wire import DONE, STEP
+
 SIM_STATUS = "/sys/kernel/debug/hvb_sim/status"
 BATCHED, DIRECT = 0, 1  # enum hv_callback_mode
 GOES = {"unload": "rmmod hv_balloon", "unbind": f"echo dynamic-memory >{DRIVER}/unbind",
@@ -33,10 +34,10 @@ def fixture_keeper(request):
 
 def marked_in(guest, block):
     """Return how many pages of a block are marked as not to be touched."""
-    first = block // MIB_PAGES
+    first = block // MIB
     lines = [list(map(int, line.split())) for line in guest.run("memlayout", 120).splitlines()]
     return sum(marked for address, _, _, marked in lines
-               if first <= address < first + BLOCK // MIB_PAGES)
+               if first <= address < first + BLOCK // MIB)
 
 
 def assert_kept_out(guest, block, pages):
@@ -99,9 +100,9 @@ def fixture_block(running, nobody_onlines, blocks):  # pylint: disable=unused-ar
 
 def take(guest, block):
     """Let the host take 100 MiB, which come out of the block."""
-    ranges, _ = guest.host.inflate(100 * MIB_PAGES)
+    ranges, _ = guest.host.inflate(100 * MIB)
     kept = inside(ranges, block)
-    assert wire.total(kept) > 50 * MIB_PAGES
+    assert wire.total(kept) > 50 * MIB
     return kept, list(outside(ranges, block))
 
 
@@ -244,12 +245,12 @@ def test_the_driver_of_the_kernel_comes_after_us(keeper, request):
     with keeper.new() as one:
         request.node.simulator = one
         agreed(one)
-        one.host.deflate(one.host.inflate(MIB_PAGES)[0])
+        one.host.deflate(one.host.inflate(MIB)[0])
         one.unload()
         force = "" if one.is_debug() else "-f"
         one.run(f"/usr/sbin/insmod {force} /lab/{IN_TREE}/hv_balloon.ko* >/dev/null 2>&1 &")
         one.host.negotiate()
-        first, second = halves(one.host.inflate(20 * MIB_PAGES)[0])
+        first, second = halves(one.host.inflate(20 * MIB)[0])
         one.run(f"echo hold-interrupts >{CONTROL}")
         one.host.send(wire.unballoon(first, more=True))
         one.host.send(wire.unballoon(second))
@@ -271,7 +272,7 @@ def fixture_second(running):
 def works_on(guest, blocks):
     """The first device gives and adds memory as before, and gaps stay out of use."""
     before = guest.total()
-    guest.host.deflate(guest.host.inflate(MIB_PAGES)[0])
+    guest.host.deflate(guest.host.inflate(MIB)[0])
     assert guest.host.add(next(blocks), BLOCK) == (BLOCK, DONE)
     assert guest.host.add(next(blocks), STEP) == (STEP, DONE)
     assert guest.total() == before + BLOCK + STEP

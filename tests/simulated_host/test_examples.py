@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from .test_sysfs import FILES
+from lab.memory import KIB, MIB
 
-MIB = 256  # pages
-KIB = 4  # of a page
+from .sysfs import FILES
+
 RULES = "/run/udev/rules.d"
 PROGRAM = "/lab/example/memory-events"
 TRIES = 3   # a busy machine makes the guest slow now and then: its best counts

@@ -11,15 +11,15 @@ import pytest
 
 from lab import memory
 from lab.memhog import Memhog
+from lab.memory import MIB
 
 from . import wire
-from .simulator import BLOCK, CONTROL, NewBlocks
-from .test_balloon import assert_books
-from .test_hot_add import folder_of
-from .test_memory import meminfo
+from .books import assert_books
+from .guest_memory import meminfo
+from .memory_blocks import BLOCK, NewBlocks, folder_of
+from .simulator import CONTROL
+from .wire import DONE, TRANSIENT
 
-MIB = 256  # pages
-DONE, TRANSIENT = 1, 0
 PATIENCE = 60  # seconds for which the driver tries
 RETRY = 1  # seconds between two tries
 # The memory map of a block takes 2 MiB, of which the driver leaves a quarter on top. A shell

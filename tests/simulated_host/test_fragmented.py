@@ -11,20 +11,21 @@ import time
 import pytest
 
 from lab.memhog import Memhog
+from lab.memory import MIB
 
 from . import wire
-from .conftest import agreed, cleaned
-from .test_balloon import assert_books
-from .test_memory import (available, no_program_is_killed, pages_in_blocks,  # noqa: F401  (a fixture)
-                         spare)
+from .books import assert_books
+from .guest_memory import available, pages_in_blocks, spare
+from .keeper import agreed, cleaned
 
-MIB = 256       # pages
 LEFT_MIB = 80   # what the program leaves before it gives every second page back
 GUEST_MIB = 3072
 LARGE_ORDER = 9
 KEPT = 8        # one block is left free for so many that the host has
 IN_LISTS = 2    # blocks that are free, but in the list of a processor
 PATIENCE = 20   # seconds
+
+pytestmark = pytest.mark.usefixtures("no_program_is_killed")
 
 
 @contextlib.contextmanager

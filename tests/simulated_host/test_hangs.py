@@ -15,18 +15,16 @@ import pytest
 
 from lab import kernels
 from lab.memhog import Memhog
+from lab.memory import MIB
 
 from . import wire
-from .conftest import Keeper, agreed, cleaned
-from .simulator import BLOCK, GUEST_MIB
-from .test_balloon import assert_books
-from .test_hibernation import SWAP, sleep
-from .test_hot_add import folder_of
-from .test_lifecycle import DEVICES
-from .test_memory import available, floor, no_program_is_killed  # noqa: F401  (a fixture)
-from .test_offline import going_offline
+from .books import assert_books
+from .guest_memory import available, floor
+from .keeper import Keeper, agreed, cleaned
+from .memory_blocks import BLOCK, folder_of, going_offline
+from .power import SWAP, sleep
+from .simulator import DRIVER
 
-MIB = 256           # pages
 ANSWER = 2          # seconds in which what the host returns is in use again
 SERVED = 20         # seconds in which a request for memory is answered, with what there is
 REPORT_GAP = 2.5    # seconds between two status reports
@@ -43,6 +41,8 @@ PINNED_MIB = 16     # of a program of which some pages are pinned
 AUTOMATIC = "/sys/devices/system/memory/auto_online_blocks"
 PROACTIVE = "/proc/sys/vm/compaction_proactiveness"
 HELD = "/sys/module/sim_lock/parameters/pages"
+
+pytestmark = pytest.mark.usefixtures("no_program_is_killed")
 
 
 def load():
@@ -439,7 +439,7 @@ def test_sweep_through_much_memory(large):
 # The end
 
 
-LEAVE = {"unload": "rmmod hv_balloon", "unbind": f"echo dynamic-memory >{DEVICES}/unbind"}
+LEAVE = {"unload": "rmmod hv_balloon", "unbind": f"echo dynamic-memory >{DRIVER}/unbind"}
 
 
 def begin_to_leave(guest, way):

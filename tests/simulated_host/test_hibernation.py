@@ -9,30 +9,20 @@ import time
 
 import pytest
 
-from . import wire
-from .conftest import udev_stopped
-from .simulator import BLOCK, CONTROL
-from .test_balloon import assert_books
+from lab.memory import MIB
 
-MIB = 256  # pages
+from . import wire
+from .books import assert_books
+from .keeper import udev_stopped
+from .memory_blocks import BLOCK
+from .power import SLEEP, SWAP, sleep
+from .simulator import CONTROL
+
 STATUS = "/sys/kernel/debug/hv_balloon/status"
 LIMIT = 120
 FROZEN = 2  # seconds that the kernel's test of freezing lasts
 FREEZING_LIMIT = 20  # seconds that the kernel waits for all to freeze
 
-SLEEP = "echo {level} >/sys/power/pm_test && echo {state} >/sys/power/state"
-SWAP = "/dev/$(grep -lx swap /sys/block/*/serial | cut -d/ -f4)"
-
-
-def sleep(guest, state, level):
-    """Sleep until the kernel's test of that level ends, and wake up; return the seconds it took."""
-    if state not in guest.run("cat /sys/power/state").split():
-        pytest.skip("this kernel was built without that")
-    started = time.monotonic()
-    guest.run("echo 1 >/sys/module/suspend/parameters/pm_test_delay")
-    guest.run(SLEEP.format(level=level, state=state), LIMIT)
-    guest.run("echo none >/sys/power/pm_test")
-    return time.monotonic() - started
 
 
 def sleep_as_soon_as(guest, figure):

@@ -4,12 +4,12 @@
 import pytest
 
 from lab.memhog import Memhog
+from lab.memory import MIB
 
-from .conftest import agreed, cleaned
+from .keeper import agreed, cleaned
 from .simulator import CONTROL
-from .test_sysfs import figures
+from .sysfs import figures
 
-MIB = 256  # pages
 ORDER = "/sys/module/page_reporting/parameters/page_reporting_order"
 LARGE = 9   # of what is reported unless the administrator says else
 PAUSE = 30  # seconds, the first one

@@ -3,11 +3,9 @@
 
 import pytest
 
-from .conftest import agreed, cleaned, udev_stopped
-from .simulator import BLOCK
-
-DONE, TRANSIENT = 1, 0
-STEP = 512  # 2 MiB, the least that Hyper-V gives
+from .keeper import agreed, cleaned, udev_stopped
+from .memory_blocks import BLOCK, folder_of, is_online
+from .wire import DONE, STEP, TRANSIENT
 
 
 def assert_added(guest, before, count):
@@ -19,16 +17,6 @@ def assert_added(guest, before, count):
 def block(blocks):
     """A memory block that is not there yet."""
     return next(blocks)
-
-
-def folder_of(block):
-    """Return the folder of a memory block in sysfs."""
-    return f"/sys/devices/system/memory/memory{block // BLOCK}"
-
-
-def is_online(guest, block):
-    """Tell whether a memory block is online."""
-    return guest.run(f"cat {folder_of(block)}/state").strip() == "online"
 
 
 @pytest.mark.parametrize("with_region", [False, True], ids=["no region", "region"])
@@ -166,5 +154,3 @@ def test_added_twice(running, block):
     assert running.host.add(block, STEP) == (0, TRANSIENT)
     assert running.host.add(block, 2 * STEP) == (STEP, DONE)
     assert running.status()["pages_hot_added"] >= 2 * STEP
-
-

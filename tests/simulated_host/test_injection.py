@@ -8,19 +8,17 @@ import time
 import pytest
 
 from lab.memhog import Memhog
+from lab.memory import MIB
 
 from . import wire
-from .simulator import BLOCK
-from .test_balloon import assert_books
-from .test_memory import spare
-from .test_offline import change, inside
+from .books import assert_books
+from .guest_memory import spare
+from .memory_blocks import BLOCK, BLOCKS_FOLDER, change
+from .ranges import inside
+from .simulator import DRIVER
+from .wire import DONE, STEP, TRANSIENT
 
-MIB = 256  # pages
-STEP = 512
-DONE, TRANSIENT = 1, 0
 SLAB, PAGES = "failslab", "fail_page_alloc"
-DRIVER = "/sys/bus/vmbus/drivers/hv_balloon"
-BLOCKS = "/sys/devices/system/memory"
 TOO_MANY = 500  # more than the allocations of one probe
 PROBE_LIMIT = 60   # seconds
 
@@ -157,7 +155,7 @@ def test_blocks_are_cleared(running):
 
 def online_all(guest):
     """Online what stayed offline because an allocation has failed."""
-    guest.run(f"for state in {BLOCKS}/memory*/state; do"
+    guest.run(f"for state in {BLOCKS_FOLDER}/memory*/state; do"
               " grep -q online $state || echo online >$state; done")
 
 

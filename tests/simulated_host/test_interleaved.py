@@ -5,14 +5,13 @@ import time
 
 import pytest
 
-from . import wire
-from .conftest import agreed
-from .simulator import BLOCK
-from .test_balloon import assert_books
-from .test_lifecycle import waiting
+from lab.memory import MIB
 
-MIB = 256  # pages
-STEP = 512
+from . import wire
+from .books import assert_books
+from .keeper import agreed
+from .memory_blocks import BLOCK
+from .wire import STEP
 
 
 def answers(host, ends):
@@ -163,7 +162,7 @@ def test_host_goes_in_the_middle(running, blocks, requests, delay):
         running.host.send(message)
     time.sleep(delay)
     running.rescind()
-    waiting(running.host)
+    running.host.waiting()
     running.offer()
     running.host.negotiate()
     running.wait_for("state", "running")

@@ -6,13 +6,16 @@ import time
 
 import pytest
 
-from .conftest import agreed
-from .simulator import BLOCK, HIGH_MIB, MIB_PAGES
-from .test_balloon import assert_books
+from lab.memory import MIB
 
-WHOLE = HIGH_MIB * MIB_PAGES    # a memory block that the host backs whole
+from .books import assert_books
+from .keeper import agreed
+from .machine import HIGH_MIB
+from .memory_blocks import BLOCK
+from .wire import STEP
+
+WHOLE = HIGH_MIB * MIB    # a memory block that the host backs whole
 PARTIAL = WHOLE + BLOCK         # and one that it does not
-STEP = 512
 LIMIT = 120
 
 INIT = "Starting systemd-udevd"     # by then the next kernel has its serial ports
@@ -48,7 +51,7 @@ def own(machine_of_its_own, request):  # pylint: disable=redefined-outer-name
 
 def take_and_add(guest):
     """Take pages from the guest, and give it a whole block and a part of one; return the pages."""
-    ranges, _ = guest.host.inflate(200 * MIB_PAGES)
+    ranges, _ = guest.host.inflate(200 * MIB)
     assert guest.host.add(WHOLE, BLOCK) == (BLOCK, 1)
     assert guest.host.add(PARTIAL, STEP) == (STEP, 1)
     return ranges
@@ -100,7 +103,7 @@ def test_kexec(own):  # pylint: disable=redefined-outer-name
     # Whoever knows of no page that is out frees none.
     own.host.deflate(ranges)
     assert own.status()["foreign_ranges"] == len(ranges)
-    own.host.deflate(own.host.inflate(100 * MIB_PAGES)[0])
+    own.host.deflate(own.host.inflate(100 * MIB)[0])
     assert own.status()["pages_ballooned"] == 0
     assert own.host.add(PARTIAL, STEP) == (STEP, 1)
     assert not own.warnings()
@@ -111,7 +114,7 @@ def test_kexec(own):  # pylint: disable=redefined-outer-name
 def test_crash_kernel(own):  # pylint: disable=redefined-outer-name
     """The driver does not load there, and makedumpfile leaves out just the marked pages."""
     agreed(own)
-    pages = 200 * MIB_PAGES + 77
+    pages = 200 * MIB + 77
     own.host.inflate(pages)
     # An earlier case may have left gaps in a block: they are marked as well.
     marked = int(own.run("memlayout | awk '{ pages += $4 } END { print pages }'", LIMIT))

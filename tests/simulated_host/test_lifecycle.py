@@ -7,13 +7,14 @@ import pytest
 
 from lab import memory
 from lab.memhog import Memhog
+from lab.memory import MIB
 
-from . import simulator, wire
-from .test_balloon import assert_books
+from . import wire
+from .books import assert_books
+from .memory_blocks import BLOCK
+from .simulator import DRIVER
 
-MIB = 256  # pages
 PARAMETERS = "pressure_report_delay=3600"
-DEVICES = "/sys/bus/vmbus/drivers/hv_balloon"
 
 
 def test_host_goes_in_every_state(guest):
@@ -39,7 +40,7 @@ def test_host_goes_while_it_takes_memory(running):
     time.sleep(0.3)
     running.rescind()
     time.sleep(0.5)
-    told = sum(wire.total(wire.ranges_of(one)[1]) for one in waiting(running.host)
+    told = sum(wire.total(wire.ranges_of(one)[1]) for one in running.host.waiting()
                if one.type == wire.BALLOON_RESPONSE)
     running.offer()
     running.host.negotiate()
@@ -47,14 +48,6 @@ def test_host_goes_while_it_takes_memory(running):
     assert running.status()["pages_ballooned"] >= told
     running.unload()
     running.load("pressure_report_delay=3600 reclaim=1")
-
-
-def waiting(host):
-    """Return all messages that have arrived."""
-    found = []
-    while not host._messages.empty():  # pylint: disable=protected-access
-        found.append(host._messages.get())  # pylint: disable=protected-access
-    return found
 
 
 def test_unbound_while_the_ring_is_full(running):
@@ -66,7 +59,7 @@ def test_unbound_while_the_ring_is_full(running):
     running.unload()
     assert time.monotonic() - start < 10
     running.host.resume()
-    waiting(running.host)
+    running.host.waiting()
 
 
 def test_memory_in_use_is_never_freed(running):
@@ -154,9 +147,9 @@ def test_unbind_and_bind(guest, accounting):
     start(guest, accounting)
     ranges, _ = guest.host.inflate(64 * MIB)
     for _ in range(3):
-        guest.run(f"echo dynamic-memory >{DEVICES}/unbind")
+        guest.run(f"echo dynamic-memory >{DRIVER}/unbind")
         assert not guest.bound()
-        guest.run(f"(echo dynamic-memory >{DEVICES}/bind) >/dev/null 2>&1 &")
+        guest.run(f"(echo dynamic-memory >{DRIVER}/bind) >/dev/null 2>&1 &")
         guest.host.negotiate()
         guest.wait_for("pages_ballooned", 64 * MIB)
     guest.host.deflate(ranges)
@@ -169,8 +162,8 @@ def test_gaps_in_two_blocks_and_two_reloads(running, blocks):
     """Gaps keep their mark for as long as nobody fills them, however often the driver changes."""
     total, gaps = running.total(), marked(running)
     first = blocks.row(2)
-    second = first + simulator.BLOCK
-    step, most = 512, simulator.BLOCK - 512
+    second = first + BLOCK
+    step, most = 512, BLOCK - 512
     assert running.host.add(first + most, 2 * step) == (2 * step, 1)
     for _ in range(2):
         reload(running, "keep")
@@ -178,10 +171,10 @@ def test_gaps_in_two_blocks_and_two_reloads(running, blocks):
         assert running.total() == total + 2 * step
     # What is there is not added twice.
     assert running.host.add(first + most, 2 * step) == (0, 0)
-    assert running.host.add(second, simulator.BLOCK) == (most, 1)
+    assert running.host.add(second, BLOCK) == (most, 1)
     reload(running, "keep")
     assert running.host.add(first, most) == (most, 1)
-    assert running.total() == total + 2 * simulator.BLOCK
+    assert running.total() == total + 2 * BLOCK
     assert marked(running) == gaps
 
 
@@ -190,8 +183,8 @@ def test_offline_blocks_over_a_reload(running, blocks):
     """The partial one goes and can be added again; the whole one stays and can be onlined."""
     total = running.total()
     partial = blocks.row(2)
-    whole = partial + simulator.BLOCK
-    block, step = simulator.BLOCK, 512
+    whole = partial + BLOCK
+    block, step = BLOCK, 512
     assert running.host.add(partial + step, step) == (step, 1)
     assert running.host.add(whole, block) == (block, 1)
     reload(running, "keep")

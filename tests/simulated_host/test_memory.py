@@ -7,49 +7,18 @@ import pytest
 
 from lab import memory
 from lab.memhog import Memhog
+from lab.memory import MIB
 
 from . import wire
-from .simulator import BLOCK, NoFigures
-from .test_balloon import assert_books
+from .books import assert_books, give_back
+from .guest_memory import available, floor, meminfo, pages_in_blocks, spare
+from .memory_blocks import BLOCK
+from .wire import ALL, DONE
 
-MIB = 256  # pages
-ALL = 2 ** 32 - 1
-DONE = 1
 # The driver takes that much between two looks at the floor, and the guest's own demand moves.
 FLOOR_SLACK = 40 * MIB
 
-
-def meminfo(guest, name):
-    """Return a figure of /proc/meminfo in pages; 0 where the kernel has none."""
-    program = f"/^{name}:/ {{ kib = $2 }} END {{ print kib + 0 }}"
-    return int(guest.run(f"awk '{program}' /proc/meminfo")) // 4
-
-
-def available(guest):
-    """Return the pages that could be used without swapping."""
-    return meminfo(guest, "MemAvailable")
-
-
-def floor(guest):
-    """Return the pages that the driver leaves. The kernel's own leaves as many and says nothing."""
-    total = guest.total()
-    figures = guest.status()
-    if isinstance(figures, NoFigures):
-        return 104 * MIB + total // 8 if total < 2048 * MIB else 232 * MIB + total // 16
-    return figures["pages_floor"]
-
-
-def spare(guest):
-    """Return the pages that the guest has above its floor, in MiB."""
-    return (available(guest) - floor(guest)) // MIB
-
-
-@pytest.fixture(autouse=True)
-def no_program_is_killed(machine):
-    """A balloon that makes the kernel kill programs has taken too much."""
-    before = memory.oom_kills(machine)
-    yield
-    assert memory.oom_kills(machine) == before, "the kernel has killed a program"
+pytestmark = pytest.mark.usefixtures("no_program_is_killed")
 
 
 def take_all(guest, seconds=60):
@@ -60,12 +29,6 @@ def take_all(guest, seconds=60):
     assert available(guest) > guest.status()["pages_floor"] - FLOOR_SLACK
     assert_books(guest, guest.status()["pages_ballooned"])
     return ranges
-
-
-def give_back(guest, ranges):
-    """Give everything back."""
-    guest.host.deflate(ranges)
-    assert_books(guest, 0)
 
 
 # Programs that allocate
@@ -262,13 +225,6 @@ def test_full_of_cache_that_is_not_written_yet(disk):
     ranges += take_all(disk)
     assert spare(disk) < 32
     give_back(disk, ranges)
-
-
-def pages_in_blocks(guest, least=3, besides=()):
-    """Return the free pages in blocks of that order or more; `besides`: zones that do not count."""
-    lines = [line.split() for line in guest.run("cat /proc/buddyinfo").splitlines()]
-    return sum(int(count) << order for line in lines if line[3] not in besides
-               for order, count in enumerate(line[4:]) if order >= least)
 
 
 def test_floor_is_not_left_in_single_pages(running, blocks):

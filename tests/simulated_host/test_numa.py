@@ -3,15 +3,18 @@
 
 import pytest
 
-from .conftest import agreed, cleaned
-from .simulator import BLOCK, MIB_PAGES
-from .test_balloon import assert_books
+from lab.memory import MIB
+
+from .books import assert_books
+from .guest_memory import node_figure
+from .keeper import agreed, cleaned
+from .memory_blocks import BLOCK
 
 # Boot memory ends in the middle of node 1, so node 2 has none.
 NODES_MIB = (512, 1024, 512)
-ON_NODE_1, ON_NODE_2 = 1024 * MIB_PAGES, 1536 * MIB_PAGES
+ON_NODE_1, ON_NODE_2 = 1024 * MIB, 1536 * MIB
 # Free memory moves between nodes by itself. What a node gave is counted exactly besides.
-LEAST_GIVEN, TOLERANCE = 96 * MIB_PAGES, 48 * MIB_PAGES
+LEAST_GIVEN, TOLERANCE = 96 * MIB, 48 * MIB
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +32,6 @@ def own(nodes, request):  # pylint: disable=redefined-outer-name
         yield nodes
 
 
-def node_figure(guest, name, nodes=(0, 1)):
-    """Return a figure of /sys/devices/system/node/nodeN/meminfo of each node, in pages."""
-    return [int(guest.run(f"grep '{name}:' /sys/devices/system/node/node{node}/meminfo").split()[3])
-            // 4 for node in nodes]
-
-
 def node_free(guest):
     """Return the free pages of each node, without what caches hold."""
     guest.run("sync; echo 3 >/proc/sys/vm/drop_caches")
@@ -43,7 +40,7 @@ def node_free(guest):
 
 def pages_by_node(ranges):
     """Return how many pages of the ranges are on node 0 and on node 1."""
-    border = NODES_MIB[0] * MIB_PAGES
+    border = NODES_MIB[0] * MIB
     first = sum(max(0, min(start + count, border) - start) for start, count in ranges)
     return [first, sum(count for _, count in ranges) - first]
 

@@ -4,22 +4,19 @@
 A block that is onlined as "movable" is for programs only: the balloon takes of it first.
 """
 
-import contextlib
-
 import pytest
 
 from lab.memhog import Memhog
+from lab.memory import MIB
 
 from . import wire
-from .conftest import Keeper
-from .simulator import BLOCK, CONTROL, GUEST_MIB
-from .test_balloon import assert_books
-from .test_hot_add import STEP, folder_of, is_online
-from .test_memory import ALL, available, give_back, spare
-
-MIB = 256  # pages
-DONE = 1
-BLOCKS = "/sys/devices/system/memory"
+from .books import assert_books, give_back
+from .guest_memory import available, spare
+from .keeper import Keeper, loaded_again
+from .machine import GUEST_MIB
+from .memory_blocks import BLOCK, BLOCKS_FOLDER, change, folder_of, going_offline, is_online
+from .ranges import halves, inside, outside
+from .wire import ALL, DONE, STEP
 
 
 def assert_blocks(guest, offline):
@@ -27,34 +24,6 @@ def assert_blocks(guest, offline):
     books = guest.status()
     assert books["pages_hot_added_offline"] == offline
     assert books["pages_hot_added_online"] == books["pages_hot_added"] - offline
-
-
-def inside(ranges, block):
-    """Return the parts of the ranges that lie in a block."""
-    cut = ((max(start, block), min(start + count, block + BLOCK)) for start, count in ranges)
-    return [(start, end - start) for start, end in cut if start < end]
-
-
-def outside(ranges, block):
-    """Return the parts of the ranges that lie elsewhere."""
-    for start, count in ranges:
-        if start < block:
-            yield start, min(start + count, block) - start
-        if start + count > block + BLOCK:
-            first = max(start, block + BLOCK)
-            yield first, start + count - first
-
-
-def halves(ranges):
-    """Cut each range in two; return all first parts and all second ones, large blocks split."""
-    cut = [(start, count // 2, count - count // 2) for start, count in ranges]
-    return ([(start, first) for start, first, _ in cut if first],
-            [(start + first, second) for start, first, second in cut])
-
-
-def change(guest, block, state):
-    """Let a block go online or offline."""
-    guest.run(f"echo {state} >{folder_of(block)}/state", limit=60)
 
 
 @pytest.fixture(scope="module")
@@ -79,27 +48,6 @@ def take(guest, block):  # pylint: disable=redefined-outer-name
     ranges, _ = guest.host.inflate(available(guest) - guest.total() // 3)
     assert inside(ranges, block)
     return inside(ranges, block), list(outside(ranges, block))
-
-
-@contextlib.contextmanager
-def going_offline(guest, block, end):  # pylint: disable=redefined-outer-name
-    """Let the block be on its way offline until the end of the block, then go or stay."""
-    guest.run(f"echo hold-offline >{CONTROL};"
-              f" (echo offline >{folder_of(block)}/state; echo $? >/tmp/went) 2>/dev/null &")
-    guest.run("until grep -qx 'offline_waits: 1' /sys/kernel/debug/hvb_sim/status;"
-              " do sleep 0.1; done")
-    try:
-        yield
-    finally:
-        guest.run(f"echo {end} >{CONTROL}; wait; until [ -s /tmp/went ]; do sleep 0.1; done;"
-                  f" rm /tmp/went; echo let-offline >{CONTROL}")
-
-
-def loaded_again(guest, parameters=""):
-    """Load the driver anew and agree with it."""
-    guest.reload(f"pressure_report_delay=3600 {parameters}")
-    guest.host.negotiate()
-    guest.wait_for("state", "running")
 
 
 def test_block_of_boot_memory(running):
@@ -361,7 +309,7 @@ def test_blocks_offline_in_the_middle_of_a_hot_add(running, blocks):
     count = 3
     first, before = blocks.row(count), running.total()
     numbers = range(first // BLOCK, first // BLOCK + count)
-    running.run(OFFLINER.format(folder=BLOCKS, blocks=" ".join(map(str, numbers))))
+    running.run(OFFLINER.format(folder=BLOCKS_FOLDER, blocks=" ".join(map(str, numbers))))
     assert running.host.add(first, count * BLOCK) == (count * BLOCK, DONE)
     running.run("touch /tmp/enough; while [ -e /tmp/enough ]; do sleep 0.1; done")
     offline = sum(not is_online(running, number * BLOCK) for number in numbers)

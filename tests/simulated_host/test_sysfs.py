@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from . import wire
-from .simulator import BLOCK
+from lab.memory import KIB, MIB
 
-MIB = 256  # pages
-KIB = 4  # of a page
-FILES = "/sys/bus/vmbus/devices/dynamic-memory/dynamic_memory"
+from . import wire
+from .memory_blocks import BLOCK
+from .sysfs import FILES, figures
+
 NAMES = {
     "state", "protocol_version", "hibernation", "hot_add", "ballooned_kb", "hidden_kb",
     "hot_added_kb", "hot_added_online_kb", "max_kb", "floor_kb", "reported_available_kb",
@@ -24,15 +24,6 @@ while [ ! -e /tmp/stop ]; do
     for file in {FILES}/*; do read -r value <$file; done
 done 2>/dev/null
 """
-
-
-def figures(guest):
-    """Return what all files say, numbers as int; each has one line."""
-    lines = guest.run(f"cd {FILES} && grep . *").splitlines()
-    pairs = [line.split(":", 1) for line in lines]
-    found = {name: int(value) if value.isdigit() else value for name, value in pairs}
-    assert len(found) == len(pairs), "a file with more than one line"
-    return found
 
 
 def changed(guest, before, **expected):

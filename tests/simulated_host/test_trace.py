@@ -1,25 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The trace events, as an administrator enables and reads them."""
 
-import contextlib
 import re
 import time
 
 import pytest
 
-from lab.memhog import Memhog
-
 from . import wire
-from .simulator import BLOCK
+from .memory_blocks import BLOCK
+from .tracing import TRACING, cut_up
 
-TRACING = "/sys/kernel/tracing"
 EVENTS = {"balloon_status", "balloon_message_in", "balloon_message_out",
           "balloon_message_rejected", "balloon_operation_start", "balloon_operation_end",
           "balloon_order_down"}
-# What part of a guest is left in blocks of 2 MiB: less than it can spare, more than the kernel
-# keeps for itself. Of the rest every second run of so many pages is left.
-WHOLE, RUN = 1 / 8, 64
-KIB = 4  # of a page
 LINE = re.compile(r"^[^#].*\d: (balloon_\w+): (.*)$", re.MULTILINE)
 
 
@@ -115,18 +108,6 @@ def test_rejected(running, traced):
     running.wait_for("messages_rejected", 2)
     assert only(traced(), "balloon_message_rejected") == [
         "reason=type type=99 size=8", "reason=short type=6 size=8"]
-
-
-@contextlib.contextmanager
-def cut_up(guest):
-    """Locked pages, which do not move, cut memory into runs; few blocks of 2 MiB are left."""
-    guest.run("echo 0 >/proc/sys/vm/compact_unevictable_allowed")
-    hog = Memhog(guest, 0, f"--small-pages --quick --lock --run={RUN}")
-    hog.leave(int(guest.total() * WHOLE) * KIB)
-    hog.thin()
-    yield
-    hog.kill()
-    guest.run("echo 1 >/proc/sys/vm/compact_unevictable_allowed")
 
 
 def test_steps_down(running, traced):

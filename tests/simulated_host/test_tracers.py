@@ -15,7 +15,7 @@ import pytest
 from lab import PROJECT, kernels, roots
 
 from . import books, wire
-from .test_trace import TRACING, cut_up
+from .tracing import TRACING, cut_up
 
 RELEASES = {"6.1": "bookworm", "6.12": "trixie"}
 TOOLS = ("linux-perf", "trace-cmd", "bpftrace")

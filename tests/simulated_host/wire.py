@@ -17,6 +17,9 @@ INFO = 12
 
 PFN_BITS = 40
 LARGE = 512     # pages of a block of 2 MiB
+STEP = LARGE    # the least that Hyper-V adds
+ALL = 2 ** 32 - 1   # pages: more than there are
+DONE, TRANSIENT = 1, 0  # results of a hot-add
 HEADER = struct.Struct("<HHI")
 
 

@@ -9,8 +9,8 @@ import pytest
 from lab import PROJECT
 
 from .conftest import NOBODY
-from .tree import (BLOCKS, BUS, DEVICE, GROUP, IMAGE, LOG, MIB, MODULE, MODULES, OURS, RELEASE, RULE,
-                  Tree, module)
+from .tree import (BLOCKS, BUS, DEVICE, GROUP, IMAGE, LOG, MIB, MODULE, MODULES, OURS, RELEASE,
+                   RULE, Tree, module)
 
 
 def _built_in(tree):

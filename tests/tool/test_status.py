@@ -3,7 +3,7 @@
 
 import pytest
 
-from .tree import (ASSIGNED, AVAILABLE, DEMAND, FIGURES, GROUP, MIB, MODULE, TOTAL, Tree)
+from .tree import (ASSIGNED, AVAILABLE, DEMAND, FIGURES, GROUP, MIB, TOTAL, Tree)
 
 
 def rows(command):

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Figures of a guest's memory, in pages unless said."""
+
+from lab.memory import MIB
+
+from .simulator import NoFigures
+
+
+def meminfo(guest, name):
+    """Return a figure of /proc/meminfo in pages; 0 where the kernel has none."""
+    program = f"/^{name}:/ {{ kib = $2 }} END {{ print kib + 0 }}"
+    return int(guest.run(f"awk '{program}' /proc/meminfo")) // 4
+
+
+def available(guest):
+    """Return the pages that could be used without swapping."""
+    return meminfo(guest, "MemAvailable")
+
+
+def floor(guest):
+    """Return the pages that the driver leaves. The kernel's own leaves as many and says nothing."""
+    total = guest.total()
+    figures = guest.status()
+    if isinstance(figures, NoFigures):
+        return 104 * MIB + total // 8 if total < 2048 * MIB else 232 * MIB + total // 16
+    return figures["pages_floor"]
+
+
+def spare(guest):
+    """Return the pages that the guest has above its floor, in MiB."""
+    return (available(guest) - floor(guest)) // MIB
+
+
+def pages_in_blocks(guest, least=3, besides=()):
+    """Return the free pages in blocks of that order or more; `besides`: zones that do not count."""
+    lines = [line.split() for line in guest.run("cat /proc/buddyinfo").splitlines()]
+    return sum(int(count) << order for line in lines if line[3] not in besides
+               for order, count in enumerate(line[4:]) if order >= least)
+
+
+def node_figure(guest, name, nodes=(0, 1)):
+    """Return a figure of /sys/devices/system/node/nodeN/meminfo of each node, in pages."""
+    return [int(guest.run(f"grep '{name}:' /sys/devices/system/node/node{node}/meminfo").split()[3])
+            // 4 for node in nodes]

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Memory blocks: those that a guest can be given, and those that it has."""
+
+import contextlib
+
+from lab.memory import MIB
+
+from .machine import GUEST_MIB, HIGH_MIB, MACHINE_MIB
+from .simulator import CONTROL
+
+BLOCK = 128 * MIB
+# First page frames of the memory blocks that can be added. The one below HIGH_MIB that is left
+# out has tables of the firmware at its end.
+BLOCKS = (*range(GUEST_MIB * MIB, MACHINE_MIB // 2 * MIB - BLOCK, BLOCK),
+          *range(HIGH_MIB * MIB, (HIGH_MIB + MACHINE_MIB // 2) * MIB, BLOCK))
+BLOCKS_FOLDER = "/sys/devices/system/memory"
+
+
+class NewBlocks:
+    """First page frames of the memory blocks that a guest does not have yet, in their order."""
+
+    def __init__(self):
+        self._left = list(BLOCKS)
+
+    def __len__(self):
+        return len(self._left)
+
+    def __next__(self):
+        return self.row(1)
+
+    def row(self, count):
+        """Return the first of so many blocks in a row; what lies below them is not used any more.
+
+        There are holes in the machine's memory: two blocks that follow each other may be far apart.
+        """
+        while self._left[count - 1] != self._left[0] + (count - 1) * BLOCK:
+            del self._left[0]
+        first = self._left[0]
+        del self._left[:count]
+        return first
+
+
+def folder_of(block):
+    """Return the folder of a memory block in sysfs."""
+    return f"{BLOCKS_FOLDER}/memory{block // BLOCK}"
+
+
+def is_online(guest, block):
+    """Tell whether a memory block is online."""
+    return guest.run(f"cat {folder_of(block)}/state").strip() == "online"
+
+
+def change(guest, block, state):
+    """Let a block go online or offline."""
+    guest.run(f"echo {state} >{folder_of(block)}/state", limit=60)
+
+
+@contextlib.contextmanager
+def going_offline(guest, block, end):
+    """Let the block be on its way offline until the end of the block, then go or stay."""
+    guest.run(f"echo hold-offline >{CONTROL};"
+              f" (echo offline >{folder_of(block)}/state; echo $? >/tmp/went) 2>/dev/null &")
+    guest.run("until grep -qx 'offline_waits: 1' /sys/kernel/debug/hvb_sim/status;"
+              " do sleep 0.1; done")
+    try:
+        yield
+    finally:
+        guest.run(f"echo {end} >{CONTROL}; wait; until [ -s /tmp/went ]; do sleep 0.1; done;"
+                  f" rm /tmp/went; echo let-offline >{CONTROL}")

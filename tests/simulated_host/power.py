@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sleep, as far as the kernel can try it."""
+
+import time
+
+import pytest
+
+LIMIT = 120     # seconds
+SLEEP = "echo {level} >/sys/power/pm_test && echo {state} >/sys/power/state"
+SWAP = "/dev/$(grep -lx swap /sys/block/*/serial | cut -d/ -f4)"
+
+
+def sleep(guest, state, level):
+    """Sleep until the kernel's test of that level ends, and wake up; return the seconds it took."""
+    if state not in guest.run("cat /sys/power/state").split():
+        pytest.skip("this kernel was built without that")
+    started = time.monotonic()
+    guest.run("echo 1 >/sys/module/suspend/parameters/pm_test_delay")
+    guest.run(SLEEP.format(level=level, state=state), LIMIT)
+    guest.run("echo none >/sys/power/pm_test")
+    return time.monotonic() - started

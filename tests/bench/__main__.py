@@ -14,7 +14,7 @@ import statistics
 import sys
 
 from lab import PROJECT, LabError, cache
-from lab.guest import HostBroken
+from lab.guest import CarrierBroken
 
 from . import picture
 from .real_host import REAL
@@ -68,7 +68,7 @@ def run_guest(kernel, driver, guest, names):
         try:
             for name in names:
                 yield name, spec.workloads[name](subject)
-        except HostBroken:
+        except CarrierBroken:
             raise
         except LabError as error:
             raise LabError(f"{error}\nthe guest's log:\n{subject.guest.log()[-4000:]}") from error
@@ -80,7 +80,7 @@ def run_whole_guest(*arguments):
     """Return what run_guest() yields; a guest whose emulated machine broke down is repeated."""
     try:
         return list(run_guest(*arguments))
-    except HostBroken as error:
+    except CarrierBroken as error:
         cache.say(f"once more, since {str(error)[:200]}")
         return list(run_guest(*arguments))
 

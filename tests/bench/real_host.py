@@ -31,10 +31,10 @@ class RealHost:
         self._seen = 0
         with contextlib.ExitStack() as started:
             started.enter_context(self._stack)
-            host = self._stack.enter_context(accel.open_host(mib))
+            carrier = self._stack.enter_context(accel.open_carrier(mib))
             config = Config(version, mib, mib, append=append,
                             files={"spinner": build.program("spinner", HERE)})
-            self.guest = self._stack.enter_context(Guest(host, config))
+            self.guest = self._stack.enter_context(Guest(carrier, config))
             self.guest.load(intree=self.in_tree)
             self._reach(mib - STEP, HOST_DELAY + LIMIT)
             self._reach(mib)

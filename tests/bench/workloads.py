@@ -239,7 +239,7 @@ def hot_add_exhausted(subject):
 
 
 @dataclasses.dataclass(frozen=True)
-class Guest:
+class Setting:
     """How a guest is started, and the workloads that it goes through."""
 
     workloads: dict
@@ -251,16 +251,16 @@ class Guest:
 
 NOT_ZEROED = "init_on_alloc=0"
 GUESTS = {
-    "4 GiB": Guest({"mostly free": mostly_free, "pieces": pieces, "full cache": full_cache}),
-    "4 GiB, every second page in use": Guest({"every second page": every_second_page}),
-    "4 GiB, memory not zeroed": Guest({"not zeroed": mostly_free, "cycles": cycles,
+    "4 GiB": Setting({"mostly free": mostly_free, "pieces": pieces, "full cache": full_cache}),
+    "4 GiB, every second page in use": Setting({"every second page": every_second_page}),
+    "4 GiB, memory not zeroed": Setting({"not zeroed": mostly_free, "cycles": cycles,
                                        "streaming, not zeroed": streaming}, append=NOT_ZEROED),
-    "4 GiB, fragmented": Guest({"fragmented": fragmented}),
-    "4 GiB, busy": Guest({"busy programs": busy_programs, "streaming": streaming}),
-    "10 GiB": Guest({"sizes": sizes}, mib=10240, append=NOT_ZEROED),
-    "4 GiB, every second page in use, real host": Guest(
+    "4 GiB, fragmented": Setting({"fragmented": fragmented}),
+    "4 GiB, busy": Setting({"busy programs": busy_programs, "streaming": streaming}),
+    "10 GiB": Setting({"sizes": sizes}, mib=10240, append=NOT_ZEROED),
+    "4 GiB, every second page in use, real host": Setting(
         {"every second page, real host": every_second_page}, real=True),
-    "4 GiB, busy, real host": Guest({"busy programs, real host": busy_programs}, real=True),
-    "1 GiB": Guest({"hot-add": hot_add}, told=1024),
-    "1 GiB, full": Guest({"hot-add, memory exhausted": hot_add_exhausted}, told=1024),
+    "4 GiB, busy, real host": Setting({"busy programs, real host": busy_programs}, real=True),
+    "1 GiB": Setting({"hot-add": hot_add}, told=1024),
+    "1 GiB, full": Setting({"hot-add, memory exhausted": hot_add_exhausted}, told=1024),
 }

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from lab import PROJECT, LabError, accel, cache, kernels
-from lab.guest import HOST_DELAY, Config, Guest, HostBroken
-from lab.host import end_on_sigterm
+from lab.carrier import end_on_sigterm
+from lab.guest import HOST_DELAY, CarrierBroken, Config, Guest
 
 from . import picture
 from .policy import BLOCK_MIB, Limits
@@ -38,9 +38,9 @@ def show(options, table):
     """Run the example on a fresh guest and write the pictures; LabError if a step fails."""
     limits = Limits(options.startup, options.minimum, options.maximum)
     config = Config(options.kernel, limits.startup, limits.maximum)
-    with accel.open_host(limits.maximum) as host:
+    with accel.open_carrier(limits.maximum) as carrier:
         cache.say(f"booting a Debian guest, kernel {options.kernel}")
-        with Guest(host, config) as guest:
+        with Guest(carrier, config) as guest:
             guest.load()
             table.say(f"The guest is up and has loaded hv_balloon. This host waits {HOST_DELAY} s "
                       "after that before it asks for anything.")
@@ -72,7 +72,7 @@ def main():
     try:
         try:
             show(options, table)
-        except HostBroken as error:
+        except CarrierBroken as error:
             cache.say(f"starting over once, since {error}")
             show(options, table)
     except LabError as error:

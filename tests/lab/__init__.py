@@ -10,7 +10,7 @@ initramfs  what the guest and the intermediate machine boot
 accel      which way of running the guest works on this machine
 shell      commands run inside a machine
 qmp        the QEMU monitor
-host       the machine that carries the guest's QEMU: this one, or an emulated one
+carrier    what carries the guest's QEMU: this machine, or an emulated one
 guest      the guest itself, with its host-side controls
 installed  guests with an installed Debian and packages of ours
 repeat     cases that run again if what carries their guest fails

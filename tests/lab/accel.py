@@ -12,22 +12,23 @@ import os
 import platform
 
 from . import LabError, build, cache, packages
+from .carrier import CARRIER_KERNEL, DirectCarrier, NestedCarrier
 from .guest import Config, Guest
-from .host import CARRIER_KERNEL, DirectHost, NestedHost
 
 KVM_CHECK_EXTENSION = 0xAE03
 HYPERV_CAPABILITIES = {"KVM_CAP_HYPERV_SYNIC2": 148, "KVM_CAP_HYPERV_CPUID": 167}
 EXPECTED = "Hypervisor detected: Microsoft Hyper-V"
 
 
-def open_host(guest_mib):
-    """Return a host for guests of up to guest_mib; says on stderr which kind, and why."""
+def open_carrier(guest_mib):
+    """Return a carrier for guests of up to guest_mib; says on stderr which kind, and why."""
     obstacle = why_not_kvm()
     if obstacle is None:
-        cache.say(f"running the guest on {DirectHost.description}: a test boot has shown it works")
-        return DirectHost()
-    cache.say(f"running the guest by {NestedHost.description}: {obstacle}")
-    return NestedHost(guest_mib)
+        cache.say(f"running the guest on {DirectCarrier.description}: a test boot has shown it "
+                  "works")
+        return DirectCarrier()
+    cache.say(f"running the guest by {NestedCarrier.description}: {obstacle}")
+    return NestedCarrier(guest_mib)
 
 
 def why_not_kvm():
@@ -74,7 +75,8 @@ def _failed_boot():
     cache.say("testing whether this machine's KVM boots a guest with Hyper-V emulation")
     intree = build.intree_module(CARRIER_KERNEL)
     try:
-        with DirectHost() as host, Guest(host, Config(CARRIER_KERNEL, module=intree)) as guest:
+        config = Config(CARRIER_KERNEL, module=intree)
+        with DirectCarrier() as carrier, Guest(carrier, config) as guest:
             guest.load(intree=True)
             seen = guest.run("dmesg")
     except LabError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import LabError, build, cache, initramfs, kernels, kernlog, memory
-from .host import port, qemu
+from .carrier import port, qemu
 from .qmp import Monitor
 from .shell import MachineSilent, Shell
 
@@ -24,7 +24,7 @@ CPU = ("host,kvm=off,hv-relaxed=on,hv-time=on,hv-vapic=on,hv-vpindex=on,hv-synic
        "hv-runtime=on,hv-stimer=on")
 
 
-class HostBroken(LabError):
+class CarrierBroken(LabError):
     """The guest is silent, and that is no fault of the driver, as when QEMU ends by an assertion
     or the emulated machine fails: it says nothing, and is to be repeated."""
 
@@ -48,8 +48,8 @@ class Guest:
 
     patience = 1  # how much longer than the host's other guests it may take to boot
 
-    def __init__(self, host, config):
-        self._host = host
+    def __init__(self, carrier, config):
+        self._carrier = carrier
         self._config = config
         self._stack = contextlib.ExitStack()
         self._report_lock = threading.Lock()
@@ -150,12 +150,12 @@ class Guest:
 
     def log(self):
         """Return the guest's console log."""
-        return self._host.read(CONSOLE)
+        return self._carrier.read(CONSOLE)
 
     def trace(self):
         """Return QEMU's trace of the balloon device: a line with its time for each state change or
         message."""
-        return self._host.read(TRACE)
+        return self._carrier.read(TRACE)
 
     def warnings(self):
         """Return the lines of the guest's log that must not be there."""
@@ -167,7 +167,7 @@ class Guest:
         """Make what the guest boots from; return QEMU's arguments for it."""
         kernel = kernels.kernel(self._config.kernel)
         self.release = kernel.release
-        image = self._host.folder / "guest.cpio"
+        image = self._carrier.folder / "guest.cpio"
         modules = {"intree": build.intree_module(self._config.kernel)}
         if self._config.module != modules["intree"]:
             modules["module"] = self._config.module or build.module(self._config.kernel)
@@ -191,17 +191,18 @@ class Guest:
                 if attempt == BOOT_ATTEMPTS:
                     raise silence from None
                 cache.say(f"the guest did not boot, trying once more: {silence}")
-                self._host.renew()
+                self._carrier.renew()
 
     def _start(self, command):
-        program = self._stack.enter_context(self._host.run(command, self._host.output(OUTPUT)))
-        monitor = self._stack.enter_context(self._host.connected("monitor"))
+        output = self._carrier.output(OUTPUT)
+        program = self._stack.enter_context(self._carrier.run(command, output))
+        monitor = self._stack.enter_context(self._carrier.connected("monitor"))
         self._monitor = Monitor(monitor)
         self._monitor.listen(self._note_report)
         self._monitor.negotiate()
-        shell = self._stack.enter_context(self._host.connected("shell"))
+        shell = self._stack.enter_context(self._carrier.connected("shell"))
         self._shell = Shell(shell, program.alive)
-        self._shell.run("true", self._host.boot_limit * self.patience)
+        self._shell.run("true", self._carrier.boot_limit * self.patience)
 
     def _command(self, system):
         config = self._config
@@ -211,12 +212,12 @@ class Guest:
             "-device", "vmbus-bridge"]
         command += self._balloon_device()
         command += [*system,
-                    "-chardev", f"file,id=console,path={self._host.output(CONSOLE)}",
+                    "-chardev", f"file,id=console,path={self._carrier.output(CONSOLE)}",
                     "-serial", "chardev:console",
-                    "-trace", "hv_balloon*", "-D", str(self._host.output(TRACE)),
+                    "-trace", "hv_balloon*", "-D", str(self._carrier.output(TRACE)),
                     "-msg", "timestamp=on"]
-        command += self._host.channel("monitor") + ["-mon", "chardev=monitor,mode=control"]
-        command += ["-device", "virtio-serial-pci"] + self._host.channel("shell")
+        command += self._carrier.channel("monitor") + ["-mon", "chardev=monitor,mode=control"]
+        command += ["-device", "virtio-serial-pci"] + self._carrier.channel("shell")
         return command + port("shell", "shell", 1)
 
     def _balloon_device(self):
@@ -249,8 +250,9 @@ class Guest:
         is the driver's only if the driver is in a stack trace.
         """
         log = self.log()
-        kind = LabError if DRIVER_IN_TRACE.search(log) else HostBroken
-        return kind(f"{error}\nQEMU said: {self._host.read(OUTPUT)}\n{self._host.condition()}\n"
+        kind = LabError if DRIVER_IN_TRACE.search(log) else CarrierBroken
+        return kind(f"{error}\nQEMU said: {self._carrier.read(OUTPUT)}\n"
+                    f"{self._carrier.condition()}\n"
                     f"the guest's log:\n{log[-4000:]}")
 
 

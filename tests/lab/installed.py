@@ -37,9 +37,9 @@ class InstalledGuest(Guest):
 
     patience = 4
 
-    def __init__(self, host, config, system):
+    def __init__(self, carrier, config, system):
         self._system = system
-        super().__init__(host, config)
+        super().__init__(carrier, config)
 
     def _prepare(self):
         system = self._system

@@ -2,21 +2,21 @@
 """Cases of pytest that run again if that failed which carries their guest."""
 
 from . import LabError, cache
-from .guest import HostBroken
+from .guest import CarrierBroken
 
 REPEATS = 3         # of a case: more than that is no accident
 LEFT = [None] * 8   # of all together: a machine on which guests do not run is not waited for
 
 
 def call(item):
-    """Run a case with the fixture "host", as often as it takes; None if it is for pytest to run."""
-    if "host" not in item.funcargs:
+    """Run a case with a carrier, as often as it takes; None if it is for pytest to run."""
+    if "carrier" not in item.funcargs:
         return None
     for _ in range(REPEATS):
         try:
             _run(item)
             return True
-        except HostBroken as error:
+        except CarrierBroken as error:
             if not LEFT:
                 raise
             LEFT.pop()
@@ -31,5 +31,5 @@ def _run(item):
     try:
         item.obj(**{name: item.funcargs[name] for name in names})
     except LabError:
-        item.funcargs["host"].renew()
+        item.funcargs["carrier"].renew()
         raise

@@ -46,15 +46,15 @@ def fixture_packages(tmp_path_factory):
     return _packages(old), _packages(new)
 
 
-@pytest.fixture(name="host", scope="module")
-def fixture_host():
-    """The host that runs the guests, one after the other."""
-    with accel.open_host(MAXIMUM) as opened:
+@pytest.fixture(name="carrier", scope="module")
+def fixture_carrier():
+    """What carries the guests, one after the other."""
+    with accel.open_carrier(MAXIMUM) as opened:
         yield opened
 
 
-def _boot(host, system):
-    return installed.InstalledGuest(host, Config(None, STARTUP, MAXIMUM, append=APPEND), system)
+def _boot(carrier, system):
+    return installed.InstalledGuest(carrier, Config(None, STARTUP, MAXIMUM, append=APPEND), system)
 
 
 def _assert_loaded(guest, folder, ours):
@@ -109,16 +109,16 @@ def _remove(guest):
 
 
 @pytest.mark.parametrize("release", ("bookworm", "trixie"))
-def test_boots_with_the_package_and_without_it(packages, host, release):
+def test_boots_with_the_package_and_without_it(packages, carrier, release):
     """Ours at the first boot of a fresh system, the kernel's at the next after the removal."""
-    system = installed.make(release, packages, host.folder)
-    with _boot(host, system) as guest:
+    system = installed.make(release, packages, carrier.folder)
+    with _boot(carrier, system) as guest:
         _assert_loaded(guest, "updates/dkms", True)
         _assert_upgraded(guest)
         _assert_serves(guest)
         _remove(guest)
         assert not guest.warnings(), "\n".join(guest.warnings())
-    with _boot(host, system) as guest:
+    with _boot(carrier, system) as guest:
         _assert_loaded(guest, "kernel/drivers/hv", False)
         guest.run("AUTOPKGTEST_REBOOT_MARK=removed sh /lab/switch-and-back")
         guest.set_target(700)

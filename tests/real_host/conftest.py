@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Fixtures of the scenarios: one host for all, a guest of its own for each."""
+"""Fixtures of the scenarios: one carrier for all, a guest of its own for each."""
 
 import contextlib
 import shutil
@@ -28,9 +28,9 @@ def pytest_pyfunc_call(pyfuncitem):
 
 
 @pytest.fixture(scope="session")
-def host():
-    """The host that runs the guests, one after the other."""
-    with accel.open_host(LARGEST_GUEST) as opened:
+def carrier():
+    """What carries the guests, one after the other."""
+    with accel.open_carrier(LARGEST_GUEST) as opened:
         yield opened
 
 
@@ -42,14 +42,14 @@ def module(request, tmp_path_factory):
 
 
 @pytest.fixture
-def boot(module, host, request):  # pylint: disable=redefined-outer-name
+def boot(module, carrier, request):  # pylint: disable=redefined-outer-name
     """A function that boots a guest; at its end the guest's log must have no warning."""
     kernel = request.config.getoption("--kernel")
     folder = request.config.getoption("--logs")
 
     @contextlib.contextmanager
     def start(**configuration):
-        with Guest(host, Config(kernel, module=module, **configuration)) as guest:
+        with Guest(carrier, Config(kernel, module=module, **configuration)) as guest:
             try:
                 yield guest
             finally:

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.host import port, qemu
+from lab.carrier import port, qemu
 
 from . import signing
 

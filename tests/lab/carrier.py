@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host of the guest: this machine's KVM, or an emulated machine that offers KVM.
+"""What carries a guest: this machine's KVM, or an emulated machine that offers KVM.
 
 Both kinds give the guest's QEMU two channels ("shell" and "monitor"), run it, and tell when
-it ended. The emulated machine ("carrier") shares the cache at the same path, so QEMU's command
+it ended. The emulated machine shares the cache at the same path, so QEMU's command
 line is the same in both.
 """
 
@@ -42,8 +42,8 @@ def port(channel, name, number):
     return ["-device", f"virtserialport,chardev={channel},name={name},nr={number}"]
 
 
-class Host:
-    """What both kinds of host share: folders and what is left behind."""
+class Carrier:
+    """What both kinds share: folders and what is left behind."""
 
     description = ""
 
@@ -94,7 +94,7 @@ class Host:
         return ["-chardev", f"socket,id={name},path={self._socket(name)},server=on,wait=off"]
 
 
-class DirectHost(Host):
+class DirectCarrier(Carrier):
     """This machine's own KVM."""
 
     description = "KVM with Hyper-V emulation"
@@ -113,7 +113,7 @@ class DirectHost(Host):
             self._socket(name).unlink(missing_ok=True)
 
 
-class NestedHost(Host):
+class NestedCarrier(Carrier):
     """An emulated machine with SVM, whose kernel offers KVM with Hyper-V emulation."""
 
     description = "nested emulation (KVM inside an emulated AMD machine)"
@@ -158,7 +158,7 @@ class NestedHost(Host):
                     + self._shell.call("free -m; dmesg | tail -n 20", RESPONSE_LIMIT).output)
         except MachineSilent as error:
             return (f"the emulated machine that carries the guest is silent ({error}):\n"
-                    + Host.read(self, "carrier.log")[-2000:] + Host.read(self, "carrier.out"))
+                    + Carrier.read(self, "carrier.log")[-2000:] + Carrier.read(self, "carrier.out"))
 
     def renew(self):
         """Start a new carrier: one in which a guest broke down breaks the next ones too."""

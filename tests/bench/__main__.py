@@ -14,7 +14,7 @@ import statistics
 import sys
 
 from lab import PROJECT, LabError, cache
-from lab.guest import CarrierBroken
+from lab.real_guest import CarrierBroken
 
 from . import picture
 from .real_host import REAL

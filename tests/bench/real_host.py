@@ -6,8 +6,8 @@ import re
 import time
 
 from lab import accel, build
-from lab.guest import HOST_DELAY, Config, Guest
 from lab.memory import MIB
+from lab.real_guest import HOST_DELAY, Config, RealGuest
 
 from .subjects import HERE, LIMIT, DynamicMemory, InTree, Taken
 
@@ -34,7 +34,7 @@ class RealHost:
             carrier = self._stack.enter_context(accel.open_carrier(mib))
             config = Config(version, mib, mib, append=append,
                             files={"spinner": build.program("spinner", HERE)})
-            self.guest = self._stack.enter_context(Guest(carrier, config))
+            self.guest = self._stack.enter_context(RealGuest(carrier, config))
             self.guest.load(intree=self.in_tree)
             self._reach(mib - STEP, HOST_DELAY + LIMIT)
             self._reach(mib)

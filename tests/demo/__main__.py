@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab import PROJECT, LabError, accel, cache, kernels
 from lab.carrier import end_on_sigterm
-from lab.guest import HOST_DELAY, CarrierBroken, Config, Guest
+from lab.real_guest import HOST_DELAY, CarrierBroken, Config, RealGuest
 
 from . import picture
 from .policy import BLOCK_MIB, Limits
@@ -40,7 +40,7 @@ def show(options, table):
     config = Config(options.kernel, limits.startup, limits.maximum)
     with accel.open_carrier(limits.maximum) as carrier:
         cache.say(f"booting a Debian guest, kernel {options.kernel}")
-        with Guest(carrier, config) as guest:
+        with RealGuest(carrier, config) as guest:
             guest.load()
             table.say(f"The guest is up and has loaded hv_balloon. This host waits {HOST_DELAY} s "
                       "after that before it asks for anything.")

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from lab import LabError
-from lab.guest import HOST_DELAY
+from lab.real_guest import HOST_DELAY
 from lab.memhog import Memhog
 
 from .policy import Policy, memory_status
@@ -118,10 +118,10 @@ class Story:
 
     def _look(self, index):
         """Take a sample and let the policy act on it."""
-        assigned, report, reports = (self._guest.actual(), self._guest.status(),
+        assigned, report, reports = (self._guest.actual(), self._guest.report(),
                                      self._guest.report_count())
         total, used, free, _, _, available = _free_figures(self._guest.run("free -m"))
-        ballooned = self._guest.driver_status()["pages_ballooned"] // PAGES_PER_MIB
+        ballooned = self._guest.status()["pages_ballooned"] // PAGES_PER_MIB
         steady = self._policy.settled(assigned, reports)
         if steady or not self.record.samples:  # in between, one side's figures are old
             self._demand = assigned - (report["available"] if report else available)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The test lab: stock Debian guests on a real Dynamic Memory host.
+"""The test lab: stock Debian guests, and what carries them.
 
 cache      where downloads and built images live
 packages   Debian packages, downloaded and unpacked without installing them
@@ -11,7 +11,8 @@ accel      which way of running the guest works on this machine
 shell      commands run inside a machine
 qmp        the QEMU monitor
 carrier    what carries the guest's QEMU: this machine, or an emulated one
-guest      the guest itself, with its host-side controls
+guest      what each guest offers, whatever plays its host
+real_guest a guest of QEMU's host, with the controls of that
 installed  guests with an installed Debian and packages of ours
 repeat     cases that run again if what carries their guest fails
 variants   kernels for other processors and compilers, to build against

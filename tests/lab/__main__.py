@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import LabError, accel, build, interactive, kernels
 from .carrier import end_on_sigterm
-from .guest import Config, Guest
+from .real_guest import Config, RealGuest
 
 
 def print_kdir(options):
@@ -24,7 +24,7 @@ def boot(options):
     """Boot a guest on a Dynamic Memory host, load hv_balloon, and take commands from stdin."""
     config = Config(options.kernel, options.mem, max(options.mem, options.max), options.smp,
                     _module(options), options.append)
-    with accel.open_carrier(config.maximum) as carrier, Guest(carrier, config) as guest:
+    with accel.open_carrier(config.maximum) as carrier, RealGuest(carrier, config) as guest:
         if not options.no_load:
             guest.load(" ".join(options.param), intree=options.intree)
         return interactive.Session(guest).run()

@@ -13,7 +13,7 @@ import platform
 
 from . import LabError, build, cache, packages
 from .carrier import CARRIER_KERNEL, DirectCarrier, NestedCarrier
-from .guest import Config, Guest
+from .real_guest import Config, RealGuest
 
 KVM_CHECK_EXTENSION = 0xAE03
 HYPERV_CAPABILITIES = {"KVM_CAP_HYPERV_SYNIC2": 148, "KVM_CAP_HYPERV_CPUID": 167}
@@ -76,7 +76,7 @@ def _failed_boot():
     intree = build.intree_module(CARRIER_KERNEL)
     try:
         config = Config(CARRIER_KERNEL, module=intree)
-        with DirectCarrier() as carrier, Guest(carrier, config) as guest:
+        with DirectCarrier() as carrier, RealGuest(carrier, config) as guest:
             guest.load(intree=True)
             seen = guest.run("dmesg")
     except LabError as error:

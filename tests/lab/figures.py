@@ -2,7 +2,7 @@
 """What the scenarios compare: the host's count, the guest's totals, the driver's figures."""
 
 from . import memory
-from .guest import HOST_DELAY
+from .real_guest import HOST_DELAY
 
 SETTLE_LIMIT = 120  # seconds for one target, beside the host's first delay
 SANE_LIMIT = 1 << 50  # no honest figure of a guest is that large, an underflow is
@@ -14,7 +14,7 @@ FREE_TOLERANCE_MIB = 16
 
 def total_mib(guest):
     """Return the guest's own total, in MiB."""
-    return guest.meminfo()["MemTotal"] / 1024
+    return memory.meminfo(guest)["MemTotal"] / 1024
 
 
 def free_mib(guest):
@@ -24,12 +24,12 @@ def free_mib(guest):
 
 def ballooned_mib(guest):
     """Return what the driver counts as ballooned, in MiB."""
-    return guest.driver_status()["pages_ballooned"] / memory.MIB
+    return guest.status()["pages_ballooned"] / memory.MIB
 
 
 def hot_added_mib(guest):
     """Return what the driver counts as hot-added and online, in MiB."""
-    return guest.driver_status()["pages_hot_added_online"] / memory.MIB
+    return guest.status()["pages_hot_added_online"] / memory.MIB
 
 
 def driver_size_mib(guest, startup):
@@ -56,9 +56,9 @@ def assert_not_less(free, expected):
 
 def assert_no_underflow(guest):
     """Check every figure of the guest and the driver for one below zero."""
-    figures = {**memory.vmstat(guest), **guest.meminfo()}
+    figures = {**memory.vmstat(guest), **memory.meminfo(guest)}
     del figures["VmallocTotal"]  # address space, not memory
-    figures.update({name: value for name, value in guest.driver_status().items()
+    figures.update({name: value for name, value in guest.status().items()
                     if isinstance(value, int)})
     wrong = {name: value for name, value in figures.items() if not 0 <= value < SANE_LIMIT}
     assert not wrong, f"figures below zero: {wrong}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import PROJECT, LabError, build, roots
-from .guest import Guest
+from .real_guest import RealGuest
 
 PACKAGES = ("linux-image-amd64", "linux-headers-amd64", "initramfs-tools", "dkms", "kmod", "udev",
             "mount")
@@ -32,10 +32,10 @@ class System:
     disk: Path
 
 
-class InstalledGuest(Guest):
+class InstalledGuest(RealGuest):
     """A guest that boots a System, whose disk it changes."""
 
-    patience = 4
+    boot_patience = 4
 
     def __init__(self, carrier, config, system):
         self._system = system

@@ -5,7 +5,7 @@ import sys
 import time
 
 from . import LabError, cache
-from .guest import HOST_DELAY
+from .real_guest import HOST_DELAY
 
 HELP = """\
 COMMAND         run in the guest; a status other than 0 is told
@@ -33,7 +33,7 @@ class Session:
             "wait": self._wait,
             "sleep": lambda seconds: time.sleep(float(seconds)),
             "actual": lambda: f"{guest.actual()} MiB",
-            "status": guest.status,
+            "status": guest.report,
             "insmod": lambda *parameters: guest.load(" ".join(parameters)),
             "intree": lambda *parameters: guest.load(" ".join(parameters), intree=True),
             "rmmod": guest.unload,

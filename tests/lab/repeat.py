@@ -2,7 +2,7 @@
 """Cases of pytest that run again if that failed which carries their guest."""
 
 from . import LabError, cache
-from .guest import CarrierBroken
+from .real_guest import CarrierBroken
 
 REPEATS = 3         # of a case: more than that is no accident
 LEFT = [None] * 8   # of all together: a machine on which guests do not run is not waited for

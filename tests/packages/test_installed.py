@@ -13,7 +13,7 @@ import pytest
 
 from lab import PROJECT, accel, installed
 from lab.figures import SETTLE_LIMIT, hot_added_mib, reach
-from lab.guest import HOST_DELAY, Config
+from lab.real_guest import HOST_DELAY, Config
 
 from .test_packages import VERSIONED, run
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab import accel, build, kernels, repeat
-from lab.guest import Config, Guest
+from lab.real_guest import Config, RealGuest
 
 LARGEST_GUEST = 6144
 
@@ -49,7 +49,7 @@ def boot(module, carrier, request):  # pylint: disable=redefined-outer-name
 
     @contextlib.contextmanager
     def start(**configuration):
-        with Guest(carrier, Config(kernel, module=module, **configuration)) as guest:
+        with RealGuest(carrier, Config(kernel, module=module, **configuration)) as guest:
             try:
                 yield guest
             finally:

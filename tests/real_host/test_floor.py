@@ -4,7 +4,7 @@
 import time
 
 from lab.figures import SETTLE_LIMIT, ballooned_mib
-from lab.guest import HOST_DELAY
+from lab.real_guest import HOST_DELAY
 from lab.memhog import Memhog
 
 FAR_BELOW = 64  # MiB
@@ -23,7 +23,7 @@ def test_guest_stops_at_its_floor_and_stays_there(boot):
             guest.set_target(FAR_BELOW - 1 - request % 2)
             time.sleep(1)
         assert _settled(guest) == first, "the floor has moved"
-        assert guest.driver_status()["balloon_requests"] > FURTHER_REQUESTS
+        assert guest.status()["balloon_requests"] > FURTHER_REQUESTS
         hog = Memhog(guest, 50)
         hog.stop()
         lines = guest.run("dmesg | grep -c hv_balloon; true")

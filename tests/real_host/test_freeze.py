@@ -2,7 +2,7 @@
 """The guest is frozen while the host changes its size: a suspend that is tried, and ends early."""
 
 from lab.figures import hot_added_mib, reach
-from lab.guest import HOST_DELAY
+from lab.real_guest import HOST_DELAY
 
 FROZEN = 3      # seconds
 LIMIT = 180

@@ -13,9 +13,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from lab import PROJECT, LabError, cache, initramfs, kernels, kernlog
+from lab import PROJECT, LabError, cache, initramfs, kernels
 from lab.build import copy_sources, intree_module, udev_rule
 from lab.carrier import DirectCarrier
+from lab.guest import Guest
 from lab.shell import MachineSilent, Shell
 
 from . import signing
@@ -103,7 +104,7 @@ def build(version):
             "example": example, "example-rule": EXAMPLES / "61-memory-events.rules"}
 
 
-class Simulator:
+class Simulator(Guest):
     """A guest with a simulated host. A context manager; `host` is the host's side."""
 
     def __init__(self, version, driver=OURS, files=None, drivers=(), **options):
@@ -111,13 +112,13 @@ class Simulator:
 
         Options: see Machine.
         """
+        super().__init__()
         self._driver, self._version = driver, version
         self._files, self._drivers = files or {}, drivers
         # How much longer all may take than in a stock kernel.
         self.patience = DEBUG_PATIENCE if version == kernels.DEBUG else 1
-        self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as started:
-            self._machine = started.enter_context(DirectCarrier())
+            self._carrier = started.enter_context(DirectCarrier())
             self._running = started.enter_context(contextlib.ExitStack())
             self._prepare(Machine(**options))
             self.power_on()
@@ -125,23 +126,17 @@ class Simulator:
             self.connect_host()
             self._stack = started.pop_all()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._stack.close()
-
     def _prepare(self, machine):
         """Build all that the machine boots, and its command line."""
         kernel = kernels.kernel(self._version)
-        image = self._machine.folder / "guest.cpio"
+        image = self._carrier.folder / "guest.cpio"
         tools = KEXEC_TOOLS if machine.carries_itself else ()
         files = build(self._version) | self._files
         if machine.secure_boot:
-            signing.add_signed(files, "sim", OURS, kernel.headers, self._machine.folder)
+            signing.add_signed(files, "sim", OURS, kernel.headers, self._carrier.folder)
         initramfs.guest(image, kernel, files, udev_rule(), tools, self._drivers)
-        self._command = machine.command(self._machine.folder, kernel.image, image,
-                                        self._machine.channel)
+        self._command = machine.command(self._carrier.folder, kernel.image, image,
+                                        self._carrier.channel)
 
     def power_on(self):
         """Start the machine and wait until its guest answers; some hang while they boot."""
@@ -154,8 +149,8 @@ class Simulator:
 
     def _start(self):
         self._program = self._running.enter_context(
-            self._machine.run(self._command, self._machine.output("guest.out")))
-        connection = self._running.enter_context(self._machine.connected("shell"))
+            self._carrier.run(self._command, self._carrier.output("guest.out")))
+        connection = self._running.enter_context(self._carrier.connected("shell"))
         self._shell = Shell(connection, self._program.alive)
         self.wait_booted()
 
@@ -183,16 +178,8 @@ class Simulator:
 
     def connect_host(self):
         """Connect with what plays the host in the guest, now or later."""
-        self.host = Host(self._running.enter_context(self._machine.connected("monitor")),
+        self.host = Host(self._running.enter_context(self._carrier.connected("monitor")),
                          self.patience)
-
-    def run(self, command, limit=60):
-        """Run a shell command in the guest and return its output; it must succeed."""
-        return self._shell.run(command, limit * self.patience)
-
-    def call(self, command, limit=60):
-        """Run a shell command in the guest and return its Result."""
-        return self._shell.call(command, limit * self.patience)
 
     def load(self, parameters=""):
         """Load the driver while no device is there."""
@@ -219,10 +206,6 @@ class Simulator:
             self.unload()
         self.call(f"echo rescind >{CONTROL}", limit=120)
 
-    def unload(self):
-        """Unload the driver."""
-        self.run("rmmod hv_balloon", limit=120)
-
     def offer(self):
         """Let the device appear; does not wait for the driver."""
         self.run(f"echo offer >{CONTROL} &")
@@ -239,9 +222,7 @@ class Simulator:
         """Return the driver's figures, numbers as int; NoFigures for the in-tree driver."""
         if self._driver == IN_TREE:
             return NoFigures()
-        lines = self.run("cat /sys/kernel/debug/hv_balloon/status").splitlines()
-        pairs = (line.split(": ") for line in lines)
-        return {name: int(value) if value.isdigit() else value for name, value in pairs}
+        return super().status()
 
     def wait_for(self, name, value, limit=30):
         """Wait until a figure of the driver has that value."""
@@ -275,21 +256,6 @@ class Simulator:
         """Tell whether the kernel is the one with checkers."""
         return self._version == kernels.DEBUG
 
-    def alive(self):
-        """Tell whether the guest still answers."""
-        try:
-            return self.call("true").status == 0
-        except LabError:
-            return False
-
     def driver_folder(self):
         """Return the folder in which the driver was built."""
         return build_folder(self._version) / "driver"
-
-    def log(self):
-        """Return the guest's console log."""
-        return self._machine.read("guest.log")
-
-    def warnings(self):
-        """Return the lines of the guest's log that must not be there."""
-        return kernlog.warnings(self.log())

@@ -44,11 +44,11 @@ def udev_rule():
     return PROJECT / "packaging/udev/60-hv-balloon.rules"
 
 
-def copy_sources(folder):
-    """Make the folder one with the sources of the module, and what was built of them before."""
+def copy_sources(folder, source=PROJECT):
+    """Make the folder one with sources, of the driver by default, and what was built of them."""
     folder.mkdir(parents=True, exist_ok=True)
     exclude = [f"--exclude={name}" for name in EXCLUDED]
-    subprocess.run(["rsync", "-a", "--delete", *exclude, f"{PROJECT}/", f"{folder}/"], check=True)
+    subprocess.run(["rsync", "-a", "--delete", *exclude, f"{source}/", f"{folder}/"], check=True)
 
 
 def make(folder, kernel, *arguments):

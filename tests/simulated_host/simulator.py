@@ -24,9 +24,10 @@ from .host import Host
 from .machine import Machine
 
 HERE = Path(__file__).resolve().parent
+MODULE = HERE / "module"    # what plays the host in the guest
 
 DRIVER = "/sys/bus/vmbus/drivers/hv_balloon"
-CONTROL = "/sys/class/misc/hvb_sim/control"     # of what plays the host; see hvb_sim.c
+CONTROL = "/sys/class/misc/hvb_sim/control"     # of what plays the host; see sim_main.c
 BOOT_LIMIT = 180
 DEBUG_PATIENCE = 4      # how much longer all may take in the kernel with checkers
 EXAMPLES = PROJECT / "packaging/examples"
@@ -85,12 +86,10 @@ def build(version):
     base = build_folder(version)
     with cache.lock(f"build-{version}-sim"):
         sim, driver = base / "sim", base / "driver"
-        sim.mkdir(parents=True, exist_ok=True)
-        for source in (HERE / "Kbuild", *HERE.glob("*sim*.[ch]")):
-            shutil.copy2(source, sim)
+        copy_sources(sim, MODULE)
         copy_sources(driver)
         for name in ("hypercall.c", "hvb_sim.h"):
-            shutil.copy2(HERE / name, driver)
+            shutil.copy2(MODULE / name, driver)
         make(sim, headers)
         make(driver, headers, f"KBUILD_EXTRA_SYMBOLS={sim}/Module.symvers", "GCOV_PROFILE=y")
         relay = base / "relay"

@@ -39,12 +39,14 @@ decide() {
 
 # has NAME FILE WITH WITHOUT: the last two are patterns
 has() {
+	local text
 	text=$(code "$2")
 	decide "$1" "$2" "$(found "$text" "$3" && echo yes)" "$(found "$text" "$4" && echo yes)"
 }
 
 # lists NAME FILE ENUM LAST: does an enumeration that ends with LAST have a NAME
 lists() {
+	local text with
 	text=$(code "$2" | grep -Eo "enum $3 \{[^}]*[ ,]$4,? \}")
 	with=$(found "$text" "[ ,]$1[ ,]" && echo yes)
 	decide "$1" "$2" "$with" "${text:+$(test "$with" || echo yes)}"

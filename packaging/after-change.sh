@@ -23,6 +23,7 @@ say()
 # headers_of RELEASE: print how to get the headers of that kernel.
 headers_of()
 {
+	local flavour
 	if command -v dpkg >/dev/null; then
 		# linux-headers-amd64, -cloud-amd64, -generic: with it they come with each update.
 		flavour=$(echo "$1" | sed 's/^[0-9][^-]*\(-[0-9]*\)*-//')
@@ -37,6 +38,7 @@ headers_of()
 # build_for RELEASE: let DKMS do so, unless it has; 77 is what it passes over, and says why.
 build_for()
 {
+	local version status
 	command -v dkms >/dev/null || return
 	case $(dkms status -m hv_balloon -k "$1" 2>/dev/null) in
 	*installed*) return ;;
@@ -91,6 +93,7 @@ renew_image()
 # is_outdated RELEASE NAMES: do these names of an image have the module in another place?
 is_outdated()
 {
+	local next
 	next=$(modinfo -k "$1" -n hv_balloon 2>/dev/null)
 	next=${next#*/lib/modules/}
 	[ -n "$next" ] && ! echo "$2" | grep -q "lib/modules/${next%.ko*}\.ko"
@@ -98,6 +101,7 @@ is_outdated()
 
 check_image()
 {
+	local image names
 	for image in "$root/boot/initrd.img-$1" "$root/boot/initramfs-$1.img" "$root/boot/initrd-$1"; do
 		[ -e "$image" ] || continue
 		if ! names=$(list_image "$image"); then

@@ -18,6 +18,7 @@ collected="$collected /sys/class/dmi/id/product_name"
 # passed over, what cannot be read is noted.
 keep()
 {
+	local path
 	for path; do
 		[ -f "$root$path" ] || continue
 		mkdir -p "$report${path%/*}"
@@ -31,6 +32,7 @@ keep()
 # keep_all PATTERN: the same for all files whose paths match. The pattern must have no spaces.
 keep_all()
 {
+	local found
 	for found in "$root"$1; do
 		keep "${found#"$root"}"
 	done
@@ -86,6 +88,7 @@ mark_folder()
 # Thousands of blocks are one file here: their states, a line each.
 keep_blocks()
 {
+	local block
 	keep /sys/devices/system/memory/auto_online_blocks /sys/devices/system/memory/block_size_bytes
 	for block in "$blocks"/memory[0-9]*; do
 		if get "$block/state"; then
@@ -98,6 +101,7 @@ keep_blocks()
 # them, also by a link to /dev/null.
 keep_rules()
 {
+	local folder path
 	mark /run/udev/control
 	for folder in etc run usr/local/lib usr/lib lib; do
 		grep -lE 'memory|online|vmbus|hv_balloon' "$root/$folder"/udev/rules.d/*.rules
@@ -116,6 +120,7 @@ keep_rules()
 
 keep_module()
 {
+	local dep folder found
 	dep=/lib/modules/$release/modules.dep
 	if [ -r "$root$dep" ]; then
 		mkdir -p "$report${dep%/*}"
@@ -139,6 +144,7 @@ keep_module()
 
 keep_log()
 {
+	local lines
 	lines=$(kernel_log | grep -i -e hv_ -e balloon -e 'memory block')
 	if [ -n "$lines" ]; then
 		mkdir -p "$report/var/log"
@@ -150,6 +156,7 @@ keep_log()
 
 keep_programs()
 {
+	local found
 	grep -lxE 'earlyoom|systemd-oomd|kubelet' "$root"/proc/[0-9]*/comm 2>/dev/null >"$work/programs"
 	while read -r found; do
 		keep "${found#"$root"}"

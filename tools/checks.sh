@@ -19,6 +19,7 @@ one_line()
 # finding KIND NAME WHAT DO SEVERITY: note it.
 finding()
 {
+	local what
 	one_line "$3"
 	what=$line
 	one_line "$4"
@@ -125,6 +126,7 @@ srcversion_of()
 # it. Fails if that cannot be told. Only doctor has the time to list an image.
 look_into_image()
 {
+	local file names
 	image='' held=''
 	[ -n "$thorough" ] || return 1
 	for file in "$root/boot/initrd.img-$release" "$root/boot/initramfs-$release.img" \
@@ -227,6 +229,7 @@ check_in_tree()
 # Does what runs differ from what the next load takes? Files are read once, also by watch.
 check_version()
 {
+	local running
 	get "$module/srcversion" || return 0
 	running=$value
 	if ! installed_module; then
@@ -267,6 +270,7 @@ check_not_loaded()
 
 check_unbound()
 {
+	local other
 	if [ -e "$device/driver" ]; then
 		other=$(readlink "$device/driver")
 		problem other-driver \
@@ -346,6 +350,7 @@ check_hot_add()
 # count_offline_blocks: $offline_blocks becomes the number of memory blocks that are offline.
 count_offline_blocks()
 {
+	local file
 	offline_blocks=0
 	for file in "$blocks"/memory*/state; do
 		if get "$file" && [ "$value" = offline ]; then
@@ -369,6 +374,7 @@ check_partial_blocks()
 
 check_blocks()
 {
+	local what
 	count_offline_blocks
 	check_partial_blocks
 	number offline_kb
@@ -391,6 +397,7 @@ check_blocks()
 # from the first folder that has it. One that is empty there, or a link to /dev/null, is masked.
 all_rules()
 {
+	local rank folder file before
 	rank=0
 	for folder in etc run usr/local/lib usr/lib lib; do
 		rank=$((rank + 1))
@@ -412,6 +419,7 @@ all_rules()
 # watch need not spend each time.
 has_rule()
 {
+	local rules
 	rules=$(all_rules)
 	[ "$rules" != "${rules_read-none}" ] || return "$rules_online"
 	set -f
@@ -512,6 +520,7 @@ read_sizes()
 # Each GiB that is added costs 16 MiB of what the guest has: 64 bytes a page.
 check_budget()
 {
+	local cost budget
 	read_sizes || return 0
 	floor_of "$startup"
 	cost=$(((maximum - startup) / 64))
@@ -556,6 +565,7 @@ check_grid()
 # Programs that compute with the guest's total, which has the balloon in it under "keep".
 check_programs()
 {
+	local programs program
 	[ "$driver" = hv_balloon ] && figure accounting && [ "$value" = keep ] || return 0
 	programs=$(grep -hxE 'earlyoom|systemd-oomd|kubelet' "$root"/proc/[0-9]*/comm 2>/dev/null)
 	for program in $(printf '%s\n' "$programs" | sort -u); do
@@ -575,6 +585,7 @@ check_programs()
 
 check_earlyoom()
 {
+	local earlyoom
 	earlyoom=$(earlyoom -v 2>&1 | sed -n 's/^earlyoom v*\([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p')
 	case $earlyoom in
 	0.* | 1.[0-7])

@@ -92,6 +92,7 @@ is_installed()
 
 missing_packages()
 {
+	local package reason
 	echo "$needs" | while read -r package reason; do
 		if [ -n "$package" ] && ! is_installed "$package"; then
 			printf '%-20s %s\n' "$package" "$reason"

@@ -22,6 +22,7 @@ answer()
 
 serve()
 {
+	local id seconds command
 	until port=$(port_of "$1") && [ -n "$port" ]; do
 		sleep 0.1
 	done

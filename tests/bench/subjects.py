@@ -29,9 +29,9 @@ class Taken:
     """What was taken from a guest; None is what is not known."""
 
     pages: int
-    ranges: list = None     # of (page frame, pages)
-    messages: int = None
-    count: int = None       # of ranges, if they are not known themselves
+    ranges: list | None = None     # of (page frame, pages)
+    messages: int | None = None
+    count: int | None = None       # of ranges, if they are not known themselves
 
     def figures(self):
         """Return what there is to say of it."""
@@ -71,7 +71,7 @@ class Subject:
 
     name = ""
     driver = simulator.OURS
-    modules = ()        # of the kernel, that the guest needs for it
+    modules: tuple[str, ...] = ()   # of the kernel, that the guest needs for it
     hot_adds = False    # memory can be added to a guest that was told of less
     PLUGGED = 0         # MiB of the guest's memory that are plugged in after the boot
 
@@ -300,5 +300,5 @@ class VirtioMem(Virtio):
         return self._monitor.execute("qom-get", path=self.PATH, property="size") // MIB_BYTES
 
 
-SUBJECTS = {one.name: one for one in (DynamicMemory, InTree, Limit, Offline, VirtioBalloon,
-                                    VirtioMem)}
+ALL: tuple[type[Subject], ...] = (DynamicMemory, InTree, Limit, Offline, VirtioBalloon, VirtioMem)
+SUBJECTS = {one.name: one for one in ALL}

@@ -12,7 +12,7 @@ import os
 import platform
 
 from . import LabError, build, cache, packages
-from .carrier import CARRIER_KERNEL, DirectCarrier, NestedCarrier
+from .carrier import CARRIER_KERNEL, Carrier, DirectCarrier, NestedCarrier
 from .real_guest import Config, RealGuest
 
 KVM_CHECK_EXTENSION = 0xAE03
@@ -20,7 +20,7 @@ HYPERV_CAPABILITIES = {"KVM_CAP_HYPERV_SYNIC2": 148, "KVM_CAP_HYPERV_CPUID": 167
 EXPECTED = "Hypervisor detected: Microsoft Hyper-V"
 
 
-def open_carrier(guest_mib):
+def open_carrier(guest_mib: int) -> Carrier:
     """Return a carrier for guests of up to guest_mib; says on stderr which kind, and why."""
     obstacle = why_not_kvm()
     if obstacle is None:
@@ -31,7 +31,7 @@ def open_carrier(guest_mib):
     return NestedCarrier(guest_mib)
 
 
-def why_not_kvm():
+def why_not_kvm() -> str | None:
     """Return why this machine's KVM does not serve, or None if it does."""
     if os.environ.get("HV_BALLOON_NESTED"):
         return "HV_BALLOON_NESTED is set"

@@ -11,7 +11,7 @@ PROGRAMS = Path(__file__).with_name("programs")
 EXCLUDED = (".git", "tests", "demo-out", "build", "*.o", "*.ko", "*.mod*", "*.cmd", "*.symvers")
 
 
-def module(version):
+def module(version: str) -> Path:
     """Build hv_balloon.ko of this project for a kernel and return its path."""
     folder = cache.root() / "build" / version
     with cache.lock(f"build-{version}"):
@@ -22,12 +22,12 @@ def module(version):
     return folder / "hv_balloon.ko"
 
 
-def intree_module(version):
+def intree_module(version: str) -> Path:
     """Return the distribution's own hv_balloon of a kernel."""
     return next(kernels.kernel(version).modules.glob("kernel/drivers/hv/hv_balloon.ko*"))
 
 
-def program(name, folder=PROGRAMS):
+def program(name: str, folder: Path = PROGRAMS) -> Path:
     """Compile a guest program statically and return its path."""
     source = folder / f"{name}.c"
     binary = cache.root() / "build" / name
@@ -39,19 +39,19 @@ def program(name, folder=PROGRAMS):
     return binary
 
 
-def udev_rule():
+def udev_rule() -> Path:
     """Return the project's udev rule, which onlines hot-added memory."""
     return PROJECT / "packaging/udev/60-hv-balloon.rules"
 
 
-def copy_sources(folder, source=PROJECT):
+def copy_sources(folder: Path, source: Path = PROJECT) -> None:
     """Make the folder one with sources, of the driver by default, and what was built of them."""
     folder.mkdir(parents=True, exist_ok=True)
     exclude = [f"--exclude={name}" for name in EXCLUDED]
     subprocess.run(["rsync", "-a", "--delete", *exclude, f"{source}/", f"{folder}/"], check=True)
 
 
-def make(folder, kernel, *arguments):
+def make(folder: Path, kernel: kernels.Kernel, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run make in a folder of sources, with the tools of the kernel's release."""
     return subprocess.run(
         roots.command(kernel.debian, "make", "-C", folder, f"KDIR={kernel.headers}", *arguments),

@@ -7,10 +7,11 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
-def root():
+def root() -> Path:
     """Return the cache folder; HV_BALLOON_CACHE and XDG_CACHE_HOME choose it."""
     own = os.environ.get("HV_BALLOON_CACHE")
     if own:
@@ -19,13 +20,13 @@ def root():
     return (Path(base) / "hv-balloon").resolve()
 
 
-def say(text):
+def say(text: str) -> None:
     """Tell the user what takes time, on stderr, so that stdout stays usable."""
     print(f"lab: {text}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
-def lock(name):
+def lock(name: str) -> Iterator[None]:
     """Hold a lock between processes that share the cache."""
     folder = root() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +39,8 @@ def lock(name):
         yield
 
 
-def folder_once(path, fill, good=Path.is_dir):
+def folder_once(path: Path, fill: Callable[[Path], None],
+                good: Callable[[Path], bool] = Path.is_dir) -> Path:
     """Return the folder `path`; if it is not good, let fill(folder) make it, all or nothing."""
     if good(path):
         return path

@@ -12,10 +12,13 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from . import LabError, cache, initramfs, kernels, packages
 from .shell import MachineSilent, Shell, connected
@@ -27,7 +30,7 @@ RESPONSE_LIMIT = 20  # seconds for the carrier to tell how it is
 CHANNELS = ("shell", "monitor")
 
 
-def qemu():
+def qemu() -> list[str]:
     """Return the command prefix of the cached QEMU."""
     tree = packages.bundle("qemu")
     return initramfs.loader(tree) + [f"{tree}/usr/bin/qemu-system-x86_64",
@@ -37,15 +40,26 @@ def qemu():
                                      "-vga", "none", "-display", "none"]
 
 
-def port(channel, name, number):
+def port(channel: str, name: str, number: int) -> list[str]:
     """Return the arguments that connect a chardev with a named virtio-serial port."""
     return ["-device", f"virtserialport,chardev={channel},name={name},nr={number}"]
+
+
+class Program(Protocol):
+    """A running program."""
+
+    def alive(self) -> bool:
+        """Tell whether the program runs."""
+
+    def kill(self) -> None:
+        """Stop the program at once."""
 
 
 class Carrier:
     """What both kinds share: folders and what is left behind."""
 
     description = ""
+    boot_limit = 0  # seconds for a guest
 
     def __init__(self):
         runs = cache.root() / "run"
@@ -56,29 +70,38 @@ class Carrier:
         self._sockets = Path(tempfile.mkdtemp(prefix="hvb-"))
         (self.folder / "sockets").symlink_to(self._sockets)
 
-    def close(self):
+    def channel(self, name: str) -> list[str]:
+        """Return the QEMU arguments that make the chardev `name`."""
+        raise NotImplementedError
+
+    def run(self, command: list[str],
+            output: Path) -> contextlib.AbstractContextManager[Program]:
+        """Run the guest's QEMU while the block runs; yields the running program."""
+        raise NotImplementedError
+
+    def close(self) -> None:
         """Remove the folders."""
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(self._sockets, ignore_errors=True)
 
-    def connected(self, name):
+    def connected(self, name: str) -> contextlib.AbstractContextManager[socket.socket]:
         """A connection with the chardev `name`, while the block runs."""
         return connected(self._socket(name))
 
-    def output(self, name):
+    def output(self, name: str) -> Path:
         """Return the path that the guest's QEMU is to write the output `name` to."""
         return self.folder / name
 
-    def read(self, name):
+    def read(self, name: str) -> str:
         """Return the text of the output `name`, as far as it is written."""
         path = self.folder / name
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
-    def condition(self):
+    def condition(self) -> str:
         """Return how what carries the guest is, for the report of a failure."""
         return ""
 
-    def renew(self):
+    def renew(self) -> None:
         """Start anew what carries the guest; no guest runs."""
 
     def __enter__(self):
@@ -100,13 +123,11 @@ class DirectCarrier(Carrier):
     description = "KVM with Hyper-V emulation"
     boot_limit = 60
 
-    def channel(self, name):
-        """Return the QEMU arguments that make the chardev `name`."""
+    def channel(self, name: str) -> list[str]:
         return self._listening(name)
 
     @contextlib.contextmanager
-    def run(self, command, output):
-        """Run the guest's QEMU while the block runs; yields the running program."""
+    def run(self, command: list[str], output: Path) -> Iterator[Program]:
         with _Program(command, output) as program:
             yield program
         for name in CHANNELS:
@@ -119,10 +140,11 @@ class NestedCarrier(Carrier):
     description = "nested emulation (KVM inside an emulated AMD machine)"
     boot_limit = 120  # some 40 s where nothing else runs
 
-    def __init__(self, guest_mib):
+    def __init__(self, guest_mib: int) -> None:
         super().__init__()
         self._stack = contextlib.ExitStack()
-        self._fetched = set()  # names of outputs of the guest that were copied from the carrier
+        # Names of outputs of the guest that were copied from the carrier.
+        self._fetched: set[str] = set()
         self._memory = guest_mib + CARRIER_OVERHEAD_MIB
         try:
             self._boot()
@@ -130,28 +152,27 @@ class NestedCarrier(Carrier):
             self.close()
             raise
 
-    def close(self):
+    def close(self) -> None:
         """Stop the carrier and remove the folders."""
         self._stack.close()
         super().close()
 
-    def channel(self, name):
-        """Return the QEMU arguments that make the chardev `name`."""
+    def channel(self, name: str) -> list[str]:
         number = CHANNELS.index(name) + 2
         return ["-chardev", f"pipe,id={name},path=/dev/vport{self._bus}p{number}"]
 
-    def output(self, name):
+    def output(self, name: str) -> Path:
         """Return a path in the carrier's memory: a console is far too slow on a shared folder."""
         return Path("/tmp") / name
 
-    def read(self, name):
+    def read(self, name: str) -> str:
         """Return the text of the output `name`, fetched from the carrier if that still answers."""
         self._fetched.add(name)
         with contextlib.suppress(MachineSilent):
             self._shell.call(f"cp {self.output(name)} {self.folder}/{name}")
         return super().read(name)
 
-    def condition(self):
+    def condition(self) -> str:
         """Return how the carrier is, from itself if it still answers."""
         try:
             return ("the emulated machine that carries the guest:\n"
@@ -160,14 +181,13 @@ class NestedCarrier(Carrier):
             return (f"the emulated machine that carries the guest is silent ({error}):\n"
                     + Carrier.read(self, "carrier.log")[-2000:] + Carrier.read(self, "carrier.out"))
 
-    def renew(self):
+    def renew(self) -> None:
         """Start a new carrier: one in which a guest broke down breaks the next ones too."""
         self._stack.close()
         self._boot()
 
     @contextlib.contextmanager
-    def run(self, command, output):
-        """Run the guest's QEMU while the block runs; yields the running program."""
+    def run(self, command: list[str], output: Path) -> Iterator[Program]:
         for name in self._fetched:
             (self.folder / name).unlink(missing_ok=True)
         program = _CarriedProgram(self._shell, command, output)
@@ -290,11 +310,11 @@ def _remove_left_behind(runs):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def end_on_sigterm():
+def end_on_sigterm() -> None:
     """Let SIGTERM unwind the program like an exception, so that it cleans up."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
-def die_with_parent():
+def die_with_parent() -> None:
     """Let the kernel kill this process when its parent ends, however that ends."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

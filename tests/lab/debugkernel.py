@@ -15,7 +15,7 @@ from . import LabError, cache, packages
 CONFIG = Path(__file__).with_name("debug.config")
 
 
-def objects(version, source):
+def objects(version: str, source: Path) -> Path:
     """Return the folder with the built kernel of that version's unpacked source."""
     name = f"debug-{version}-"
     folder = cache.root() / "build" / (name + _digest(version))
@@ -41,7 +41,7 @@ def _build(source, folder):
             path.unlink()
 
 
-def configure(source, folder, wanted, *arguments):
+def configure(source: Path, folder: Path, wanted: Path, *arguments: str) -> None:
     """Make a kernel's configuration from the file `wanted`, with all else off.
 
     Kconfig drops what it does not know or cannot have; a checker must not vanish like that.
@@ -54,7 +54,7 @@ def configure(source, folder, wanted, *arguments):
         raise LabError(f"this kernel does not take from {wanted}: " + ", ".join(sorted(lost)))
 
 
-def make(source, folder, *arguments):
+def make(source: Path, folder: Path, *arguments: str) -> None:
     """Run make for a kernel whose objects are in `folder`."""
     result = subprocess.run(["make", "-C", source, f"O={folder}", *arguments], check=False,
                             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -3,6 +3,7 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 from . import PROJECT, LabError
 
@@ -14,7 +15,7 @@ OF_7_3 = OF_6_12 | {"NR_BALLOON_PAGES", "CONFIG_BALLOON", "ACR_FLAGS", "HEAT_TYP
 EXPECTED = {"6.1": frozenset(), "6.12": OF_6_12, "7.3": OF_7_3}
 
 
-def of_tree(tree):
+def of_tree(tree: Path) -> frozenset[str]:
     """Return the names of the features of a kernel's source or headers; LabError if unsure."""
     result = subprocess.run(["sh", PROBE, tree], check=False, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -23,15 +24,15 @@ def of_tree(tree):
     return _names(result.stdout)
 
 
-def of_build(folder):
+def of_build(folder: Path) -> frozenset[str]:
     """Return the names of the features that the driver in that folder was built with."""
     return _names((folder / ".hv_balloon_core.o.cmd").read_text(encoding="utf-8"))
 
 
-def expected(release):
+def expected(release: str) -> frozenset[str] | None:
     """Return what a kernel of Debian must have; None if nobody has said."""
-    series = re.match(r"\d+\.\d+", release)[0]
-    return EXPECTED.get(series)
+    series = re.match(r"\d+\.\d+", release)
+    return EXPECTED.get(series[0]) if series else None
 
 
 def _names(text):

@@ -2,7 +2,7 @@
 """What the scenarios compare: the host's count, the guest's totals, the driver's figures."""
 
 from . import memory
-from .real_guest import HOST_DELAY
+from .real_guest import HOST_DELAY, RealGuest
 
 SETTLE_LIMIT = 120  # seconds for one target, beside the host's first delay
 SANE_LIMIT = 1 << 50  # no honest figure of a guest is that large, an underflow is
@@ -12,32 +12,32 @@ SANE_LIMIT = 1 << 50  # no honest figure of a guest is that large, an underflow 
 FREE_TOLERANCE_MIB = 16
 
 
-def total_mib(guest):
+def total_mib(guest: RealGuest) -> float:
     """Return the guest's own total, in MiB."""
     return memory.meminfo(guest)["MemTotal"] / 1024
 
 
-def free_mib(guest):
+def free_mib(guest: RealGuest) -> float:
     """Return the guest's free memory without what caches hold, in MiB."""
     return memory.free_pages(guest) / memory.MIB
 
 
-def ballooned_mib(guest):
+def ballooned_mib(guest: RealGuest) -> float:
     """Return what the driver counts as ballooned, in MiB."""
     return guest.status()["pages_ballooned"] / memory.MIB
 
 
-def hot_added_mib(guest):
+def hot_added_mib(guest: RealGuest) -> float:
     """Return what the driver counts as hot-added and online, in MiB."""
     return guest.status()["pages_hot_added_online"] / memory.MIB
 
 
-def driver_size_mib(guest, startup):
+def driver_size_mib(guest: RealGuest, startup: int) -> float:
     """Return the guest's size as the driver's figures give it, in MiB."""
     return startup + hot_added_mib(guest) - ballooned_mib(guest)
 
 
-def reach(guest, mib, startup):
+def reach(guest: RealGuest, mib: int, startup: int) -> float:
     """Set a target and wait until host and driver both have it; return the seconds it took.
 
     The host counts memory as the guest's as soon as it has posted it: so the driver is asked too.
@@ -49,12 +49,12 @@ def reach(guest, mib, startup):
         lambda: f"the driver's figures give {driver_size_mib(guest, startup)} MiB, not {mib}")
 
 
-def assert_not_less(free, expected):
+def assert_not_less(free: float, expected: float) -> None:
     """Compare free memory. More is no loss: a balloon drives out what the guest held before."""
     assert free >= expected - FREE_TOLERANCE_MIB
 
 
-def assert_no_underflow(guest):
+def assert_no_underflow(guest: RealGuest) -> None:
     """Check every figure of the guest and the driver for one below zero."""
     figures = {**memory.vmstat(guest), **memory.meminfo(guest)}
     del figures["VmallocTotal"]  # address space, not memory

@@ -3,8 +3,11 @@
 
 import contextlib
 import re
+from typing import Any
 
 from . import LabError, kernlog
+from .carrier import Carrier
+from .shell import Result, Shell
 
 CONSOLE = "guest.log"
 LIMIT = 60  # seconds for a command in the guest, unless said
@@ -16,9 +19,11 @@ class Guest:
     Who starts it sets _carrier, which has the outputs, and _shell.
     """
 
-    patience = 1  # how much longer than in a stock kernel commands may take
+    patience: float = 1  # how much longer than in a stock kernel commands may take
+    _carrier: Carrier
+    _shell: Shell
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self):
@@ -27,16 +32,16 @@ class Guest:
     def __exit__(self, *_):
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Stop the guest."""
         self._stack.close()
 
-    def run(self, command, limit=LIMIT):
+    def run(self, command: str, limit: float = LIMIT) -> str:
         """Run a shell command in the guest and return its output; it must succeed."""
         with self._explained():
             return self._shell.run(command, limit * self.patience)
 
-    def call(self, command, limit=LIMIT):
+    def call(self, command: str, limit: float = LIMIT) -> Result:
         """Run a shell command in the guest and return its Result."""
         with self._explained():
             return self._shell.call(command, limit * self.patience)
@@ -45,27 +50,27 @@ class Guest:
         """What holds while an answer is awaited: errors may be explained there."""
         return contextlib.nullcontext()
 
-    def unload(self):
+    def unload(self) -> None:
         """Unload the driver."""
         self.run("rmmod hv_balloon", limit=120)
 
-    def status(self):
+    def status(self) -> dict[str, Any]:
         """Return the driver's own figures from debugfs, numbers as int."""
         lines = self.run("cat /sys/kernel/debug/hv_balloon/status").splitlines()
         return {name: _number(value) for name, value in (line.split(": ", 1) for line in lines)}
 
-    def alive(self):
+    def alive(self) -> bool:
         """Tell whether the guest still answers."""
         try:
             return self.call("true").status == 0
         except LabError:
             return False
 
-    def log(self):
+    def log(self) -> str:
         """Return the guest's console log."""
         return self._carrier.read(CONSOLE)
 
-    def warnings(self):
+    def warnings(self) -> list[str]:
         """Return the lines of the guest's log that must not be there."""
         return kernlog.warnings(self.log())
 

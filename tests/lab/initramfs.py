@@ -5,9 +5,11 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from . import PROJECT, build, packages
+from .kernels import Kernel
 
 COMMON_FILES = ("shell-server.sh", "init-common.sh")
 UDEV_RULES = ("50-udev-default.rules", "80-drivers.rules")
@@ -20,20 +22,21 @@ COMMAND = {"hvballoon": "usr/bin", "checks.sh": "usr/share/hvballoon",
            "metrics.awk": "usr/share/hvballoon", "bundle.sh": "usr/share/hvballoon"}
 
 
-def loader(tree):
+def loader(tree: Path) -> list[str]:
     """Return the command prefix that runs a program of an unpacked tree with its own libraries."""
     libraries = f"{tree}/lib/x86_64-linux-gnu:{tree}/usr/lib/x86_64-linux-gnu"
     return [f"{tree}/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "--library-path", libraries]
 
 
-def carrier(image, kernel):
+def carrier(image: Path, kernel: Kernel) -> None:
     """Build the boot image of the emulated machine that carries the guest's QEMU."""
     with _Staging(image) as staging:
         staging.add_base("init-carrier.sh")
         staging.add_modules(kernel, CARRIER_MODULES)
 
 
-def guest(image, kernel, modules, rule, tools=(), drivers=()):
+def guest(image: Path, kernel: Kernel, modules: dict[str, Path], rule: Path,
+          tools: Iterable[str] = (), drivers: Iterable[str] = ()) -> None:
     """Build the guest's boot image.
 
     `modules` maps a name to the hv_balloon file it stands for, `tools` are programs of the

@@ -8,11 +8,13 @@ and entering it needs the rights of root.
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import PROJECT, LabError, build, roots
-from .real_guest import RealGuest
+from .carrier import Carrier
+from .real_guest import Config, RealGuest
 
 PACKAGES = ("linux-image-amd64", "linux-headers-amd64", "initramfs-tools", "dkms", "kmod", "udev",
             "mount")
@@ -37,7 +39,7 @@ class InstalledGuest(RealGuest):
 
     boot_patience = 4
 
-    def __init__(self, carrier, config, system):
+    def __init__(self, carrier: Carrier, config: Config, system: System) -> None:
         self._system = system
         super().__init__(carrier, config)
 
@@ -48,7 +50,7 @@ class InstalledGuest(RealGuest):
                 "-drive", f"if=virtio,format=raw,file.locking=off,file={system.disk}"]
 
 
-def make(release, packages, folder):
+def make(release: str, packages: Iterable[Iterable[Path]], folder: Path) -> System:
     """Install lists of packages, in turn, in a fresh system; return the System, in `folder`."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
         root = Path(place) / "root"

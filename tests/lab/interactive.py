@@ -5,7 +5,7 @@ import sys
 import time
 
 from . import LabError, cache
-from .real_guest import HOST_DELAY
+from .real_guest import HOST_DELAY, RealGuest
 
 HELP = """\
 COMMAND         run in the guest; a status other than 0 is told
@@ -26,7 +26,7 @@ COMMAND         run in the guest; a status other than 0 is told
 class Session:
     """Reads commands until the end of the input."""
 
-    def __init__(self, guest):
+    def __init__(self, guest: RealGuest) -> None:
         self._guest = guest
         self._commands = {
             "target": lambda mib: guest.set_target(int(mib)),
@@ -43,7 +43,7 @@ class Session:
             "help": lambda: HELP,
         }
 
-    def run(self):
+    def run(self) -> int:
         """Execute stdin line by line; return the exit status."""
         prompt = "guest# " if sys.stdin.isatty() else ""
         cache.say("the guest is up; !help lists the host's commands. The host waits "

@@ -28,7 +28,7 @@ class Kernel:
     debian: str = roots.HERE    # the release whose tools build for it
 
 
-def kernel(version):
+def kernel(version: str) -> Kernel:
     """Return the kernel of that version, ready to boot and build against.
 
     That is the stock kernel of one of VERSIONS or OTHERS, or DEBUG.
@@ -44,7 +44,7 @@ def kernel(version):
                   packages.BUNDLES[name].release)
 
 
-def source(version):
+def source(version: str) -> Path:
     """Return the unpacked source of the stock kernel (for its scripts and tools)."""
     tree = packages.bundle(f"source-{version}")
     archive = next((tree / "usr/src").glob("linux-source-*.tar.xz"))

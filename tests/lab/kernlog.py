@@ -21,7 +21,7 @@ TRACE_END = re.compile(r"</TASK>")
 STAMP = re.compile(r"^\[ *\d+\.\d+\](\[ *[TC]\d+\])? ?")
 
 
-def warnings(text):
+def warnings(text: str) -> list[str]:
     """Return the lines of a kernel log that must not be there."""
     lines = [STAMP.sub("", line) for line in text.splitlines()]
     known = _known(lines, _ignored())

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The guest program memhog (programs/memhog.c): a program with a known demand for memory."""
 
+from .guest import Guest
+
 LIMIT = 300  # seconds for one command; touching memory is slow in the nested form
 START = """
 mkfifo {name}.in
@@ -19,56 +21,56 @@ tail -n 1 {name}.out
 class Memhog:
     """A running memhog; every command returns the program's answer."""
 
-    def __init__(self, guest, mib, options="", name="memhog"):
+    def __init__(self, guest: Guest, mib: int, options: str = "", name: str = "memhog") -> None:
         self._guest = guest
         self._name = f"/tmp/{name}"
         self._lines = 0
         guest.run(START.format(name=self._name, options=options, mib=mib))
         self.answer()
 
-    def grow(self, mib):
+    def grow(self, mib: int) -> str:
         """Touch that much more."""
         return self._command(f"grow {mib}")
 
-    def leave(self, kib):
+    def leave(self, kib: int) -> str:
         """Touch more until only that much of the machine's memory is free."""
         return self._command(f"leave {kib}")
 
-    def shrink(self, mib):
+    def shrink(self, mib: int) -> str:
         """Give the last MiB back."""
         return self._command(f"shrink {mib}")
 
-    def thin(self):
+    def thin(self) -> str:
         """Give every second page back."""
         return self._command("thin")
 
-    def drop(self):
+    def drop(self) -> str:
         """Give half of what was read ahead of a file back."""
         return self._command("drop")
 
-    def verify(self):
+    def verify(self) -> int:
         """Check all patterns; return the number of pages that are wrong."""
         return int(self._command("verify").split(",")[1].split()[0])
 
-    def stop(self):
+    def stop(self) -> None:
         """Check all patterns and end the program; raises if a pattern is wrong."""
         assert self.verify() == 0, "memory has lost its contents"
         self.kill()
 
-    def kill(self):
+    def kill(self) -> None:
         """End the program at once."""
         self._guest.run(f"kill -9 $(cat {self._name}.pid); rm -f {self._name}.*")
 
-    def begin(self, line):
+    def begin(self, line: str) -> None:
         """Give a command and do not wait; its answer must be fetched before the next one."""
         self._guest.run(f"echo {line} >{self._name}.in")
 
-    def answered(self):
+    def answered(self) -> bool:
         """Tell whether the last command is done, or the program has ended."""
         return self._guest.call(f"[ $(wc -l <{self._name}.out) -le {self._lines} ] &&"
                                 f" kill -0 $(cat {self._name}.pid)").status != 0
 
-    def answer(self):
+    def answer(self) -> str:
         """Return the answer to the last command; raises if the program has ended."""
         answer = self._guest.run(ANSWER.format(name=self._name, lines=self._lines), LIMIT)
         self._lines += 1

@@ -69,7 +69,7 @@ class Package:
     size: int
 
 
-def bundle(name):
+def bundle(name: str) -> Path:
     """Return the folder that holds the unpacked bundle.
 
     It is downloaded if it is not there, and again if its definition has got another package.
@@ -163,7 +163,7 @@ Acquire::Languages "none";
 """
 
 
-def sources(release):
+def sources(release: str) -> str:
     """Return a sources.list of the release's suites on the machine's own mirrors."""
     mirrors = _mirrors()
     lines = []

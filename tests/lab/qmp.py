@@ -4,10 +4,15 @@
 import itertools
 import json
 import queue
+import socket
 import threading
+from collections.abc import Callable
+from typing import Any
 
 from . import LabError
 from .shell import MachineSilent
+
+LIMIT = 120     # seconds; QEMU is busy while it discards memory
 
 
 class Monitor:
@@ -15,22 +20,22 @@ class Monitor:
 
     _ids = itertools.count(1)
 
-    def __init__(self, connection, limit=120):  # seconds; QEMU is busy while it discards memory
+    def __init__(self, connection: socket.socket, limit: float = LIMIT) -> None:
         self._connection = connection
         self._limit = limit
-        self._answers = queue.Queue()
-        self._listeners = []
+        self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._listeners: list[Callable[[dict[str, Any]], None]] = []
         threading.Thread(target=self._read, daemon=True).start()
 
-    def listen(self, listener):
+    def listen(self, listener: Callable[[dict[str, Any]], None]) -> None:
         """Call listener(event) for every event, in the reading thread."""
         self._listeners.append(listener)
 
-    def negotiate(self):
+    def negotiate(self) -> None:
         """Leave the greeting mode; the first command of every session."""
         self.execute("qmp_capabilities")
 
-    def execute(self, command, **arguments):
+    def execute(self, command: str, **arguments: Any) -> Any:
         """Run a command and return its answer."""
         request = next(self._ids)
         message = {"execute": command, "arguments": arguments, "id": request}

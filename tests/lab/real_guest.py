@@ -5,11 +5,12 @@ import contextlib
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import LabError, build, cache, initramfs, kernels
-from .carrier import port, qemu
+from .carrier import Carrier, port, qemu
 from .guest import CONSOLE, Guest
 from .qmp import Monitor
 from .shell import MachineSilent, Shell
@@ -38,7 +39,7 @@ class Config:
     startup: int = 1024
     maximum: int = 4096
     cpus: int = 2
-    module: Path = None  # file to load as hv_balloon; None: the project's own, built on demand
+    module: Path | None = None  # to load as hv_balloon; None: the project's own, built on demand
     append: str = ""
     rule: Path = field(default_factory=build.udev_rule)
     files: dict = field(default_factory=dict)  # more of them, by name
@@ -49,18 +50,18 @@ class RealGuest(Guest):
 
     boot_patience = 1  # how much longer than the carrier's other guests it may take to boot
 
-    def __init__(self, carrier, config):
+    def __init__(self, carrier: Carrier, config: Config) -> None:
         super().__init__()
         self._carrier = carrier
         self._config = config
         self._report_lock = threading.Lock()
-        self._reports = []
+        self._reports: list[dict[str, int]] = []
         self._module = None
         self._boot()
 
     # Inside the guest
 
-    def load(self, parameters="", intree=False):
+    def load(self, parameters: str = "", intree: bool = False) -> None:
         """Load hv_balloon: the module under test, or the distribution's own.
 
         It reports later than by default, and so not at the moment when QEMU begins to ask for
@@ -72,7 +73,7 @@ class RealGuest(Guest):
 
     # The host's side
 
-    def set_target(self, mib):
+    def set_target(self, mib: int) -> None:
         """Ask the host to make the guest that large.
 
         QEMU 10 can abort when this command meets an unread message of the guest (assertion in
@@ -84,27 +85,28 @@ class RealGuest(Guest):
             self._monitor.execute("balloon", value=mib * MIB)
             self._monitor.execute("cont")
 
-    def actual(self):
+    def actual(self) -> int:
         """Return the size that the host counts for the guest, in MiB."""
         with self._explained():
             return self._monitor.execute("query-balloon")["actual"] // MIB
 
-    def report(self):
+    def report(self) -> dict[str, int] | None:
         """Return the guest's last report to the host, in MiB; None before the first one."""
         with self._report_lock:
             return self._reports[-1] if self._reports else None
 
-    def report_count(self):
+    def report_count(self) -> int:
         """Return how many reports the host has had from the guest."""
         with self._report_lock:
             return len(self._reports)
 
-    def wait_actual(self, mib, limit, pause=0.5):
+    def wait_actual(self, mib: int, limit: float, pause: float = 0.5) -> float:
         """Wait until the host counts that size; return the seconds it took."""
         return self.wait(lambda: self.actual() == mib, limit,
                          lambda: f"the host counts {self.actual()} MiB, not {mib}", pause)
 
-    def wait(self, condition, limit, explain, pause=0.5):
+    def wait(self, condition: Callable[[], object], limit: float, explain: Callable[[], str],
+             pause: float = 0.5) -> float:
         """Wait until condition() holds; return the seconds it took or raise LabError."""
         start = time.monotonic()
         while not condition():
@@ -115,7 +117,7 @@ class RealGuest(Guest):
 
     # What is left to read
 
-    def trace(self):
+    def trace(self) -> str:
         """Return QEMU's trace of the balloon device: a line with its time for each state change or
         message."""
         return self._carrier.read(TRACE)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Cases of pytest that run again if that failed which carries their guest."""
 
+import pytest
+
 from . import LabError, cache
 from .real_guest import CarrierBroken
 
@@ -8,7 +10,7 @@ REPEATS = 3         # of a case: more than that is no accident
 LEFT = [None] * 8   # of all together: a machine on which guests do not run is not waited for
 
 
-def call(item):
+def call(item: pytest.Function) -> bool | None:
     """Run a case with a carrier, as often as it takes; None if it is for pytest to run."""
     if "carrier" not in item.funcargs:
         return None

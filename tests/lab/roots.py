@@ -7,6 +7,8 @@ and entering a root needs the rights of root.
 
 import os
 import subprocess
+from collections.abc import Iterable
+from pathlib import Path
 
 from . import LabError, cache, packages
 
@@ -29,20 +31,21 @@ exec chroot "$root" "$@"
 """
 
 
-def command(release, *words):
+def command(release: str, *words: str | Path) -> list[str | Path]:
     """Return the command line that runs `words` with the tools of that release."""
     if release == HERE:
         return [*words]
     return enter(root(release, release, TOOLS), *words, shared=(cache.root(),))
 
 
-def enter(folder, *words, shared=()):
+def enter(folder: Path, *words: str | Path,
+          shared: Iterable[str | Path] = ()) -> list[str | Path]:
     """Return the command line that runs `words` in a root, which sees these folders of ours."""
     return ["unshare", "--mount", "sh", "-c", ENTER, "sh", folder, *shared, "--",
             "env", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive", *words]
 
 
-def root(name, release, include):
+def root(name: str, release: str, include: Iterable[str]) -> Path:
     """Return the root of that name, a small system of that release with the packages of a list."""
     return cache.folder_once(cache.root() / "roots" / name,
                              lambda folder: _fill(release, include, folder),

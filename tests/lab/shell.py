@@ -7,7 +7,9 @@ import itertools
 import select
 import socket
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import LabError
 
@@ -37,12 +39,12 @@ class Shell:
 
     _ids = itertools.count(1)  # never reused: late answers to earlier requests are told apart
 
-    def __init__(self, connection, alive=lambda: True):
+    def __init__(self, connection: socket.socket, alive: Callable[[], bool] = lambda: True) -> None:
         self._connection = connection
         self._alive = alive  # asked now and then while an answer is awaited
         self._received = b""
 
-    def call(self, command, limit=30):
+    def call(self, command: str, limit: float = 30) -> Result:
         """Run a command, return its Result; MachineSilent if no answer comes."""
         request = next(self._ids)
         encoded = base64.b64encode(command.encode()).decode()
@@ -53,7 +55,7 @@ class Shell:
             if len(fields) >= 2 and fields[0] == str(request).encode():
                 return _result(fields)
 
-    def run(self, command, limit=30):
+    def run(self, command: str, limit: float = 30) -> str:
         """Run a command that must succeed and return its output."""
         result = self.call(command, limit)
         if result.status == KILLED:
@@ -90,7 +92,7 @@ class Shell:
 
 
 @contextlib.contextmanager
-def connected(path, limit=10):
+def connected(path: Path, limit: float = 10) -> Iterator[socket.socket]:
     """A connection, while the block runs, with a Unix socket that a program is about to create.
 
     QEMU serves one connection at a time. So it is shut down at the end, not only closed: a

@@ -38,15 +38,15 @@ VARIANTS = {
 }
 
 
-def kernel(name):
-    """Return that variant's Kernel, which has nothing to boot."""
+def kernel(name: str) -> kernels.Kernel:
+    """Return that variant's Kernel, which the lab cannot boot."""
     variant = VARIANTS[name]
     wanted = _wanted(variant)
     objects = cache.folder_once(cache.root() / "build" / f"variant-{VERSION}-{name}",
                                 lambda folder: _build(variant, wanted, folder),
                                 lambda folder: _is_of(folder, wanted))
     release = (objects / "include/config/kernel.release").read_text(encoding="ascii").strip()
-    return kernels.Kernel(release, None, None, objects)
+    return kernels.Kernel(release, objects / "vmlinux", objects, objects)
 
 
 def _wanted(variant):

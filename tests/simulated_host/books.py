@@ -7,6 +7,8 @@ from lab import memory
 from lab.memory import MIB
 
 from .machine import GUEST_MIB
+from .simulator import Simulator
+from .wire import Ranges
 
 # What programs, caches and slab hold moves by itself. Pages that are lost in small numbers are
 # found by their mark and by kmemleak, not by this.
@@ -21,11 +23,11 @@ PATIENCE = 20   # seconds in which the memory of a program that was ended must b
 class Books:
     """The figures of a guest in which no driver is loaded."""
 
-    def __init__(self, guest):
+    def __init__(self, guest: Simulator) -> None:
         self._marked = None if guest.is_debug() else marked_pages(guest)
         self._used, self._blocks = _used_mib(guest), _blocks(guest)
 
-    def assert_balanced(self, guest):
+    def assert_balanced(self, guest: Simulator) -> None:
         """Compare with the guest of now, in which again no driver is loaded."""
         if self._marked is not None:
             assert marked_pages(guest) == self._marked, "pages stay ballooned"
@@ -38,7 +40,7 @@ class Books:
             time.sleep(1)
 
 
-def marked_pages(guest):
+def marked_pages(guest: Simulator) -> int:
     """Return how many pages of boot memory are marked as ballooned.
 
     Hot-added memory is left out: gaps keep their mark there. Slow in the debug kernel.
@@ -61,7 +63,7 @@ def _blocks(guest):
     return int(guest.run("ls -d /sys/devices/system/memory/memory* | wc -l"))
 
 
-def assert_no_leaks(guest):
+def assert_no_leaks(guest: Simulator) -> None:
     """Ask kmemleak, where there is one; takes a minute."""
     if guest.is_debug():
         # What was allocated a moment ago is not reported by the first scan.
@@ -70,7 +72,7 @@ def assert_no_leaks(guest):
         assert not leaks, f"kmemleak has found:\n{leaks}"
 
 
-def assert_books(guest, ballooned):
+def assert_books(guest: Simulator, ballooned: int) -> None:
     """Every page that was asked for was given or refused; what is out is what was not returned."""
     books = guest.status()
     assert books["balloon_pages_requested"] == (books["balloon_pages_given"]
@@ -79,7 +81,7 @@ def assert_books(guest, ballooned):
     assert books["balloon_pages_given"] - books["balloon_pages_returned"] == ballooned
 
 
-def give_back(guest, ranges):
+def give_back(guest: Simulator, ranges: Ranges) -> None:
     """Give everything back."""
     guest.host.deflate(ranges)
     assert_books(guest, 0)

@@ -4,6 +4,9 @@
 import base64
 import shutil
 import subprocess
+from pathlib import Path
+
+from .simulator import Simulator
 
 # The counters of each file; a module that was unloaded keeps them.
 COLLECT = """
@@ -14,7 +17,7 @@ tar -cz -C /tmp/gcov . | base64
 """
 
 
-def save(guest, driver, folder):
+def save(guest: Simulator, driver: Path, folder: Path) -> None:
     """Put what a guest has counted into a folder of its own, with what is needed to read it.
 
     `driver` is the folder in which the driver was built.
@@ -29,9 +32,9 @@ def save(guest, driver, folder):
     own.joinpath("driver").symlink_to(driver)
 
 
-def report(folder):
+def report(folder: Path) -> str:
     """Return a table: of each file the lines, how many were reached, and which were not."""
-    tables = []
+    tables: list[str | Path] = []
     for own in sorted(folder.glob("guest-*")):
         driver = (own / "driver").resolve()
         table = own / "lines.json"

@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Figures of a guest's memory, in pages unless said."""
 
+from collections.abc import Iterable
+
 from lab.memory import MIB
 
-from .simulator import NoFigures
+from .simulator import NoFigures, Simulator
 
 
-def meminfo(guest, name):
+def meminfo(guest: Simulator, name: str) -> int:
     """Return a figure of /proc/meminfo in pages; 0 where the kernel has none."""
     program = f"/^{name}:/ {{ kib = $2 }} END {{ print kib + 0 }}"
     return int(guest.run(f"awk '{program}' /proc/meminfo")) // 4
 
 
-def available(guest):
+def available(guest: Simulator) -> int:
     """Return the pages that could be used without swapping."""
     return meminfo(guest, "MemAvailable")
 
 
-def floor(guest):
+def floor(guest: Simulator) -> int:
     """Return the pages that the driver leaves. The kernel's own leaves as many and says nothing."""
     total = guest.total()
     figures = guest.status()
@@ -26,19 +28,19 @@ def floor(guest):
     return figures["pages_floor"]
 
 
-def spare(guest):
+def spare(guest: Simulator) -> int:
     """Return the pages that the guest has above its floor, in MiB."""
     return (available(guest) - floor(guest)) // MIB
 
 
-def pages_in_blocks(guest, least=3, besides=()):
+def pages_in_blocks(guest: Simulator, least: int = 3, besides: Iterable[str] = ()) -> int:
     """Return the free pages in blocks of that order or more; `besides`: zones that do not count."""
     lines = [line.split() for line in guest.run("cat /proc/buddyinfo").splitlines()]
     return sum(int(count) << order for line in lines if line[3] not in besides
                for order, count in enumerate(line[4:]) if order >= least)
 
 
-def node_figure(guest, name, nodes=(0, 1)):
+def node_figure(guest: Simulator, name: str, nodes: Iterable[int] = (0, 1)) -> list[int]:
     """Return a figure of /sys/devices/system/node/nodeN/meminfo of each node, in pages."""
     return [int(guest.run(f"grep '{name}:' /sys/devices/system/node/node{node}/meminfo").split()[3])
             // 4 for node in nodes]

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 import queue
+import socket
 import struct
 import threading
 import time
@@ -17,17 +18,17 @@ PAUSE, RESUME, ANSWER = 0xffff0001, 0xffff0002, 0x80000000
 class Host:
     """The script's side of the channel."""
 
-    def __init__(self, connection, patience):
+    def __init__(self, connection: socket.socket, patience: float) -> None:
         self._connection = connection
         self._patience = patience
-        self._messages = queue.Queue()
+        self._messages: queue.Queue[wire.Message] = queue.Queue()
         self._number = 0
-        self.disorder = []  # what was wrong with the numbers of messages
-        self._answers = queue.Queue()
-        self.reported = []      # when status reports arrived, as time.monotonic()
+        self.disorder: list[str] = []  # what was wrong with the numbers of messages
+        self._answers: queue.Queue[int] = queue.Queue()
+        self.reported: list[float] = []      # when status reports arrived, as time.monotonic()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def send(self, data):
+    def send(self, data: bytes) -> None:
         """Send bytes to the driver, as they are; waits while the ring is full."""
         while True:
             error = self.try_send(data)
@@ -36,20 +37,20 @@ class Host:
             assert error == errno.EAGAIN, os.strerror(error)
             time.sleep(0.01)
 
-    def try_send(self, data):
+    def try_send(self, data: bytes) -> int:
         """Send bytes to the driver; return 0 or an error number."""
         self._connection.sendall(struct.pack("<I", len(data)) + data)
         return self._answers.get(timeout=60 * self._patience)
 
-    def pause(self):
+    def pause(self) -> None:
         """Read no message of the driver any more, so that its ring fills."""
         self._connection.sendall(struct.pack("<I", PAUSE))
 
-    def resume(self):
+    def resume(self) -> None:
         """Read its messages again."""
         self._connection.sendall(struct.pack("<I", RESUME))
 
-    def receive(self, limit=30):
+    def receive(self, limit: float = 30) -> wire.Message:
         """Return the next message of the driver, status reports left out."""
         end = time.monotonic() + limit * self._patience
         while True:
@@ -57,13 +58,13 @@ class Host:
             if found.type != wire.STATUS_REPORT:
                 return found
 
-    def expect(self, kind, limit=30):
+    def expect(self, kind: int, limit: float = 30) -> wire.Message:
         """Return the next message, which must be of that type."""
         found = self.receive(limit)
         assert found.type == kind, f"type {found.type} instead of {kind}"
         return found
 
-    def silent(self, seconds=1):
+    def silent(self, seconds: float = 1) -> bool:
         """Tell whether the driver says nothing for so long."""
         try:
             self.receive(seconds)
@@ -71,15 +72,16 @@ class Host:
             return True
         return False
 
-    def reports(self):
+    def reports(self) -> list[wire.Message]:
         """Return the status reports that wait to be read; drops everything else."""
         return [one for one in self.waiting() if one.type == wire.STATUS_REPORT]
 
-    def waiting(self):
+    def waiting(self) -> list[wire.Message]:
         """Return all messages that have arrived."""
         return [self._messages.get() for _ in range(self._messages.qsize())]
 
-    def negotiate(self, version=(2, 0), no_reports=False, limit=30):
+    def negotiate(self, version: tuple[int, int] = (2, 0), no_reports: bool = False,
+                  limit: float = 30) -> wire.Message:
         """Agree with the driver, at that version; `limit` is for its first message."""
         while True:
             number, last = self.expect(wire.VERSION_REQUEST, limit).words("<II")
@@ -92,17 +94,18 @@ class Host:
         self.send(wire.capabilities_response(True, no_reports))
         return report
 
-    def inflate(self, count):
+    def inflate(self, count: int) -> tuple[wire.Ranges, int]:
         """Ask for pages; return all ranges of the answers and the number of messages."""
         self.send(wire.balloon(count))
-        ranges, messages, more = [], 0, True
+        ranges: wire.Ranges = []
+        messages, more = 0, 1
         while more:
             more, some = wire.ranges_of(self.expect(wire.BALLOON_RESPONSE, 120))
             ranges += some
             messages += 1
         return ranges, messages
 
-    def deflate(self, ranges):
+    def deflate(self, ranges: wire.Ranges) -> None:
         """Give pages back, as many ranges in a message as fit."""
         chunks = [ranges[i:i + 510] for i in range(0, len(ranges), 510)] or [[]]
         for chunk in chunks[:-1]:
@@ -110,7 +113,7 @@ class Host:
         self.send(wire.unballoon(chunks[-1]))
         self.expect(wire.UNBALLOON_RESPONSE, 120)
 
-    def add(self, start, count, region=None):
+    def add(self, start: int, count: int, region: wire.Range | None = None) -> tuple[int, ...]:
         """Offer memory; return (pages added, result)."""
         self.send(wire.hot_add(start, count, region))
         return self.expect(wire.HOT_ADD_RESPONSE, 120).words("<II")

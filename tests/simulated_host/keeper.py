@@ -2,6 +2,10 @@
 """What starts guests, and what a guest must be like before and after a case."""
 
 import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 
 from lab import kernels
 
@@ -20,14 +24,14 @@ class Keeper:
     Options are those of the guest that is kept: see Simulator.
     """
 
-    def __init__(self, config, **options):
+    def __init__(self, config: pytest.Config, **options: Any) -> None:
         self._config = config
         self._options = options
-        self._simulator = None
-        self._marked = None
-        self.blocks = None
+        self._simulator: Simulator | None = None
+        self._marked = 0
+        self.blocks = NewBlocks()
 
-    def new(self, append="", **options):
+    def new(self, append: str = "", **options: Any) -> Simulator:
         """Return a new guest; a context manager. Options: see Machine."""
         kernel = self._config.getoption("--kernel")
         if kernel == kernels.DEBUG:
@@ -35,7 +39,7 @@ class Keeper:
         return Simulator(kernel, driver=self._config.getoption("--driver"), append=append,
                          **options)
 
-    def guest(self):
+    def guest(self) -> Simulator:
         """Return the guest that is kept, or a new one if that has hardly a free block left."""
         if self._simulator and len(self.blocks) < BLOCKS_OF_A_CASE:
             self.finish()
@@ -45,7 +49,7 @@ class Keeper:
             self.blocks = NewBlocks()
         return self._simulator
 
-    def discard(self):
+    def discard(self) -> None:
         """Stop the guest that is kept."""
         simulator, self._simulator = self._simulator, None
         if simulator:
@@ -54,7 +58,7 @@ class Keeper:
                 if folder and simulator.alive():
                     coverage.save(simulator, simulator.driver_folder(), folder)
 
-    def finish(self):
+    def finish(self) -> None:
         """Check what is too slow to be checked after each case, and stop the guest."""
         simulator = self._simulator
         try:
@@ -66,7 +70,7 @@ class Keeper:
 
 
 @contextlib.contextmanager
-def cleaned(machine, node):
+def cleaned(machine: Simulator, node: pytest.Item) -> Iterator[None]:
     """Remove driver and device when the block ends; the books must balance then.
 
     The log must have no new warning, whatever else has failed.
@@ -84,7 +88,7 @@ def cleaned(machine, node):
         before.assert_balanced(machine)
 
 
-def agreed(guest, parameters=""):
+def agreed(guest: Simulator, parameters: str = "") -> Simulator:
     """Load the driver, offer the device, agree on protocol 2.0."""
     guest.load(f"pressure_report_delay=3600 {parameters}")
     guest.offer()
@@ -93,7 +97,7 @@ def agreed(guest, parameters=""):
     return guest
 
 
-def loaded_again(guest, parameters=""):
+def loaded_again(guest: Simulator, parameters: str = "") -> None:
     """Load the driver anew and agree with it."""
     guest.reload(f"pressure_report_delay=3600 {parameters}")
     guest.host.negotiate()
@@ -101,7 +105,7 @@ def loaded_again(guest, parameters=""):
 
 
 @contextlib.contextmanager
-def udev_stopped(guest):
+def udev_stopped(guest: Simulator) -> Iterator[None]:
     """There is no udev meanwhile. One that is told to read its rules anew may do so too late."""
     guest.run("killall systemd-udevd; until ! pidof systemd-udevd; do sleep 0.1; done;"
               " rm -f /run/udev/control")

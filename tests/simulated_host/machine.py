@@ -2,6 +2,7 @@
 """The machine in which a guest with a simulated host runs, as QEMU's arguments."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,8 @@ class Machine:  # pylint: disable=too-many-instance-attributes
     devices: tuple = ()             # more arguments of QEMU
     append: str = ""                # more arguments of the kernel
 
-    def command(self, folder, kernel, image, channel):
+    def command(self, folder: Path, kernel: Path, image: Path,
+                channel: Callable[[str], list[str]]) -> list[str]:
         """Return QEMU's command line; channel(name) gives the arguments of a connection."""
         return [*qemu(), "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
                 "-global", f"ICH9-LPC.disable_s4={int(not self.hibernation)}",
@@ -43,7 +45,7 @@ class Machine:  # pylint: disable=too-many-instance-attributes
                 "-serial", "chardev:console", *self._disks(folder, kernel, image),
                 "-device", "virtio-serial-pci", *_ports(channel), *self.devices]
 
-    def arguments(self):
+    def arguments(self) -> str:
         """Return the arguments of the guest's kernel."""
         told = f"mem={self.told}M " if self.told else ""
         dimm = "acpi_no_memhotplug " if self.dimm else ""

@@ -2,11 +2,12 @@
 """Memory blocks: those that a guest can be given, and those that it has."""
 
 import contextlib
+from collections.abc import Iterator
 
 from lab.memory import MIB
 
 from .machine import GUEST_MIB, HIGH_MIB, MACHINE_MIB
-from .simulator import CONTROL
+from .simulator import CONTROL, Simulator
 
 BLOCK = 128 * MIB
 # First page frames of the memory blocks that can be added. The one below HIGH_MIB that is left
@@ -19,7 +20,7 @@ BLOCKS_FOLDER = "/sys/devices/system/memory"
 class NewBlocks:
     """First page frames of the memory blocks that a guest does not have yet, in their order."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._left = list(BLOCKS)
 
     def __len__(self):
@@ -28,7 +29,7 @@ class NewBlocks:
     def __next__(self):
         return self.row(1)
 
-    def row(self, count):
+    def row(self, count: int) -> int:
         """Return the first of so many blocks in a row; what lies below them is not used any more.
 
         There are holes in the machine's memory: two blocks that follow each other may be far apart.
@@ -40,23 +41,23 @@ class NewBlocks:
         return first
 
 
-def folder_of(block):
+def folder_of(block: int) -> str:
     """Return the folder of a memory block in sysfs."""
     return f"{BLOCKS_FOLDER}/memory{block // BLOCK}"
 
 
-def is_online(guest, block):
+def is_online(guest: Simulator, block: int) -> bool:
     """Tell whether a memory block is online."""
     return guest.run(f"cat {folder_of(block)}/state").strip() == "online"
 
 
-def change(guest, block, state):
+def change(guest: Simulator, block: int, state: str) -> None:
     """Let a block go online or offline."""
     guest.run(f"echo {state} >{folder_of(block)}/state", limit=60)
 
 
 @contextlib.contextmanager
-def going_offline(guest, block, end):
+def going_offline(guest: Simulator, block: int, end: str) -> Iterator[None]:
     """Let the block be on its way offline until the end of the block, then go or stay."""
     guest.run(f"echo hold-offline >{CONTROL};"
               f" (echo offline >{folder_of(block)}/state; echo $? >/tmp/went) 2>/dev/null &")

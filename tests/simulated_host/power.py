@@ -5,12 +5,14 @@ import time
 
 import pytest
 
+from .simulator import Simulator
+
 LIMIT = 120     # seconds
 SLEEP = "echo {level} >/sys/power/pm_test && echo {state} >/sys/power/state"
 SWAP = "/dev/$(grep -lx swap /sys/block/*/serial | cut -d/ -f4)"
 
 
-def sleep(guest, state, level):
+def sleep(guest: Simulator, state: str, level: str) -> float:
     """Sleep until the kernel's test of that level ends, and wake up; return the seconds it took."""
     if state not in guest.run("cat /sys/power/state").split():
         pytest.skip("this kernel was built without that")

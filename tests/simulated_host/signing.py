@@ -6,6 +6,7 @@ Debian's firmware for tests comes with a key that it knows, and with the private
 
 import os
 import subprocess
+from pathlib import Path
 
 from lab import packages
 
@@ -14,13 +15,13 @@ OWNER, OTHER = "owner", "other"     # whose key it is: the machine knows the fir
 FILES = "usr/share/OVMF"
 
 
-def firmware():
+def firmware() -> tuple[Path, Path]:
     """Return the code of the firmware, and the variables with which it starts."""
     folder = packages.bundle("firmware") / FILES
     return folder / "OVMF_CODE_4M.fd", folder / "OVMF_VARS_4M.snakeoil.fd"
 
 
-def add_signed(files, sim, driver, headers, folder):
+def add_signed(files: dict[str, Path], sim: str, driver: str, headers: Path, folder: Path) -> None:
     """Sign `sim`, without which there is no host, and add the driver signed by each key."""
     keys = {OWNER: _owner(), OTHER: _other(folder)}
     files[sim] = _sign(keys[OWNER], files[sim], headers, folder / "sim")

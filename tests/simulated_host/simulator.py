@@ -11,7 +11,9 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from lab import PROJECT, LabError, cache, initramfs, kernels
 from lab.build import copy_sources, intree_module, udev_rule
@@ -36,7 +38,7 @@ KEXEC_TOOLS = ("sbin/kexec", "usr/bin/makedumpfile")
 OURS, IN_TREE = "ours", "in-tree"
 
 
-def make(folder, headers, *arguments):
+def make(folder: Path, headers: Path, *arguments: str) -> None:
     """Build the modules in a folder; LabError if they do not build."""
     result = subprocess.run(["make", "-C", str(headers), f"M={folder}", f"-j{os.cpu_count()}",
                              "modules", *arguments], text=True, check=False,
@@ -59,7 +61,7 @@ class Unknown:
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = _same
     __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = _holds
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 class NoFigures:
@@ -69,12 +71,12 @@ class NoFigures:
         return Unknown()
 
 
-def build_folder(version):
+def build_folder(version: str) -> Path:
     """Return the folder for what is built for a kernel."""
     return cache.root() / "build" / f"{version}-sim"
 
 
-def build(version):
+def build(version: str) -> dict[str, Path]:
     """Build the simulated host, what holds up migration, the driver against the host's symbols, the
     relay, and the example.
 
@@ -106,7 +108,8 @@ def build(version):
 class Simulator(Guest):
     """A guest with a simulated host. A context manager; `host` is the host's side."""
 
-    def __init__(self, version, driver=OURS, files=None, drivers=(), **options):
+    def __init__(self, version: str, driver: str = OURS, files: dict[str, Path] | None = None,
+                 drivers: Iterable[str] = (), **options: Any) -> None:
         """Start the guest. It has `files` besides, by name, and modules of the kernel, `drivers`.
 
         Options: see Machine.
@@ -137,7 +140,7 @@ class Simulator(Guest):
         self._command = machine.command(self._carrier.folder, kernel.image, image,
                                         self._carrier.channel)
 
-    def power_on(self):
+    def power_on(self) -> None:
         """Start the machine and wait until its guest answers; some hang while they boot."""
         try:
             self._start()
@@ -153,11 +156,11 @@ class Simulator(Guest):
         self._shell = Shell(connection, self._program.alive)
         self.wait_booted()
 
-    def wait_booted(self):
+    def wait_booted(self) -> None:
         """Wait until the guest answers, or answers again."""
         self.run("true", BOOT_LIMIT)
 
-    def wait_off(self, limit=BOOT_LIMIT):
+    def wait_off(self, limit: float = BOOT_LIMIT) -> None:
         """Wait until the machine has switched itself off; its disks stay."""
         deadline = time.monotonic() + limit
         while self._program.alive():
@@ -165,7 +168,7 @@ class Simulator(Guest):
             time.sleep(0.2)
         self._running.close()
 
-    def start_host(self):
+    def start_host(self) -> None:
         """Start what plays the host in the guest."""
         self.run("insmod /lab/sim/hvb_sim.ko")
         # The second port of the device is the script's; it may appear after the first.
@@ -175,21 +178,21 @@ class Simulator(Guest):
                  " >/tmp/relay.log 2>&1 &")
         self.run("sleep 1; pidof relay || { cat /tmp/relay.log; false; }")
 
-    def connect_host(self):
+    def connect_host(self) -> None:
         """Connect with what plays the host in the guest, now or later."""
         self.host = Host(self._running.enter_context(self._carrier.connected("monitor")),
                          self.patience)
 
-    def load(self, parameters=""):
+    def load(self, parameters: str = "") -> None:
         """Load the driver while no device is there."""
         if not (self._driver == IN_TREE and self.loaded()):
             self.run(f"{self._insmod()} {parameters}")
 
-    def loaded(self):
+    def loaded(self) -> bool:
         """Tell whether a driver is loaded."""
         return self.call("grep -q ^hv_balloon /proc/modules").status == 0
 
-    def reload(self, parameters=""):
+    def reload(self, parameters: str = "") -> None:
         """Unload the driver and load it again. insmod waits for the host, we do not."""
         self.unload()
         self.run(f"{self._insmod()} {parameters} >/dev/null 2>&1 &")
@@ -199,31 +202,31 @@ class Simulator(Guest):
         force = "-f" if self._driver == IN_TREE and not self.is_debug() else ""
         return f"/usr/sbin/insmod {force} /lab/{self._driver}/hv_balloon.ko*"
 
-    def leave(self):
+    def leave(self) -> None:
         """Let driver and device go. The in-tree driver has no way to be unloaded."""
         if self._driver == OURS and self.loaded():
             self.unload()
         self.call(f"echo rescind >{CONTROL}", limit=120)
 
-    def offer(self):
+    def offer(self) -> None:
         """Let the device appear; does not wait for the driver."""
         self.run(f"echo offer >{CONTROL} &")
 
-    def rescind(self):
+    def rescind(self) -> None:
         """Let the device vanish; returns when the driver has let go."""
         self.run(f"echo rescind >{CONTROL}", limit=120)
 
-    def bound(self):
+    def bound(self) -> bool:
         """Tell whether the driver is bound to the device."""
         return self.call("test -e /sys/bus/vmbus/devices/dynamic-memory/driver").status == 0
 
-    def status(self):
+    def status(self) -> Any:
         """Return the driver's figures, numbers as int; NoFigures for the in-tree driver."""
         if self._driver == IN_TREE:
             return NoFigures()
         return super().status()
 
-    def wait_for(self, name, value, limit=30):
+    def wait_for(self, name: str, value: object, limit: float = 30) -> None:
         """Wait until a figure of the driver has that value."""
         deadline = time.monotonic() + limit * self.patience
         while (seen := self._figure(name)) != value:
@@ -238,23 +241,23 @@ class Simulator(Guest):
         present = self.call("test -e /sys/kernel/debug/hv_balloon/status").status == 0
         return self.status()[name] if present else None
 
-    def has_said(self, text, lines=5):
+    def has_said(self, text: str, lines: int = 5) -> bool:
         """Tell whether the end of the log has that; the in-tree driver has its own words."""
         return self._driver == IN_TREE or text in self.run(f"dmesg | tail -{lines}")
 
-    def counters(self):
+    def counters(self) -> dict[str, int]:
         """Return what the simulated channel has counted."""
         lines = self.run("cat /sys/kernel/debug/hvb_sim/status").splitlines()
         return {name: int(value) for name, value in (line.split(": ") for line in lines)}
 
-    def total(self):
+    def total(self) -> int:
         """Return MemTotal of the guest in pages."""
         return int(self.run("grep MemTotal /proc/meminfo").split()[1]) // 4
 
-    def is_debug(self):
+    def is_debug(self) -> bool:
         """Tell whether the kernel is the one with checkers."""
         return self._version == kernels.DEBUG
 
-    def driver_folder(self):
+    def driver_folder(self) -> Path:
         """Return the folder in which the driver was built."""
         return build_folder(self._version) / "driver"

@@ -2,7 +2,7 @@
 /*
  * Notifies programs when the guest has become smaller or larger: through files that
  * can be polled, and through memory events (uevents), for programs that manage their
- * memory themselves.
+ * memory themselves. Also notifies udev of each memory block that has to be onlined.
  *
  * The pump detects a change and queues a work item with a delay, which reports all
  * changes until then at once. A change while the work runs queues it again. So the
@@ -46,12 +46,20 @@ static s64 hvb_event_due(struct hvb_events *events, s64 gain)
 	return change;
 }
 
+static void hvb_uevent(struct hvb_dev *hvb, char **env)
+{
+	const int ret = kobject_uevent_env(&hvb_device(hvb)->kobj, KOBJ_CHANGE, env);
+
+	if (ret)
+		dev_warn_ratelimited(hvb_device(hvb),
+				     "cannot send an event to user space (error %d)\n", ret);
+}
+
 static void hvb_event_send(struct hvb_dev *hvb, s64 change, u64 ballooned, u64 backed)
 {
 	char event[HVB_EVENT_LINE], size[HVB_EVENT_LINE];
 	char out[HVB_EVENT_LINE], added[HVB_EVENT_LINE];
 	char *env[5] = { event, size, out, added };
-	int ret;
 
 	snprintf(event, sizeof(event), "DYNAMIC_MEMORY_EVENT=%s",
 		 change < 0 ? "taken" : "given");
@@ -61,10 +69,25 @@ static void hvb_event_send(struct hvb_dev *hvb, s64 change, u64 ballooned, u64 b
 	snprintf(added, sizeof(added), "DYNAMIC_MEMORY_HOT_ADDED_KB=%llu",
 		 hvb_pages_to_kib(backed));
 
-	ret = kobject_uevent_env(&hvb_device(hvb)->kobj, KOBJ_CHANGE, env);
-	if (ret)
-		dev_warn_ratelimited(hvb_device(hvb),
-				     "cannot send a memory event to user space (error %d)\n", ret);
+	hvb_uevent(hvb, env);
+}
+
+/**
+ * hvb_events_new_block() - notify udev that a memory block was added and is not online
+ * @hvb: the device
+ * @number: the block's number, as in the name of its device
+ *
+ * The event of the block's own device does not say which driver has added it.
+ *
+ * Context: process, may sleep.
+ */
+void hvb_events_new_block(struct hvb_dev *hvb, u64 number)
+{
+	char block[HVB_EVENT_LINE];
+	char *env[2] = { block };
+
+	snprintf(block, sizeof(block), "DYNAMIC_MEMORY_NEW_BLOCK=%llu", number);
+	hvb_uevent(hvb, env);
 }
 
 static void hvb_events_work(struct work_struct *work)

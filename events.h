@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Memory events: notify programs of the guest's size.
+ * Memory events: notify programs of the guest's size, and udev of new memory blocks.
  */
 #ifndef _HVB_EVENTS_H
 #define _HVB_EVENTS_H
@@ -47,6 +47,7 @@ void hvb_events_init(struct hvb_dev *hvb);
 void hvb_events_start(struct hvb_dev *hvb);
 void hvb_events_stop(struct hvb_dev *hvb);
 void hvb_events_run(struct hvb_dev *hvb);
+void hvb_events_new_block(struct hvb_dev *hvb, u64 number);
 void hvb_events_set_step(struct hvb_dev *hvb, u64 step_kib);
 
 #endif /* _HVB_EVENTS_H */

@@ -21,6 +21,7 @@
 
 #include "channel.h"
 #include "device.h"
+#include "events.h"
 #include "hot_add.h"
 #include "hotplug_map.h"
 #include "lib/proto.h"
@@ -131,6 +132,8 @@ static void hvb_add_work(struct work_struct *work)
 	ret = hvb_try_add_memory(hvb, block, whole);
 	if (ret)
 		hvb_hotplug_map_drop_block(&ha->map, block);
+	else if (!hvb_block_online(&ha->map, block))
+		hvb_events_new_block(hvb, block / ha->map.regions.block_pages);
 	add->result = ret;
 	/* Pairs with hvb_add_is_busy(): the result is visible before. */
 	smp_store_release(&add->busy, false);

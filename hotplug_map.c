@@ -83,7 +83,8 @@ int hvb_hotplug_map_reserve(struct hvb_dev *hvb, unsigned int gaps)
 	return hvb_hotplug_map_grow(hvb, &regions->added, nr_added) ?:
 	       hvb_hotplug_map_grow(hvb, &regions->gaps, nr_gaps) ?:
 	       hvb_hotplug_map_grow(hvb, &regions->ballooned, nr_ballooned) ?:
-	       hvb_hotplug_map_grow(hvb, &regions->online, nr_blocks);
+	       hvb_hotplug_map_grow(hvb, &regions->online, nr_blocks) ?:
+	       hvb_hotplug_map_grow(hvb, &map->new_blocks, nr_blocks);
 }
 
 /**
@@ -106,6 +107,7 @@ int hvb_hotplug_map_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end
 	if (!ret) {
 		spin_lock(&map->lock);
 		hvb_regions_add_block(&map->regions, block, start, end);
+		hvb_extents_add(&map->new_blocks, block, block + map->regions.block_pages);
 		spin_unlock(&map->lock);
 	}
 	mutex_unlock(&hvb->transfer_lock);
@@ -131,24 +133,25 @@ bool hvb_hotplug_map_know(struct hvb_hotplug_map *map, u64 block)
 }
 
 /**
- * hvb_hotplug_map_next_partial() - find the next block that has a gap
+ * hvb_hotplug_map_next() - find the next block that has pages in a set
  * @map: the hotplug map
+ * @set: a set of it
  * @block: in: first PFN of the block to begin with; out: that of the block found
  *
  * Context: process.
  * Return: whether there is one.
  */
-bool hvb_hotplug_map_next_partial(struct hvb_hotplug_map *map, u64 *block)
+bool hvb_hotplug_map_next(struct hvb_hotplug_map *map, const struct hvb_extents *set, u64 *block)
 {
 	u64 next = U64_MAX;
-	bool partial;
+	bool here;
 
 	spin_lock(&map->lock);
-	partial = hvb_extents_span(&map->regions.gaps, *block, &next);
+	here = hvb_extents_span(set, *block, &next);
 	spin_unlock(&map->lock);
-	if (!partial)
+	if (!here)
 		*block = hvb_block_of(map, next);
-	return partial || next != U64_MAX;
+	return here || next != U64_MAX;
 }
 
 static bool hvb_is_going_offline(const struct hvb_hotplug_map *map, u64 pfn)
@@ -194,26 +197,6 @@ bool hvb_hotplug_map_claim(struct hvb_hotplug_map *map, u64 pfn, u64 *end)
 	spin_unlock(&map->lock);
 	/* Memory of other drivers is onlined as without this callback. */
 	return hvb_is_usable(backing);
-}
-
-/*
- * Find the first run of pages from *@pfn on that are marked as a gap, and take
- * the marks off. Return: the end of the run, *@pfn its start.
- */
-static u64 hvb_unmark_span(u64 *pfn, u64 end)
-{
-	u64 stop;
-
-	while (*pfn < end && !hvb_mark_is_gap(pfn_to_page(*pfn)))
-		++*pfn;
-	for (stop = *pfn; stop < end; stop++) {
-		struct page *page = pfn_to_page(stop);
-
-		if (!hvb_mark_is_gap(page))
-			break;
-		set_page_private(page, 0);
-	}
-	return stop;
 }
 
 /**
@@ -394,6 +377,7 @@ void hvb_hotplug_map_set_online(struct hvb_hotplug_map *map, u64 start, u64 coun
 		hvb_extents_remove(&map->regions.online, block, start + count);
 	else if (hvb_regions_know(&map->regions, block))
 		hvb_extents_add(&map->regions.online, block, start + count);
+	hvb_extents_remove(&map->new_blocks, block, start + count);
 	spin_unlock(&map->lock);
 }
 
@@ -472,6 +456,7 @@ void hvb_hotplug_map_drop_block(struct hvb_hotplug_map *map, u64 block)
 {
 	spin_lock(&map->lock);
 	hvb_regions_drop_block(&map->regions, block);
+	hvb_extents_remove(&map->new_blocks, block, block + map->regions.block_pages);
 	spin_unlock(&map->lock);
 	hvb_pending_block_done(map, block);
 }
@@ -500,6 +485,7 @@ void hvb_hotplug_map_show(struct hvb_hotplug_map *map, struct seq_file *file)
 	hvb_show_extents(file, "gap", &map->regions.gaps);
 	hvb_show_extents(file, "taken", &map->regions.ballooned);
 	hvb_show_extents(file, "online", &map->regions.online);
+	hvb_show_extents(file, "new", &map->new_blocks);
 	spin_unlock(&map->lock);
 }
 
@@ -595,4 +581,5 @@ void hvb_hotplug_map_exit(struct hvb_hotplug_map *map)
 	kvfree(map->regions.gaps.list);
 	kvfree(map->regions.ballooned.list);
 	kvfree(map->regions.online.list);
+	kvfree(map->new_blocks.list);
 }

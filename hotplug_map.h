@@ -35,6 +35,12 @@ struct hvb_hotplug_map {
 	 */
 	struct hvb_regions regions;
 
+	/**
+	 * @new_blocks: blocks that were added and that nothing has tried to online since;
+	 * it grows as @regions does
+	 */
+	struct hvb_extents new_blocks;
+
 	/** @foreign_blocks: blocks of other drivers, or of boot memory, that have a gap */
 	unsigned int foreign_blocks;
 
@@ -69,7 +75,7 @@ int hvb_hotplug_map_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end
 void hvb_hotplug_map_drop_block(struct hvb_hotplug_map *map, u64 block);
 bool hvb_hotplug_map_know(struct hvb_hotplug_map *map, u64 block);
 bool hvb_hotplug_map_is_partial(struct hvb_hotplug_map *map, u64 block);
-bool hvb_hotplug_map_next_partial(struct hvb_hotplug_map *map, u64 *block);
+bool hvb_hotplug_map_next(struct hvb_hotplug_map *map, const struct hvb_extents *set, u64 *block);
 bool hvb_hotplug_map_claim(struct hvb_hotplug_map *map, u64 pfn, u64 *end);
 u64 hvb_hotplug_map_unmark(struct hvb_hotplug_map *map, u64 *pfn, u64 end);
 u32 hvb_hotplug_map_fill(struct hvb_dev *hvb, u64 start, u64 *end, bool *online);

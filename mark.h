@@ -54,6 +54,26 @@ static inline bool hvb_mark_is_gap(struct page *page)
 	return hvb_mark_is(page, HVB_MARK_GAP) || hvb_mark_is(page, HVB_MARK_BALLOONED_OFFLINE);
 }
 
+/*
+ * Find the first run of pages from *@pfn on that are marked as a gap, and take
+ * the marks off. Return: the end of the run, *@pfn its start.
+ */
+static inline u64 hvb_unmark_span(u64 *pfn, u64 end)
+{
+	u64 stop;
+
+	while (*pfn < end && !hvb_mark_is_gap(pfn_to_page(*pfn)))
+		++*pfn;
+	for (stop = *pfn; stop < end; stop++) {
+		struct page *page = pfn_to_page(stop);
+
+		if (!hvb_mark_is_gap(page))
+			break;
+		set_page_private(page, 0);
+	}
+	return stop;
+}
+
 static inline unsigned int hvb_mark_order(struct page *page)
 {
 	return page_private(page) & HVB_MARK_ORDER;

@@ -160,7 +160,7 @@ void hvb_remove_partial_blocks(struct hvb_dev *hvb)
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	u64 block = 0;
 
-	while (hvb_hotplug_map_next_partial(&ha->map, &block)) {
+	while (hvb_hotplug_map_next(&ha->map, &ha->map.regions.gaps, &block)) {
 		hvb_remove_block(hvb, block);
 		block += ha->map.regions.block_pages;
 	}

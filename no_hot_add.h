@@ -86,6 +86,12 @@ static inline bool hvb_goes_offline(struct hvb_hotplug_map *map, u64 pfn)
 	return false;
 }
 
+static inline bool hvb_hotplug_map_next(struct hvb_hotplug_map *map,
+					const struct hvb_extents *set, u64 *block)
+{
+	return false;
+}
+
 static inline void hvb_hotplug_map_show(struct hvb_hotplug_map *map, struct seq_file *file) { }
 
 #endif /* _HVB_NO_HOT_ADD_H */

@@ -100,6 +100,27 @@ static ssize_t protocol_version_show(struct device *dev, struct device_attribute
 }
 static DEVICE_ATTR_RO(protocol_version);
 
+/* What the number of a block takes, and the end of the line. */
+#define HVB_BLOCK_NUMBER	24
+
+/* As many numbers as fit; those that do not are there when some have gone. */
+static ssize_t new_blocks_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct hvb_dev *hvb = dev_get_drvdata(dev);
+	struct hvb_hotplug_map *map = &hvb->hot_add.map;
+	u64 block = 0;
+	int len = 0;
+
+	while (len < PAGE_SIZE - HVB_BLOCK_NUMBER &&
+	       hvb_hotplug_map_next(map, &map->new_blocks, &block)) {
+		len += sysfs_emit_at(buf, len, "%s%llu", len ? " " : "",
+				     block / map->regions.block_pages);
+		block += map->regions.block_pages;
+	}
+	return len + sysfs_emit_at(buf, len, "\n");
+}
+static DEVICE_ATTR_RO(new_blocks);
+
 static ssize_t event_step_kb_show(struct device *dev, struct device_attribute *attr,
 				  char *buf)
 {
@@ -134,6 +155,7 @@ static struct attribute *hvb_attrs[] = {
 	&dev_attr_hidden_kb.attr,
 	&dev_attr_hot_added_kb.attr,
 	&dev_attr_hot_added_online_kb.attr,
+	&dev_attr_new_blocks.attr,
 	&dev_attr_max_kb.attr,
 	&dev_attr_floor_kb.attr,
 	&dev_attr_reported_available_kb.attr,

@@ -8,12 +8,12 @@ import pytest
 from lab.memory import KIB, MIB
 
 from . import wire
-from .memory_blocks import BLOCK
+from .memory_blocks import BLOCK, change
 from .sysfs import FILES, figures
 
 NAMES = {
     "state", "protocol_version", "hibernation", "hot_add", "ballooned_kb", "hidden_kb",
-    "hot_added_kb", "hot_added_online_kb", "max_kb", "floor_kb", "reported_available_kb",
+    "hot_added_kb", "hot_added_online_kb", "new_blocks", "max_kb", "floor_kb", "reported_available_kb",
     "reported_committed_kb", "page_reporting", "balloon_requests", "balloon_refused_kb",
     "returned_kb", "hot_add_requests", "hot_add_refused_kb", "rejected_messages", "foreign_ranges",
     "status_reports", "send_failures", "event_step_kb", "events",
@@ -112,8 +112,17 @@ def test_maximum_in_words_that_tools_know(running):
 def test_blocks_that_stay_offline(running, blocks):
     """What was added and what of it can be used are two figures."""
     before = figures(running)
-    assert running.host.add(next(blocks), BLOCK) == (BLOCK, 1)
-    changed(running, before, hot_add_requests=1, hot_added_kb=before["hot_added_kb"] + BLOCK * KIB)
+    first = blocks.row(2)
+    assert running.host.add(first, 2 * BLOCK) == (2 * BLOCK, 1)
+    number = first // BLOCK
+    seen = changed(running, before, hot_add_requests=1, new_blocks=f"{number} {number + 1}",
+                   hot_added_kb=before["hot_added_kb"] + 2 * BLOCK * KIB)
+    change(running, first, "online_movable")
+    seen = changed(running, seen, new_blocks=number + 1,
+                   hot_added_online_kb=seen["hot_added_online_kb"] + BLOCK * KIB,
+                   floor_kb=running.status()["pages_floor"] * KIB)
+    change(running, first, "offline")
+    assert figures(running)["new_blocks"] == number + 1
 
 
 def test_what_the_host_was_told(guest):

@@ -32,7 +32,7 @@ FIGURES = {
     "state": "running", "protocol_version": "2.0", "hibernation": 0, "hot_add": 1,
     "ballooned_kb": 324 * MIB, "hidden_kb": 0,
     "hot_added_kb": 512 * MIB, "hot_added_online_kb": 512 * MIB,
-    "max_kb": 4096 * MIB, "floor_kb": 300 * MIB, "reported_available_kb": 800 * MIB,
+    "new_blocks": "", "max_kb": 4096 * MIB, "floor_kb": 300 * MIB, "reported_available_kb": 800 * MIB,
     "reported_committed_kb": 1000 * MIB, "page_reporting": 0, "balloon_requests": 3,
     "balloon_refused_kb": 0, "returned_kb": 100 * MIB, "hot_add_requests": 1,
     "hot_add_refused_kb": 0, "rejected_messages": 0, "foreign_ranges": 0, "status_reports": 60,

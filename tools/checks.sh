@@ -415,6 +415,16 @@ all_rules()
 	}
 }
 
+# Does the driver send an event for each block that it adds? Where none is bound, the next may.
+tells_of_blocks()
+{
+	if [ ! -d "$module" ] || ! is_bound || [ -e "$device/dynamic_memory/new_blocks" ]; then
+		echo 1
+	else
+		echo 0
+	fi
+}
+
 # Do the rules of udev online a block of memory that appears? To read them takes a moment, which
 # watch need not spend each time.
 has_rule()
@@ -428,7 +438,8 @@ has_rule()
 	set -- $rules
 	unset IFS
 	set +f
-	[ $# -gt 0 ] && awk -v root="$root" -v machine="$(uname -m)" -f "$parts/rules.awk" "$@"
+	[ $# -gt 0 ] && awk -v root="$root" -v machine="$(uname -m)" -v told="$(tells_of_blocks)" \
+		-f "$parts/rules.awk" "$@"
 	rules_online=$? rules_read=$rules
 	return "$rules_online"
 }

@@ -3,14 +3,16 @@
 # Says whether udev would online a memory block that appears. Its input is the
 # files of rules in the order in which udev reads them; it ends with status 0 if
 # they online the block. The rules are followed as udev follows them, for the
-# event of one new block (see start()): each line is a list of KEY OP "VALUE",
-# and if all that it compares is so, it does what it assigns.
+# events of one new block (see start()): that of the block itself, and that of
+# the driver that added it. Each line is a list of KEY OP "VALUE", and if all that
+# it compares is so, it does what it assigns.
 #
 # What nobody can know from outside the event (what a program says, a property
 # of another rule) is taken to be so in one pass, and not to be so in another: a
 # rule that may online the block is no fault.
 #
-# Variables: root (where the guest's files are), machine (as uname -m says).
+# Variables: root (where the guest's files are), machine (as uname -m says), told
+# (whether the driver tells of the blocks that it adds: that of this project does).
 
 BEGIN { NO = 0; YES = 1; UNKNOWN = 2 }
 
@@ -33,27 +35,46 @@ FNR == 1 { whole = ""; first[++files] = lines + 1 }
 
 END {
 	for (guess = NO; guess <= YES; guess++)
-		if (follow_all(guess))
+		if (follow_all("memory", guess) || (told && follow_all("vmbus", guess)))
 			exit 0
 	exit 1
 }
 
-# --- The event ---
+# --- The events ---
 
-function start(    name) {
+function start(subsystem,    name) {
 	for (name in env) delete env[name]
 	for (name in tags) delete tags[name]
-	env["ACTION"] = "add"
-	env["DEVPATH"] = "/devices/system/memory/memory99"
-	env["SUBSYSTEM"] = "memory"
-	attr["state"] = "offline"
-	attr["online"] = "0"
+	for (name in attr) delete attr[name]
+	env["SUBSYSTEM"] = subsystem
 	imported = ran = onlines = NO
-	result = ""
+	result = driver = ""
+	if (subsystem == "memory")
+		start_block()
+	else
+		start_driver()
 }
 
-function follow_all(assumed,    i) {
-	start()
+function start_block() {
+	env["ACTION"] = "add"
+	kernel = "memory99"
+	env["DEVPATH"] = "/devices/system/memory/memory99"
+	attr["state"] = "offline"
+	attr["online"] = "0"
+}
+
+function start_driver() {
+	env["ACTION"] = "change"
+	kernel = "1eccfd72-4b41-45ef-b73a-4a6e44c12924"
+	driver = "hv_balloon"
+	env["DEVPATH"] = "/devices/pci0000:00/QEMU0000:00/" kernel
+	env["DRIVER"] = driver
+	env["DYNAMIC_MEMORY_NEW_BLOCK"] = "99"
+	attr["dynamic_memory/new_blocks"] = "99"
+}
+
+function follow_all(subsystem, assumed,    i) {
+	start(subsystem)
 	guess = assumed
 	for (i = 1; i <= files; i++)
 		follow(first[i], last[i])
@@ -146,10 +167,12 @@ function compare(k,    name) {
 	if (name == "ACTION" || name == "DEVPATH" || name == "SUBSYSTEM")
 		return like(env[name], k)
 	if (name == "SUBSYSTEMS")
-		return like("memory", k)
+		return like(env["SUBSYSTEM"], k)
 	if (name == "KERNEL" || name == "KERNELS")
-		return like("memory99", k)
-	if (name == "DRIVER" || name == "DRIVERS" || name == "NAME" || name == "SYMLINK")
+		return like(kernel, k)
+	if (name == "DRIVER" || name == "DRIVERS")
+		return like(driver, k)
+	if (name == "NAME" || name == "SYMLINK")
 		return like("", k)
 	if (name == "ENV")
 		return inner[k] in env || !imported ? like(env[inner[k]], k) : UNKNOWN
@@ -201,6 +224,8 @@ function assign(    k) {
 
 # The kernel takes four words, and refuses all others.
 function write_attribute(name, text) {
+	if (!("state" in attr))
+		return
 	if (name == "online" && text ~ /^[01]$/)
 		attr["state"] = text == "1" ? "online" : "offline"
 	else if (name == "state" && text ~ /^(offline|online(_kernel|_movable)?)$/)
@@ -259,7 +284,7 @@ function replaced(text,    out, name) {
 			sub(/\}$/, "", name)
 			out = out attr[name]
 		} else if (match(text, /^(\$kernel|%k)/)) {
-			out = out "memory99"
+			out = out kernel
 		} else if (match(text, /^(\$number|%n)/)) {
 			out = out "99"
 		} else if (match(text, /^(\$devpath|%p)/)) {
@@ -283,8 +308,12 @@ function replaced(text,    out, name) {
 
 # The block is not there to be looked at, and the driver may be yet to be loaded.
 function exists(path) {
-	if (path ~ /^(state|online|phys_device|phys_index|removable|valid_zones|uevent)$/)
+	if (path ~ /^(state|online|phys_device|phys_index|removable|valid_zones)$/)
+		return env["SUBSYSTEM"] == "memory"
+	if (path == "uevent" || path in attr)
 		return YES
+	if (path ~ /^\/sys\/module\/hv_balloon\/parameters\/(accounting|floor_mib)$/)
+		return told
 	if (path !~ /^\// || path ~ /hv_balloon|vmbus|memory99/)
 		return path ~ /^\/sys\/(bus\/vmbus\/drivers|module)\/hv_balloon\/?$/ ? YES : UNKNOWN
 	return system("test -e " quoted(root path)) == 0

@@ -5,7 +5,13 @@ import pytest
 
 from .keeper import agreed, cleaned, udev_stopped
 from .memory_blocks import BLOCK, folder_of, is_online
+from .simulator import CONTROL
 from .wire import DONE, STEP, TRANSIENT
+
+PAGE = 4096  # bytes
+RULE = "/usr/lib/udev/rules.d/60-hv-balloon.rules"
+# As udev begins after the initial RAM disk.
+BEGIN_ANEW = "udevadm trigger --action=add; udevadm settle"
 
 
 def assert_added(guest, before, count):
@@ -62,22 +68,55 @@ def wait_added(guest, before, count):
 @pytest.mark.usefixtures("udev_onlines")
 def test_udev_onlines(running, blocks):
     """Where the kernel onlines nothing, the project's rule does; without it, nobody does."""
-    rule = "/usr/lib/udev/rules.d/60-hv-balloon.rules"
     before = running.total()
     assert running.host.add(next(blocks), BLOCK) == (BLOCK, DONE)
     wait_added(running, before, BLOCK)
 
     with udev_stopped(running):
-        running.run(f"mv {rule} /tmp")
+        running.run(f"mv {RULE} /tmp")
     block = next(blocks)
     assert running.host.add(block, BLOCK) == (BLOCK, DONE)
     running.run("udevadm settle; sleep 1")
     assert_added(running, before, BLOCK)
 
     with udev_stopped(running):
-        running.run(f"mv /tmp/{rule.split('/')[-1]} {rule}")
-    running.run(f"udevadm trigger --action=add {folder_of(block)}; udevadm settle")
+        running.run(f"mv /tmp/{RULE.split('/')[-1]} {RULE}")
+    running.run(BEGIN_ANEW)
     wait_added(running, before, 2 * BLOCK)
+
+
+@pytest.mark.usefixtures("udev_onlines")
+def test_udev_onlines_once(running, blocks):
+    """What the administrator takes offline stays so, whatever events are replayed or follow."""
+    first, second = next(blocks), next(blocks)
+    before = running.total()
+    with udev_stopped(running):
+        assert running.host.add(first, BLOCK) == (BLOCK, DONE)
+        # As it can be taken offline at any time.
+        running.run(f"cd {folder_of(first)} && echo online_movable >state && echo offline >state")
+    running.run(f"{BEGIN_ANEW}; udevadm trigger --action=change; udevadm settle")
+    assert not is_online(running, first)
+    assert running.host.add(second, BLOCK) == (BLOCK, DONE)
+    wait_added(running, before, BLOCK)
+    running.run("udevadm settle")
+    assert is_online(running, second) and not is_online(running, first)
+
+
+@pytest.mark.usefixtures("udev_onlines")
+def test_udev_leaves_memory_of_others(running, blocks):
+    """A block that another driver adds stays offline, also when ours adds one."""
+    foreign, own = next(blocks), next(blocks)
+    before = running.total()
+    running.run(f"echo {foreign * PAGE} >{CONTROL.replace('control', 'foreign_add')}")
+    try:
+        running.run(f"udevadm settle; {BEGIN_ANEW}")
+        assert not is_online(running, foreign)
+        assert running.host.add(own, BLOCK) == (BLOCK, DONE)
+        wait_added(running, before, BLOCK)
+        running.run("udevadm settle")
+        assert is_online(running, own) and not is_online(running, foreign)
+    finally:
+        running.run(f"echo {foreign * PAGE} >{CONTROL.replace('control', 'foreign_remove')}")
 
 
 @pytest.mark.usefixtures("nobody_onlines")

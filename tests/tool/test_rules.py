@@ -3,7 +3,9 @@
 
 import pytest
 
-from .tree import RULE
+from lab import PROJECT
+
+from .tree import GROUP, RULE
 
 FOLDER = "usr/lib/udev/rules.d"
 DMI = "sys/class/dmi/id"
@@ -84,7 +86,20 @@ ONLINES = {
                              'ENV{memory_online}=="1", ATTR{state}="online"',
 }
 
+OURS = PROJECT / "packaging/udev/60-hv-balloon.rules"
+# Rules for the event that the driver sends for a block which it has added.
+FOR_THE_EVENT = {
+    "this project": OURS.read_text(encoding="utf-8"),
+    "its number": 'SUBSYSTEM=="vmbus", ENV{DYNAMIC_MEMORY_NEW_BLOCK}=="[0-9]*", '
+                  'RUN+="/bin/sh -c \'echo online >/sys/devices/system/memory/memory'
+                  '$env{DYNAMIC_MEMORY_NEW_BLOCK}/state\'"',
+    "its driver": 'DRIVER=="hv_balloon", ACTION=="change", RUN+="/opt/online-it"',
+}
+
 DOES_NOT = {
+    "events of others": 'SUBSYSTEM=="vmbus", ENV{DYNAMIC_MEMORY_EVENT}=="given", '
+                        'RUN+="/opt/online-it"',
+    "the state of the driver's device": 'SUBSYSTEM=="vmbus", ATTR{state}="online"',
     "comment": "# " + DEBIAN.splitlines()[1],
     "comment that is continued": '# about \\\nSUBSYSTEM=="cpu", \\\n# SUBSYSTEM=="memory"\n',
     "compares only": 'SUBSYSTEM=="memory", ATTR{state}=="online"',
@@ -124,6 +139,31 @@ def test_onlines(command, guest, text):
     """No complaint."""
     guest.write(f"{FOLDER}/80-memory.rules", text)
     assert command.problems() == []
+
+
+@pytest.mark.parametrize("text", FOR_THE_EVENT.values(), ids=FOR_THE_EVENT)
+def test_onlines_by_the_event(command, guest, text):
+    """Where the driver sends one."""
+    guest.write(f"{FOLDER}/80-memory.rules", text)
+    assert command.problems() == []
+
+
+@pytest.mark.parametrize("name", [name for name in FOR_THE_EVENT if name != "this project"])
+def test_no_event(command, guest, name):
+    """An older driver sends none, and that of the kernel tree neither."""
+    guest.write(f"{FOLDER}/80-memory.rules", FOR_THE_EVENT[name])
+    guest.remove(f"{GROUP}/new_blocks")
+    assert command.problems() == ["no-onlining"]
+    guest.load_in_tree()
+    assert "no-onlining" in command.problems()
+
+
+@pytest.mark.parametrize("change", ["load_in_tree", "unload"])
+def test_rule_of_the_project(command, guest, change):
+    """It serves the driver of the kernel tree too, and a driver that is not loaded yet."""
+    guest.write(f"{FOLDER}/80-memory.rules", FOR_THE_EVENT["this project"])
+    getattr(guest, change)()
+    assert "no-onlining" not in command.problems()
 
 
 @pytest.mark.parametrize("text", DOES_NOT.values(), ids=DOES_NOT)

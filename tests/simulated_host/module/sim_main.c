@@ -40,8 +40,12 @@
  */
 #include <linux/debugfs.h>
 #include <linux/device.h>
+#include <linux/kstrtox.h>
+#include <linux/memory.h>
+#include <linux/memory_hotplug.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/nodemask.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
 
@@ -88,8 +92,31 @@ static ssize_t control_store(struct device *dev, struct device_attribute *attrib
 /* Not in debugfs, where a kernel in lockdown lets nobody write. */
 static DEVICE_ATTR_WO(control);
 
+/* A driver of another kind of memory adds or removes a block, at an address. */
+static ssize_t foreign_add_store(struct device *dev, struct device_attribute *attribute,
+				 const char *text, size_t size)
+{
+	u64 start;
+
+	return kstrtou64(text, 0, &start) ?:
+	       add_memory(first_online_node, start, memory_block_size_bytes(), MHP_NONE) ?: size;
+}
+static DEVICE_ATTR_WO(foreign_add);
+
+static ssize_t foreign_remove_store(struct device *dev, struct device_attribute *attribute,
+				    const char *text, size_t size)
+{
+	u64 start;
+
+	return kstrtou64(text, 0, &start) ?:
+	       remove_memory(start, memory_block_size_bytes()) ?: size;
+}
+static DEVICE_ATTR_WO(foreign_remove);
+
 static struct attribute *sim_control_attrs[] = {
 	&dev_attr_control.attr,
+	&dev_attr_foreign_add.attr,
+	&dev_attr_foreign_remove.attr,
 	NULL
 };
 ATTRIBUTE_GROUPS(sim_control);

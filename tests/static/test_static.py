@@ -9,7 +9,7 @@ from concurrent import futures
 
 import pytest
 
-from lab import PROJECT, LabError, features, kernels
+from lab import PROJECT, LabError, features, kernels, real_guest
 
 from . import calls
 
@@ -260,6 +260,14 @@ def test_every_file_of_sysfs_is_described():
     abi = PROJECT / "Documentation/ABI/testing/sysfs-bus-vmbus-hv-balloon"
     described = re.findall(r"^What:.*/(\w+)$", abi.read_text(encoding="utf-8"), re.MULTILINE)
     assert names and sorted(_table("sysfs")) == names and sorted(described) == names
+
+
+def test_the_page_on_qemu_has_the_command_of_the_lab():
+    """What it says is what each run on the real host starts."""
+    page = (PROJECT / "docs/qemu.md").read_text(encoding="utf-8")
+    for words in (f"-cpu {real_guest.CPU} ", f"slots=4,maxmem={real_guest.MAXMEM}", "-device vmbus-bridge",
+                  "-global ICH9-LPC.disable_s4=1", "-device hv-balloon,id=dm,memdev=dm0"):
+        assert words in page
 
 
 @pytest.mark.parametrize("heading, expression", [

@@ -48,31 +48,46 @@ class System:
         return [str(Path("/") / Path(shutil.copy(file, self._root / "tmp"))
                     .relative_to(self._root)) for file in files]
 
-    def drivers(self):
+    def kernels(self):
+        """Return the kernels that are installed."""
+        return {folder.parent.name for folder in self._root.glob("lib/modules/*/kernel")}
+
+    def install(self, *words):
+        """Install packages; return what apt prints."""
+        return self.enter("apt-get", "install", "-y", "--no-install-recommends", *words)
+
+    def drivers(self, kernel=None):
         """Return which driver the next boot would load, and which one its image has."""
-        names = self.enter(self._list, f"/boot/initrd.img-{self.kernel}")
-        image = [name for name in (OWN, OURS) if f"/{self.kernel}/{name}" in names]
-        file = self.enter("modinfo", "-k", self.kernel, "-n", "hv_balloon")
+        kernel = kernel or self.kernel
+        names = self.enter(self._list, f"/boot/initrd.img-{kernel}")
+        image = [name for name in (OWN, OURS) if f"/{kernel}/{name}" in names]
+        file = self.enter("modinfo", "-k", kernel, "-n", "hv_balloon")
         return [name for name in (OWN, OURS) if name in file], image
 
 
-@pytest.mark.parametrize("release", SYSTEMS)
-def test_image_has_the_driver_that_is_installed(tmp_path, release):
-    """Without headers, with headers that come later, after an upgrade, beside a kernel that is too
-    old, and after the removal."""
-    clone = tmp_path / "clone"
+@pytest.fixture(name="packages", scope="module")
+def fixture_packages(tmp_path_factory):
+    """The binary packages of the last commit."""
+    clone = tmp_path_factory.mktemp("package") / "clone"
     run("git", "clone", "-q", "--no-hardlinks", PROJECT, clone)
     run("make", "-C", clone, "deb")
+    assert subprocess.run(["git", "-C", clone, "diff", "--quiet"], check=False).returncode == 0
+    return sorted((clone / "build/deb").glob("*.deb"))
+
+
+@pytest.mark.parametrize("release", SYSTEMS)
+def test_image_has_the_driver_that_is_installed(packages, tmp_path, release):
+    """Without headers, with headers that come later, after an upgrade, beside a kernel that is too
+    old, and after the removal."""
     system = System(release, tmp_path)
     assert system.drivers() == ([OWN], [OWN])
-    files = system.copy(sorted((clone / "build/deb").glob("*.deb")))
+    files = system.copy(packages)
     text = system.enter("dpkg", "-i", *files)
     assert f"NOT built for kernel {system.kernel}, whose headers are missing: apt install " \
         f"linux-headers-{system.kernel} (linux-headers-cloud-amd64 for updates too)" in text
     assert system.drivers() == ([OWN], [OWN])
     system.enter("apt-get", "update", "-qq")
-    system.enter("apt-get", "install", "-y", "--no-install-recommends",
-                 f"linux-headers-{system.kernel}")
+    system.install(f"linux-headers-{system.kernel}")
     assert system.drivers() == ([OURS], [OURS])
     old = "/lib/modules/5.10.0-30-cloud-amd64"
     system.enter("mkdir", "-p", f"{old}/kernel", f"{old}/build/include")
@@ -83,4 +98,31 @@ def test_image_has_the_driver_that_is_installed(tmp_path, release):
     assert system.drivers() == ([OURS], [OURS])
     system.enter("apt-get", "remove", "-y", "hv-balloon-dkms")
     assert system.drivers() == ([OWN], [OWN])
-    assert subprocess.run(["git", "-C", clone, "diff", "--quiet"], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("release", SYSTEMS)
+def test_kernel_updates(packages, tmp_path, release):
+    """One without headers, which come later, and one that brings them; the older kernel keeps its
+    module, and nothing of a kernel that was removed is left."""
+    system = System(release, tmp_path)
+    system.enter("apt-get", "update", "-qq")
+    system.install(f"linux-headers-{system.kernel}")
+    system.enter("dpkg", "-i", *system.copy(packages))
+    assert system.drivers() == ([OURS], [OURS])
+
+    backports = ("-t", f"{release}-backports")
+    system.install(*backports, "linux-image-cloud-amd64")
+    newer, = system.kernels() - {system.kernel}
+    assert system.drivers(newer) == ([OWN], [OWN])
+    assert system.drivers() == ([OURS], [OURS])
+    system.install(*backports, f"linux-headers-{newer}")
+    assert system.drivers(newer) == ([OURS], [OURS])
+
+    system.enter("apt-get", "purge", "-y", "linux-image-cloud-amd64", f"linux-image-{newer}",
+                 f"linux-headers-{newer}")
+    assert newer not in system.enter("dkms", "status", "hv_balloon")
+    system.install(*backports, "linux-image-cloud-amd64", f"linux-headers-{newer}")
+    assert system.drivers(newer) == system.drivers() == ([OURS], [OURS])
+    assert system.enter("dpkg", "--audit") == ""
+    system.enter("apt-get", "remove", "-y", "hv-balloon-dkms")
+    assert system.drivers(newer) == system.drivers() == ([OWN], [OWN])

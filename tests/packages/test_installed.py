@@ -40,7 +40,7 @@ def fixture_packages(tmp_path_factory):
     run("git", "clone", "-q", "--no-hardlinks", PROJECT, new)
     old = shutil.copytree(new, new.with_name("old"))
     version = run("sh", old / "packaging/version.sh").strip()
-    for name in ("hv_balloon.c", *VERSIONED):
+    for name in ("hv_balloon.c", "debian/control", *VERSIONED):
         text = (old / name).read_text(encoding="utf-8")
         (old / name).write_text(text.replace(version, OLDER), encoding="utf-8")
     return _packages(old), _packages(new)

@@ -213,6 +213,7 @@ def test_shellcheck():
     """Nothing to complain, as sh and as bash."""
     for name in ("hvballoon", "checks.sh", "bundle.sh", "hvballoon.bash-completion"):
         assert output("shellcheck", "-x", PROJECT / "tools" / name) == ""
+    assert output("shellcheck", PROJECT / "packaging/examples/on-memory-event") == ""
 
 
 @pytest.mark.parametrize("words, expected", [

@@ -247,18 +247,24 @@ static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
 	return ret;
 }
 
-/* Add the part of the request that lies in the next block. */
+/*
+ * Add the part of the request that lies in the next block. One that exists, offline,
+ * may come online before add_memory() says so: it must not be in the map by then.
+ */
 static int hvb_hot_add_step(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	struct hvb_hot_add_request *request = &ha->request;
-	const u64 start = request->next;
-	const u64 end = min(request->end, hvb_block_of(&ha->map, start) +
-						 ha->map.regions.block_pages);
+	const u64 start = request->next, block = hvb_block_of(&ha->map, start);
+	const u64 end = min(request->end, block + ha->map.regions.block_pages);
 
-	if (hvb_hotplug_map_know(&ha->map, hvb_block_of(&ha->map, start)))
+	if (hvb_hotplug_map_know(&ha->map, block))
 		return hvb_fill_block(hvb, start, end);
-	return hvb_add_block(hvb, start, end);
+	if (!hvb_memblock_exists(&ha->map, block))
+		return hvb_add_block(hvb, start, end);
+
+	hvb_hot_add_skip(hvb, end);
+	return 0;
 }
 
 /* There was no memory for a memory map. Return: jiffies to the next try. */

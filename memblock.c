@@ -99,6 +99,26 @@ u64 hvb_kernel_pages(bool reserves)
 }
 
 /**
+ * hvb_memblock_exists() - whether there is memory in the place of a block
+ * @map: the hotplug map
+ * @block: first PFN of the block
+ *
+ * Memory that is offline counts, as does that of a device.
+ *
+ * Context: any.
+ * Return: whether there is.
+ */
+bool hvb_memblock_exists(const struct hvb_hotplug_map *map, u64 block)
+{
+	u64 pfn;
+
+	for (pfn = block; pfn < block + map->regions.block_pages; pfn += PAGES_PER_SECTION)
+		if (pfn_in_present_section(pfn))
+			return true;
+	return false;
+}
+
+/**
  * hvb_try_add_memory() - add a block, if there is memory for its memory map
  * @hvb: the device; the block is in its hotplug map
  * @block: first PFN of the block

@@ -11,7 +11,7 @@ import pytest
 from lab.memory import MIB
 
 from . import wire
-from .keeper import Keeper, agreed
+from .keeper import Keeper, agreed, loaded_again
 from .memory_blocks import BLOCK, change, folder_of
 from .ranges import halves, inside, outside
 from .simulator import CONTROL, DRIVER, IN_TREE, OURS
@@ -159,6 +159,23 @@ def test_goes_while_a_gap_comes_online(running, blocks, how):
     assert_kept_out(running, one, BLOCK - STEP)
     assert running.total() - before in (0, STEP)
     comes_back(running, how)
+
+
+@pytest.mark.usefixtures("nobody_onlines")
+def test_block_of_others_comes_online_while_a_part_of_it_is_offered(running, blocks):
+    """It is on its way online when the host offers a part of it: all of it is the guest's."""
+    one, before = next(blocks), running.total()
+    assert running.host.add(one, BLOCK) == (BLOCK, DONE)
+    # Whole blocks that an earlier load has added are not in the books of this one.
+    loaded_again(running)
+    hold(running, one, "online", "online_movable")
+    running.host.send(wire.hot_add(one, BLOCK // 2))
+    time.sleep(running.patience)
+    let_go(running, "online", "let")
+    assert running.host.expect(wire.HOT_ADD_RESPONSE).words("<II") == (0, DONE)
+    assert running.total() == before + BLOCK
+    assert marked_in(running, one) == 0
+    change(running, one, "offline")
 
 
 @pytest.mark.parametrize("how", GOES)

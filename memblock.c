@@ -19,6 +19,7 @@
 #include "device.h"
 #include "hotplug_map.h"
 #include "memblock.h"
+#include "online.h"
 #include "status.h"
 
 #define HVB_RESOURCE_NAME	"System RAM (hv_balloon)"
@@ -128,7 +129,8 @@ bool hvb_memblock_exists(const struct hvb_hotplug_map *map, u64 block)
  * a kernel zone, it brings far more: the map may come from the reserves, with a
  * margin that avoids an OOM until then. If the last block came online in
  * ZONE_MOVABLE, kernel zones gain nothing: the reserves are not touched. If blocks
- * stay offline the guest gains nothing: the map must not cut into the floor.
+ * stay offline the guest gains nothing: the map must not cut into the floor. All of
+ * that holds for a moment only: memory hotplug in progress is waited for first.
  *
  * Context: process, may sleep for as long as memory hotplug in progress.
  * Return: 0, -ENOMEM, -EEXIST, or another error of add_memory().
@@ -138,10 +140,12 @@ int hvb_try_add_memory(struct hvb_dev *hvb, u64 block, bool whole)
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	const u64 map = PFN_UP(ha->map.regions.block_pages * sizeof(struct page));
 	const u64 needed = map + map / HVB_MAP_MARGIN;
-	const bool reserves = !READ_ONCE(ha->no_onlining) && !READ_ONCE(ha->comes_movable);
 	unsigned int flags;
+	bool reserves;
 	int ret;
 
+	hvb_online_wait();
+	reserves = !READ_ONCE(ha->no_onlining) && !READ_ONCE(ha->comes_movable);
 	if (READ_ONCE(ha->no_onlining) && si_mem_available() < (long)(hvb_floor(hvb) + needed))
 		return -ENOMEM;
 	if (hvb_kernel_pages(reserves) < needed)

@@ -182,6 +182,19 @@ void hvb_online_init(struct hvb_dev *hvb)
 }
 
 /**
+ * hvb_online_wait() - wait for memory hotplug in progress
+ *
+ * The kernel takes its hotplug lock to set the callback, which is set already. It
+ * offers modules no other way to wait for that lock.
+ *
+ * Context: process, may sleep; hot-add is usable.
+ */
+void hvb_online_wait(void)
+{
+	set_online_page_callback(hvb_online_page);
+}
+
+/**
  * hvb_online_exit() - undo hvb_online_init()
  * @hvb: the device
  *

@@ -16,6 +16,7 @@ int hvb_online_claim(struct hvb_dev *hvb);
 void hvb_online_disclaim(void);
 void hvb_online_init(struct hvb_dev *hvb);
 void hvb_online_exit(struct hvb_dev *hvb);
+void hvb_online_wait(void);
 int hvb_online_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled);
 int hvb_online_take_back(struct hvb_dev *hvb, u64 start, u64 end);
 void hvb_online_filled(struct hvb_dev *hvb, u64 pfn, u64 end);

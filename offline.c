@@ -15,8 +15,10 @@
  * All functions run under the hotplug lock, in the task that takes the block
  * offline; one block at a time.
  */
+#include <linux/delay.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/page_ref.h>
 #include <linux/sched.h>
 
 #include "chunks.h"
@@ -27,6 +29,10 @@
 #include "mark.h"
 #include "offline.h"
 #include "online.h"
+
+/* Attempts to release a page that has another reference, and microseconds between two. */
+#define HVB_RELEASE_TRIES	100
+#define HVB_RELEASE_US		1000
 
 /* Return: how many runs of ballooned pages there are. */
 static unsigned int hvb_count_spans(u64 pfn, u64 end)
@@ -62,24 +68,63 @@ static void hvb_detach(struct hvb_dev *hvb, u64 pfn, u64 end)
 	}
 }
 
-/* A PageOffline page without a reference does not block offlining. */
-static void hvb_hold_gaps(const struct hvb_extent *range, bool hold)
+static long hvb_count_gaps(const struct hvb_extent *range)
 {
 	long gaps = 0;
+	u64 pfn;
+
+	for (pfn = range->start; pfn < range->end; pfn++)
+		gaps += hvb_mark_is_gap(pfn_to_page(pfn));
+	return gaps;
+}
+
+/*
+ * A PageOffline page without a reference does not block offlining. A walker of PFNs
+ * may hold one for a moment: ours stays until that is gone. Pages of a block of the
+ * allocator that do not come first have none.
+ */
+static bool hvb_release_page(struct page *page)
+{
+	return page_ref_freeze(page, 1) || !page_count(page);
+}
+
+/* Return: 0, or -EBUSY if another reference stays; hvb_hold_gaps() undoes it. */
+static int hvb_release_gaps(const struct hvb_extent *range)
+{
+	unsigned int tries = HVB_RELEASE_TRIES;
+	u64 pfn = range->start;
+
+	hvb_compat_count_going_offline(pfn_to_page(pfn), hvb_count_gaps(range));
+	while (pfn < range->end) {
+		struct page *page = pfn_to_page(pfn);
+
+		if (!hvb_mark_is_gap(page) || hvb_release_page(page))
+			pfn++;
+		else if (tries--)
+			usleep_range(HVB_RELEASE_US, 2 * HVB_RELEASE_US);
+		else
+			return -EBUSY;
+	}
+	return 0;
+}
+
+static void hvb_hold_gaps(const struct hvb_extent *range)
+{
 	u64 pfn;
 
 	for (pfn = range->start; pfn < range->end; pfn++) {
 		struct page *page = pfn_to_page(pfn);
 
-		if (hvb_mark_is_gap(page)) {
-			set_page_count(page, hold);
-			gaps++;
-		}
+		if (hvb_mark_is_gap(page) && !page_count(page))
+			page_ref_unfreeze(page, 1);
 	}
-	hvb_compat_count_going_offline(pfn_to_page(range->start), hold ? -gaps : gaps);
+	hvb_compat_count_going_offline(pfn_to_page(range->start), -hvb_count_gaps(range));
 }
 
-/* Detach all pages of the block that the driver holds. Return: 0 or -ENOMEM. */
+/*
+ * Detach all pages of the block that the driver holds.
+ * Return: 0, -ENOMEM, or -EBUSY; then hvb_offline_cancel() undoes it.
+ */
 static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *range)
 {
 	const int ret = hvb_hotplug_map_reserve(hvb, hvb_count_spans(range->start, range->end));
@@ -88,9 +133,8 @@ static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *rang
 		return ret;
 
 	hvb_detach(hvb, range->start, range->end);
-	hvb_hold_gaps(range, false);
 	hvb_set_going_offline(hvb, *range);
-	return 0;
+	return hvb_release_gaps(range);
 }
 
 /**
@@ -100,7 +144,8 @@ static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *rang
  * @count: pages from there on
  *
  * Context: process, may sleep; takes hvb->transfer_lock.
- * Return: 0, -ENOMEM, or -EBUSY if something is migrated from it for too long.
+ * Return: 0, -ENOMEM, or -EBUSY if something is migrated from it for too long, or a
+ * page of it is referenced.
  */
 int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count)
 {
@@ -147,7 +192,7 @@ void hvb_offline_cancel(struct hvb_dev *hvb)
 		return;
 
 	mutex_lock(&hvb->transfer_lock);
-	hvb_hold_gaps(&range, true);
+	hvb_hold_gaps(&range);
 	hvb_set_going_offline(hvb, (struct hvb_extent) {});
 	hvb_online_returned(hvb, &range);
 	mutex_unlock(&hvb->transfer_lock);

@@ -168,6 +168,35 @@ def test_goes_offline_again_and_again(running, block):
     assert running.total() == with_block
 
 
+@pytest.fixture
+def referenced(running):
+    """A reference is held to a page of a block that goes offline, before the driver is told."""
+    running.run("insmod /lab/ref/sim_ref.ko")
+    yield lambda name: running.run(f"cat /sys/module/sim_ref/parameters/{name}").strip()
+    running.run("rmmod sim_ref")
+
+
+@pytest.mark.parametrize("held_ms", [20, 3000])
+def test_page_is_referenced_for_a_moment(running, block, referenced, held_ms):
+    """By who walks through all pages: it goes when that reference is dropped, or not at all."""
+    with_block = running.total()
+    kept, others = take(running, block)
+    running.run(f"echo {held_ms} >/sys/module/sim_ref/parameters/ms")
+    went = not running.call(f"echo offline >{folder_of(block)}/state").status
+    assert went == (held_ms == 20)
+    running.run("sleep 3")
+    assert (referenced("held"), referenced("lost")) == ("1", "0")
+    if not went:
+        assert running.total() == with_block - wire.total(kept)
+        running.run("echo 20 >/sys/module/sim_ref/parameters/ms")
+        change(running, block, "offline")
+    change(running, block, "online_movable")
+    assert running.total() == with_block - wire.total(kept)
+    running.host.deflate(kept + others)
+    assert running.total() == with_block
+    assert_books(running, 0)
+
+
 def test_hot_add_of_what_the_host_has(running, block):
     """It is not added a second time: the host has to return it."""
     with_block = running.total()

@@ -164,12 +164,13 @@ static void hvb_inflate_take_back(struct hvb_dev *hvb, u32 first)
 	u32 i;
 
 	mutex_lock(&hvb->transfer_lock);
+	hvb->hot_add.map.promised_gaps = 0;
 	for (i = first; i < batch->nr; i++) {
 		hvb->inflate.wanted += batch->ranges[i].count;
 		hvb_chunks_release(hvb, &batch->ranges[i]);
 	}
-	mutex_unlock(&hvb->transfer_lock);
 	hvb_batch_clear(batch);
+	mutex_unlock(&hvb->transfer_lock);
 }
 
 /*
@@ -183,7 +184,9 @@ static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
 	u32 done = 0, count;
 	int ret = 0;
 
+	mutex_lock(&hvb->transfer_lock);
 	hvb_batch_merge(batch);
+	mutex_unlock(&hvb->transfer_lock);
 	do {
 		count = min_t(u32, batch->nr - done, HVB_RANGES_MAX);
 		/* A message without ranges ends the operation. */
@@ -429,7 +432,7 @@ int hvb_balloon_init(struct hvb_dev *hvb)
 {
 	struct hvb_inflate *inflate = &hvb->inflate;
 
-	inflate->batch = kvmalloc(sizeof(*inflate->batch), GFP_KERNEL);
+	inflate->batch = kvzalloc(sizeof(*inflate->batch), GFP_KERNEL);
 	inflate->response = kmalloc(HVB_MSG_MAX, GFP_KERNEL);
 	if (inflate->batch && inflate->response)
 		return 0;

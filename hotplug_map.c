@@ -56,7 +56,7 @@ static int hvb_hotplug_map_grow(struct hvb_dev *hvb, struct hvb_extents *set,
 /**
  * hvb_hotplug_map_reserve() - make room for one more block and for gaps
  * @hvb: the device
- * @gaps: how many more gaps there may be
+ * @gaps: how many more gaps there may be, beside those that were promised
  *
  * Blocks go online and offline in any order, so that the set of online blocks may
  * need an extent for each block in the map.
@@ -72,6 +72,7 @@ int hvb_hotplug_map_reserve(struct hvb_dev *hvb, unsigned int gaps)
 	u64 nr_blocks;
 
 	lockdep_assert_held(&hvb->transfer_lock);
+	gaps += map->promised_gaps;
 	spin_lock(&map->lock);
 	nr_blocks = hvb_extents_pages(&regions->added) / regions->block_pages +
 		    map->foreign_blocks + 2 + HVB_MAP_SPARE;

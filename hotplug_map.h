@@ -45,6 +45,13 @@ struct hvb_hotplug_map {
 	unsigned int foreign_blocks;
 
 	/**
+	 * @promised_gaps: room in @regions for ballooned pages that were not reported yet
+	 * and lie in a block that went offline: taking them back must not fail. Protected
+	 * by hvb->transfer_lock
+	 */
+	unsigned int promised_gaps;
+
+	/**
 	 * @going_offline: PFNs that are about to go offline, empty if none are; written
 	 * with hvb->transfer_lock held too, by the task that takes them offline
 	 */

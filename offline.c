@@ -26,6 +26,7 @@
 #include "device.h"
 #include "evacuate.h"
 #include "hotplug_map.h"
+#include "lib/batch.h"
 #include "mark.h"
 #include "offline.h"
 #include "online.h"
@@ -121,14 +122,30 @@ static void hvb_hold_gaps(const struct hvb_extent *range)
 	hvb_compat_count_going_offline(pfn_to_page(range->start), -hvb_count_gaps(range));
 }
 
+/* Return: number of ranges in the memory that are ballooned and not reported yet. */
+static unsigned int hvb_count_unreported(const struct hvb_batch *batch,
+					 const struct hvb_extent *memory)
+{
+	unsigned int ranges = 0;
+	u32 i;
+
+	for (i = 0; i < batch->nr; i++)
+		ranges += batch->ranges[i].start >= memory->start &&
+			  batch->ranges[i].start < memory->end;
+	return ranges;
+}
+
 /*
  * Detach all pages of the block that the driver holds.
  * Return: 0, -ENOMEM, or -EBUSY; then hvb_offline_cancel() undoes it.
  */
 static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *range)
 {
-	const int ret = hvb_hotplug_map_reserve(hvb, hvb_count_spans(range->start, range->end));
+	int ret;
 
+	hvb->hot_add.map.promised_gaps += hvb_count_unreported(hvb->inflate.batch, range) *
+					  HVB_TAKE_BACK_EXTENTS;
+	ret = hvb_hotplug_map_reserve(hvb, hvb_count_spans(range->start, range->end));
 	if (ret)
 		return ret;
 

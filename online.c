@@ -75,9 +75,6 @@ void hvb_online_filled(struct hvb_dev *hvb, u64 pfn, u64 end)
 	}
 }
 
-/* Extents that a partly filled gap may add, and one to spare. */
-#define HVB_FILL_EXTENTS	2
-
 /**
  * hvb_online_fill() - the host gives pages of blocks that were added before
  * @hvb: the device
@@ -127,8 +124,7 @@ int hvb_online_take_back(struct hvb_dev *hvb, u64 start, u64 end)
 	int ret;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	/* One for the returned pages, one for a block that is dropped concurrently. */
-	ret = hvb_hotplug_map_reserve(hvb, HVB_FILL_EXTENTS + 2);
+	ret = hvb_hotplug_map_reserve(hvb, HVB_TAKE_BACK_EXTENTS);
 	if (ret)
 		return ret;
 

@@ -10,6 +10,12 @@
 struct hvb_dev;
 struct hvb_hot_add;
 
+/* Gaps that may be more after one is filled in part, and one to spare. */
+#define HVB_FILL_EXTENTS	2
+
+/* The same for a range that is taken back, and for a block that is dropped meanwhile. */
+#define HVB_TAKE_BACK_EXTENTS	(HVB_FILL_EXTENTS + 2)
+
 #ifdef CONFIG_MEMORY_HOTPLUG
 
 int hvb_online_claim(struct hvb_dev *hvb);

@@ -19,6 +19,7 @@ from .simulator import DRIVER
 from .wire import DONE, STEP, TRANSIENT
 
 SLAB, PAGES = "failslab", "fail_page_alloc"
+PARAMETERS = "/sys/module/hv_balloon/parameters"
 TOO_MANY = 500  # more than the allocations of one probe
 PROBE_LIMIT = 60   # seconds
 
@@ -241,6 +242,37 @@ def test_return_of_what_lies_in_a_block_that_went_offline(running, blocks, state
     assert running.status()["pages_hidden"] == 0
     if state == "offline":
         change(running, block, "online")
+    assert running.total() == whole + BLOCK
+
+
+SEND_LIMIT = 60     # seconds after which a host has gone that reads nothing
+NEARLY_FULL = 505   # short answers, after which a ring has room for no long one
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nobody_onlines")
+def test_what_was_not_reported_comes_back_without_memory(running, blocks):
+    """The answer cannot be sent, the block of its pages goes offline, and there is no memory: the
+    host never had them, so they must be the guest's again."""
+    block, whole = next(blocks), running.total()
+    assert running.host.add(block, BLOCK) == (BLOCK, DONE)
+    change(running, block, "online_movable")
+    running.run(f"echo 2 >{PARAMETERS}/max_range_mib")
+    running.host.pause()
+    for _ in range(NEARLY_FULL):
+        running.host.send(wire.unballoon([]))
+    running.host.send(wire.balloon(64 * MIB))
+    running.wait_for("pages_ballooned", 64 * MIB)
+    change(running, block, "offline")
+    with faults(running, SLAB):
+        running.wait_for("balloon_pages_refused", 64 * MIB, limit=2 * SEND_LIMIT)
+    assert running.status()["pages_ballooned"] == 0
+    running.host.resume()
+    running.run(f"echo 0 >{PARAMETERS}/max_range_mib")
+    with contextlib.suppress(queue.Empty):
+        while True:
+            running.host.receive(1)
+    change(running, block, "online")
     assert running.total() == whole + BLOCK
 
 

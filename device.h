@@ -300,6 +300,12 @@ struct hvb_dev {
 
 	/** @waits_for: what probe or remove waits for */
 	const char *waits_for;
+
+	/** @exit: frees all this, see hvb_exit_parts() */
+	struct work_struct exit;
+
+	/** @exited: completed by @exit; NULL if remove does not wait */
+	struct completion *exited;
 };
 
 static inline struct device *hvb_device(const struct hvb_dev *hvb)

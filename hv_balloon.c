@@ -41,6 +41,8 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/atomic.h>
+#include <linux/completion.h>
 #include <linux/crash_dump.h>
 #include <linux/hyperv.h>
 #include <linux/kernel.h>
@@ -48,6 +50,8 @@
 #include <linux/oom.h>
 #include <linux/slab.h>
 #include <linux/suspend.h>
+#include <linux/wait_bit.h>
+#include <linux/workqueue.h>
 #include <asm/mshyperv.h>
 
 #include "adopt.h"
@@ -67,6 +71,13 @@
 
 /* No inflate for this long after an OOM. */
 #define HVB_OOM_PAUSE		(10 * HZ)
+
+/* How long a probe waits until a device that was removed during a freeze is freed. */
+#define HVB_EXIT_WAIT		(10 * HZ)
+
+/* Frees removed devices, and the number of those to be freed: see hvb_exit_parts(). */
+static struct workqueue_struct *hvb_exit_wq;
+static atomic_t hvb_exits = ATOMIC_INIT(0);
 
 /*
  * Operations rest while the system is frozen, and continue after the thaw. A freeze
@@ -200,6 +211,40 @@ static void hvb_parts_exit(struct hvb_dev *hvb)
 	hvb_channel_exit(hvb);
 }
 
+static void hvb_exit_work(struct work_struct *work)
+{
+	struct hvb_dev *hvb = container_of(work, struct hvb_dev, exit);
+	struct completion *exited = hvb->exited;
+	struct device *dev = hvb_device(hvb);
+
+	hvb_parts_exit(hvb);
+	kfree(hvb);
+	put_device(dev);
+	if (exited)
+		complete(exited);
+	if (atomic_dec_and_test(&hvb_exits))
+		wake_up_var(&hvb_exits);
+}
+
+/*
+ * This may wait for a task, or for memory hotplug, which hibernation locks: neither
+ * continues before the thaw. The thaw waits for the device lock, which the caller holds.
+ * So a freezable work item waits: it runs after the thaw, or blocks the freeze.
+ */
+static void hvb_exit_parts(struct hvb_dev *hvb)
+{
+	DECLARE_COMPLETION_ONSTACK(exited);
+	const bool wait = !READ_ONCE(hvb->pausing);
+
+	get_device(hvb_device(hvb));
+	hvb->exited = wait ? &exited : NULL;
+	INIT_WORK(&hvb->exit, hvb_exit_work);
+	atomic_inc(&hvb_exits);
+	queue_work(hvb_exit_wq, &hvb->exit);
+	if (wait)
+		wait_for_completion(&exited);
+}
+
 static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id)
 {
 	struct hvb_dev *hvb;
@@ -209,6 +254,7 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 	if (!hvb)
 		return -ENOMEM;
 
+	wait_var_event_timeout(&hvb_exits, !atomic_read(&hvb_exits), HVB_EXIT_WAIT);
 	hvb->hdev = hdev;
 	hvb->hibernation = hv_is_hibernation_supported();
 	ret = hvb_parts_init(hvb);
@@ -236,7 +282,8 @@ unregister_oom:
 	hv_set_drvdata(hdev, NULL);
 	unregister_oom_notifier(&hvb->oom_nb);
 exit_parts:
-	hvb_parts_exit(hvb);
+	hvb_exit_parts(hvb);
+	return ret;
 free_device:
 	kfree(hvb);
 	return ret;
@@ -255,9 +302,8 @@ static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 			 "%llu MiB are still ballooned and stay out of use\n",
 			 hvb_pages_to_mib(hvb->balloon.pages));
 
-	hvb_parts_exit(hvb);
 	hv_set_drvdata(hdev, NULL);
-	kfree(hvb);
+	hvb_exit_parts(hvb);
 	return HVB_REMOVE_DONE;
 }
 
@@ -298,18 +344,29 @@ static struct hv_driver hvb_driver = {
 
 static int __init hvb_init(void)
 {
+	int ret;
+
 	/* Do not balloon in a kdump kernel. */
 	if (is_kdump_kernel()) {
 		pr_info("not started in a kdump kernel\n");
 		return -ENODEV;
 	}
-	return vmbus_driver_register(&hvb_driver);
+
+	hvb_exit_wq = alloc_workqueue("hv_balloon_exit", WQ_UNBOUND | WQ_FREEZABLE, 0);
+	if (!hvb_exit_wq)
+		return -ENOMEM;
+
+	ret = vmbus_driver_register(&hvb_driver);
+	if (ret)
+		destroy_workqueue(hvb_exit_wq);
+	return ret;
 }
 module_init(hvb_init);
 
 static void __exit hvb_exit(void)
 {
 	vmbus_driver_unregister(&hvb_driver);
+	destroy_workqueue(hvb_exit_wq);
 }
 module_exit(hvb_exit);
 

@@ -12,12 +12,15 @@ SLEEP = "echo {level} >/sys/power/pm_test && echo {state} >/sys/power/state"
 SWAP = "/dev/$(grep -lx swap /sys/block/*/serial | cut -d/ -f4)"
 
 
-def sleep(guest: Simulator, state: str, level: str) -> float:
-    """Sleep until the kernel's test of that level ends, and wake up; return the seconds it took."""
+def sleep(guest: Simulator, state: str, level: str, delay: int = 1) -> float:
+    """Sleep until the kernel's test of that level ends, and wake up; return the seconds it took.
+
+    The test lasts `delay` seconds.
+    """
     if state not in guest.run("cat /sys/power/state").split():
         pytest.skip("this kernel was built without that")
     started = time.monotonic()
-    guest.run("echo 1 >/sys/module/suspend/parameters/pm_test_delay")
+    guest.run(f"echo {delay} >/sys/module/suspend/parameters/pm_test_delay")
     guest.run(SLEEP.format(level=level, state=state), LIMIT)
     guest.run("echo none >/sys/power/pm_test")
     return time.monotonic() - started

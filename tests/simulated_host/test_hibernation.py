@@ -14,15 +14,16 @@ from lab.memory import MIB
 from . import wire
 from .books import assert_books
 from .keeper import udev_stopped
-from .memory_blocks import BLOCK
+from .memory_blocks import BLOCK, folder_of
 from .power import SLEEP, SWAP, sleep
 from .simulator import CONTROL
+from .wire import STEP
 
 STATUS = "/sys/kernel/debug/hv_balloon/status"
 LIMIT = 120
 FROZEN = 2  # seconds that the kernel's test of freezing lasts
+GOES_AFTER = 2  # seconds after the freeze begins, see sim_freeze.c
 FREEZING_LIMIT = 20  # seconds that the kernel waits for all to freeze
-
 
 
 def sleep_as_soon_as(guest, figure):
@@ -153,6 +154,35 @@ def test_hibernates_while_it_negotiates(guest):
     hibernate_for_a_test(guest)
     guest.host.negotiate()
     guest.wait_for("state", "running")
+    guest.host.deflate(guest.host.inflate(MIB)[0])
+    assert_books(guest, 0)
+
+
+@pytest.mark.usefixtures("nobody_onlines")
+def test_device_goes_while_the_guest_hibernates(running, blocks):
+    """A part of a block was never given, and nobody has onlined it: it is removed all the same,
+    though the kernel locks memory hotplug until the thaw."""
+    block = next(blocks)
+    assert running.host.add(block, STEP) == (STEP, 1)
+    running.run(f"echo rescind-frozen >{CONTROL}")
+    sleep(running, "disk", "devices", GOES_AFTER + 4)
+    assert not running.bound()
+    running.run(f"while [ -e {folder_of(block)} ]; do sleep 0.1; done")
+    running.offer()
+    running.host.negotiate()
+    running.wait_for("state", "running")
+
+
+@pytest.mark.usefixtures("no_udev")
+def test_probed_while_the_system_freezes(guest):
+    """The device is offered when the kernel has told all drivers of the freeze: the kernel waits
+    for the probe, which waits for nothing that is frozen."""
+    guest.load("pressure_report_delay=3600")
+    guest.run(f"echo offer-frozen >{CONTROL}")
+    assert sleep(guest, "freeze", "devices") < FREEZING_LIMIT * guest.patience
+    guest.wait_for("state", "running")
+    guest.host.expect(wire.VERSION_REQUEST)
+    guest.host.expect(wire.CAPABILITIES_REPORT)
     guest.host.deflate(guest.host.inflate(MIB)[0])
     assert_books(guest, 0)
 

@@ -31,6 +31,9 @@ enum sim_hints {
 	SIM_NO_HINTS, SIM_TAKES_HINTS, SIM_FAILS_HINTS, SIM_REFUSES_SMALL, SIM_DISCARDS
 };
 
+/* What becomes of the first device when the system freezes. */
+enum sim_freeze { SIM_STAYS, SIM_GOES, SIM_COMES };
+
 /* sim_ring.c */
 int sim_ring_init(struct hv_ring_buffer_info *ring, u32 size);
 void sim_ring_free(struct hv_ring_buffer_info *ring);
@@ -54,6 +57,12 @@ int sim_rescind(int which);
 void sim_show_bus(struct seq_file *file);
 int sim_bus_init(void);
 void sim_bus_exit(void);
+
+/* sim_freeze.c */
+int sim_set_freeze(int what);
+void sim_freeze_sent(const void *message);
+int sim_freeze_init(void);
+void sim_freeze_exit(void);
 
 /* sim_hints.c */
 int sim_set_hints(int how);

@@ -95,6 +95,7 @@ int vmbus_sendpacket(struct vmbus_channel *channel, void *buffer, u32 bufferlen,
 	ret = sim_ring_put(&channel->outbound, buffer, bufferlen);
 	if (!ret)
 		wake_up(&sim_to_host);
+	sim_freeze_sent(buffer);
 	return ret;
 }
 EXPORT_SYMBOL(vmbus_sendpacket);

@@ -11,6 +11,9 @@
  *			waits; what was read is off the ring.
  *	/sys/class/misc/hvb_sim/control
  *			write "offer": the device appears; "rescind": it goes;
+ *			"rescind-frozen": it goes when the system is frozen next;
+ *			"offer-frozen": it appears when the system begins to freeze,
+ *			and the host, which is not frozen, agrees with the driver;
  *			"offer-second", "rescind-second": a second one, to which
  *			nobody listens;
  *			"fail-open": the channel cannot be opened the next time;
@@ -58,6 +61,8 @@ static const struct {
 } sim_controls[] = {
 	{ "offer", sim_offer, SIM_FIRST },
 	{ "rescind", sim_rescind, SIM_FIRST },
+	{ "rescind-frozen", sim_set_freeze, SIM_GOES },
+	{ "offer-frozen", sim_set_freeze, SIM_COMES },
 	{ "offer-second", sim_offer, SIM_SECOND },
 	{ "rescind-second", sim_rescind, SIM_SECOND },
 	{ "fail-open", sim_let_open_fail },
@@ -152,14 +157,20 @@ static int __init sim_init(void)
 	if (ret)
 		goto exit_bus;
 
-	ret = misc_register(&sim_misc);
+	ret = sim_freeze_init();
 	if (ret)
 		goto exit_gates;
+
+	ret = misc_register(&sim_misc);
+	if (ret)
+		goto exit_freeze;
 
 	sim_debugfs = debugfs_create_dir("hvb_sim", NULL);
 	debugfs_create_file("status", 0444, sim_debugfs, NULL, &sim_status_fops);
 	return 0;
 
+exit_freeze:
+	sim_freeze_exit();
 exit_gates:
 	sim_gates_exit();
 exit_bus:
@@ -172,6 +183,7 @@ static void __exit sim_exit(void)
 {
 	debugfs_remove(sim_debugfs);
 	misc_deregister(&sim_misc);
+	sim_freeze_exit();
 	sim_gates_exit();
 	sim_bus_exit();
 }

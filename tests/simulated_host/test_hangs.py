@@ -23,7 +23,7 @@ from .guest_memory import available, floor
 from .keeper import Keeper, agreed, cleaned
 from .memory_blocks import BLOCK, folder_of, going_offline
 from .power import SWAP, sleep
-from .simulator import DRIVER
+from .simulator import CONTROL, DRIVER
 
 ANSWER = 2          # seconds in which what the host returns is in use again
 SERVED = 20         # seconds in which a request for memory is answered, with what there is
@@ -39,6 +39,7 @@ SWEPT_MIB = 32768   # of these, so many are tried in vain
 ROUNDS = 5
 PINNED_MIB = 16     # of a program of which some pages are pinned
 AUTOMATIC = "/sys/devices/system/memory/auto_online_blocks"
+TRACING = "/sys/kernel/tracing"
 PROACTIVE = "/proc/sys/vm/compaction_proactiveness"
 HELD = "/sys/module/sim_lock/parameters/pages"
 
@@ -386,6 +387,38 @@ def test_memory_is_offered_while_a_block_hangs_on_its_way_offline(service, block
     assert_books(guest, 0)
 
 
+@contextlib.contextmanager
+def calls_noted(guest, function):
+    """Calls of a function of the kernel are noted."""
+    guest.run(f"cd {TRACING} && echo {function} >set_ftrace_filter &&"
+              " echo function >current_tracer")
+    try:
+        yield
+    finally:
+        guest.run(f"cd {TRACING} && echo nop >current_tracer && echo >set_ftrace_filter")
+
+
+def test_cost_of_a_block_is_looked_at_when_its_turn_comes(service, blocks):
+    """Memory that was there while the offer waited for another block may be gone by then."""
+    guest, going, offered = service.guest, next(blocks), next(blocks)
+    with block_for_programs(service, going), block_held_up(guest, going):
+        with calls_noted(guest, "add_memory"):
+            service.offer(offered)
+            service.wait(BUSY)
+            noted = guest.run(f"cat {TRACING}/trace")
+    assert "add_memory" not in noted
+    assert service.added() == (BLOCK, 1)
+    service.give_back()
+
+
+def test_isolation_may_wait_for_work_without_a_rescuer(service):
+    """Neither has the queue from which pages are isolated: the kernel would warn."""
+    names = service.guest.call("cat /proc/[0-9]*/comm").output.split()
+    rescuers = [name for name in names if name.startswith(("hv_balloon", "kworker/R-hv_ba"))]
+    assert len(rescuers) == 1
+    service.give_back()
+
+
 # Much memory: a sweep through all of it takes long, also where nothing hangs.
 
 
@@ -516,3 +549,24 @@ def test_suspended_while_a_page_hangs(stage, service):
         service.deflate(early)
     service.give_back()
     assert_books(guest, 0)
+
+
+FROZEN = 8      # seconds; the device goes after two, see sim_freeze.c
+
+
+@each(page_held_in_migration)
+def test_device_goes_while_the_system_is_frozen(stage, service):
+    """What the driver waits for goes on after the thaw only, and the thaw waits for the device:
+    so the driver lets go of it at once. Offered again, it is served."""
+    guest = service.guest
+    with stage(guest):
+        service.ask(nearly_all(guest))
+        wait_held(guest)
+        guest.run(f"echo rescind-frozen >{CONTROL}")
+        sleep(guest, "freeze", "devices", FROZEN)
+        assert not guest.bound()
+        drop_messages(guest)
+    guest.offer()
+    guest.host.negotiate()
+    guest.wait_for("state", "running")
+    reclaim_all(guest)

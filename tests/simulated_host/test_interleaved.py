@@ -110,6 +110,26 @@ def test_ring_full_while_memory_is_taken(running, seconds):
     assert_books(running, 0)
 
 
+def test_numbers_rise_while_an_answer_waits(guest):
+    """A long answer finds no room, and status reports overtake it: numbers rise all the same."""
+    agreed(guest, "pressure_report_delay=0 max_range_mib=2")
+    guest.host.pause()
+    # The ring of 16 KiB has 1 KiB left then, and the answer to come has 1.2 KiB.
+    for _ in range(480):
+        guest.host.send(wire.unballoon([]))
+    guest.host.send(wire.balloon(300 * MIB))
+    time.sleep(5 * guest.patience)
+    before = len(guest.host.reported)
+    guest.host.resume()
+    for _ in range(480):
+        guest.host.expect(wire.UNBALLOON_RESPONSE)
+    ranges, _ = answers(guest.host, {wire.BALLOON_RESPONSE: 1})
+    assert len(guest.host.reported) > before + 2, "no status report has overtaken the answer"
+    assert not guest.host.disorder
+    guest.host.deflate(ranges)
+    assert_books(guest, 0)
+
+
 @pytest.mark.usefixtures("nobody_onlines")
 def test_rejected_offer_during_an_offer(running, blocks):
     """The first answer is that of the first offer: a host takes answers in their order."""

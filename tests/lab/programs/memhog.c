@@ -27,7 +27,7 @@
 #define WORDS_PER_PAGE	(PAGE_SIZE / sizeof(uint64_t))
 #define MAX_MIB		(256UL * 1024)	/* reserved address space, not memory */
 #define BLOCK_PAGES	512UL		/* 2 MiB */
-#define MAX_PINNED	32768UL		/* pages */
+#define PIPE_PAGES	256UL		/* of each pipe: more would take memory in large pieces */
 
 static const char help[] =
 "Usage: memhog [OPTION]... MIB\n"
@@ -69,7 +69,8 @@ struct hog {
 	int file;		/* to be read ahead, or -1 */
 	size_t ahead;		/* pages to be read ahead each time, */
 	size_t piece;		/* for so many that are touched */
-	int pipe;		/* in which pages lie, or -1 */
+	bool pin;		/* pages lie in pipes, */
+	int pipe;		/* of which this has room; -1 if there is none yet */
 	bool corrupt;		/* a check has failed */
 };
 
@@ -150,11 +151,32 @@ static void drop(const struct hog *hog)
 	printf("dropped %zu pages\n", hog->pages / hog->piece * (hog->ahead / 2));
 }
 
-static void pin(const struct hog *hog, size_t page)
+/* Both ends stay open, for nobody to read from. */
+static int open_pipe(void)
+{
+	int ends[2];
+
+	if (pipe(ends) || fcntl(ends[1], F_SETPIPE_SZ, PIPE_PAGES * PAGE_SIZE) < 0)
+		die("pipe");
+	return ends[1];
+}
+
+static bool pin_in_pipe(const struct hog *hog, size_t page)
 {
 	const struct iovec piece = { page_at(hog, page), PAGE_SIZE };
 
-	if (vmsplice(hog->pipe, &piece, 1, SPLICE_F_NONBLOCK) != (ssize_t)PAGE_SIZE)
+	return hog->pipe >= 0 &&
+	       vmsplice(hog->pipe, &piece, 1, SPLICE_F_NONBLOCK) == (ssize_t)PAGE_SIZE;
+}
+
+static void pin(struct hog *hog, size_t page)
+{
+	if (pin_in_pipe(hog, page))
+		return;
+	if (hog->pipe >= 0 && errno != EAGAIN)
+		die("vmsplice");
+	hog->pipe = open_pipe();
+	if (!pin_in_pipe(hog, page))
 		die("vmsplice");
 }
 
@@ -167,7 +189,7 @@ static void take(struct hog *hog)
 		return;
 	if (hog->file >= 0)
 		read_ahead(hog, page / hog->piece);
-	if (hog->pipe >= 0)
+	if (hog->pin)
 		pin(hog, page);
 }
 
@@ -322,16 +344,6 @@ static int open_file(const char *name)
 	return fd;
 }
 
-/* One end stays open for nobody to read from. */
-static int open_pipe(void)
-{
-	int ends[2];
-
-	if (pipe(ends) || fcntl(ends[1], F_SETPIPE_SZ, MAX_PINNED * PAGE_SIZE) < 0)
-		die("pipe");
-	return ends[1];
-}
-
 static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -373,7 +385,7 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 		else if (option == 'f')
 			hog->file = open_file(optarg);
 		else if (option == 'p')
-			hog->pipe = open_pipe();
+			hog->pin = true;
 		else {
 			fputs(help, option == 'h' ? stdout : stderr);
 			exit(option == 'h' ? 0 : 2);

@@ -9,20 +9,20 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/vmstat.h>
 
 #include "balloon.h"
 #include "channel.h"
 #include "chunks.h"
+#include "demand.h"
 #include "device.h"
 #include "evacuate.h"
 #include "lib/batch.h"
 #include "lib/limits.h"
 #include "lib/proto.h"
 #include "negotiate.h"
+#include "oom.h"
 #include "params.h"
 #include "record.h"
-#include "status.h"
 
 /* Pages to take between two messages at most: 1 GiB. */
 #define HVB_STEP_PAGES	(1024 * HVB_PAGES_PER_MIB)
@@ -37,22 +37,6 @@
 #define HVB_DRY_INTERVAL	(HZ / 20)
 #define HVB_DRY_LIMIT		HZ
 #define HVB_DRY_PAGES		(4 * HVB_PAGES_PER_MIB)
-
-/* Return: whether the guest ran out of memory within the last HVB_OOM_PAUSE. */
-static bool hvb_recent_oom(const struct hvb_dev *hvb)
-{
-	return time_before64(get_jiffies_64(), READ_ONCE(hvb->oom_until));
-}
-
-/* Dirty cache and cache under writeback counts as available, but is not reclaimed soon. */
-static u64 hvb_available(void)
-{
-	const u64 unwritten = global_node_page_state(NR_FILE_DIRTY) +
-			      global_node_page_state(NR_WRITEBACK);
-	const u64 available = max(si_mem_available(), 0L);
-
-	return available - min(available, unwritten);
-}
 
 static u64 hvb_inflate_budget(const struct hvb_dev *hvb)
 {
@@ -415,6 +399,7 @@ void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	}
 	mutex_unlock(&hvb->transfer_lock);
 
+	hvb_memory_came(hvb, before - hvb->balloon.pages);
 	hvb_op_end(&hvb->record, HVB_OP_DEFLATE, before - hvb->balloon.pages);
 	hvb->inflate.shortage_logged = false;
 	if (!msg->unballoon.more)

@@ -22,6 +22,7 @@
 #include "candidates.h"
 #include "chunks.h"
 #include "compat.h"
+#include "demand.h"
 #include "device.h"
 #include "evacuate.h"
 #include "hotplug_map.h"
@@ -30,7 +31,6 @@
 #include "mark.h"
 #include "online.h"
 #include "params.h"
-#include "status.h"
 #include "trace.h"
 
 /* The mark of a predecessor may have any order that fits into it. */

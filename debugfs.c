@@ -42,8 +42,22 @@ static void hvb_show_totals(struct seq_file *file, struct hvb_dev *hvb)
 	hvb_show(file, "pages_max", hvb->hot_add.max_pages);
 	hvb_show(file, "pages_hinted_free", READ_ONCE(hvb->reporting.pages));
 	hvb_show(file, "hints_failed", READ_ONCE(hvb->reporting.failures));
-	hvb_show(file, "pages_reported_available", hvb->report_status.available);
-	hvb_show(file, "pages_reported_committed", hvb->report_status.committed);
+	hvb_show(file, "pages_reported_available", hvb->report.status.available);
+	hvb_show(file, "pages_reported_committed", hvb->report.status.committed);
+}
+
+static void hvb_show_demand(struct seq_file *file, struct hvb_dev *hvb)
+{
+	struct hvb_demand demand;
+
+	hvb_demand_read(hvb, &demand);
+	seq_printf(file, "demand_by: %s\n", demand.by_use ? "used" : "committed");
+	hvb_show(file, "pages_demand_committed", demand.vm_committed);
+	hvb_show(file, "pages_demand_used", demand.used);
+	hvb_show(file, "pages_demand_cache", demand.cache);
+	hvb_show(file, "pages_demand_lead", demand.lead);
+	hvb_show(file, "pages_demand_emergency", demand.emergency);
+	hvb_show(file, "pages_demand_extra", demand.extra);
 }
 
 static void hvb_show_stats(struct seq_file *file, const struct hvb_dev *hvb)
@@ -77,6 +91,7 @@ static int hvb_status_show(struct seq_file *file, void *offset)
 	seq_printf(file, "state: %s\n", hvb_state_name(READ_ONCE(hvb->state)));
 	seq_printf(file, "host_version: %u.%u\n", hvb->version >> 16, hvb->version & 0xffff);
 	hvb_show_totals(file, hvb);
+	hvb_show_demand(file, hvb);
 	hvb_show_stats(file, hvb);
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include "hot_add.h"
 #include "hotplug_map.h"
 #include "lib/limits.h"
-#include "status.h"
+#include "demand.h"
 
 /* The states of that driver, and its numbers for them. */
 enum hvb_legacy_state {
@@ -74,7 +74,7 @@ int hvb_legacy_show(struct seq_file *file, void *offset)
 	struct hvb_demand demand;
 	u64 backed, online;
 
-	hvb_measure(hvb, &demand);
+	hvb_demand_read(hvb, &demand);
 	hvb_hot_add_totals(hvb, &backed, &online);
 	seq_printf(file, "%-22s: %u.%u\n", "host_version", hvb->version >> 16,
 		   hvb->version & 0xffff);

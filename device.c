@@ -34,6 +34,21 @@ void hvb_kick(struct hvb_dev *hvb, unsigned long delay)
 }
 
 /**
+ * hvb_memory_came() - the guest has more memory
+ * @hvb: the device
+ * @pages: how much more
+ *
+ * Context: any.
+ */
+void hvb_memory_came(struct hvb_dev *hvb, u64 pages)
+{
+	if (!pages)
+		return;
+	atomic64_add(pages, &hvb->arrivals.pages);
+	wake_up_all(&hvb->arrivals.wait);
+}
+
+/**
  * hvb_notify() - wake programs that poll() a file
  * @hvb: the device; its files need not be there yet, or any more
  * @name: name of the file
@@ -88,6 +103,7 @@ void hvb_device_init(struct hvb_dev *hvb)
 {
 	spin_lock_init(&hvb->kick_lock);
 	mutex_init(&hvb->transfer_lock);
+	init_waitqueue_head(&hvb->arrivals.wait);
 	INIT_DELAYED_WORK(&hvb->wait_log, hvb_log_wait);
 	hvb->stopping = true;
 }

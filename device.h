@@ -6,6 +6,7 @@
 #ifndef _HVB_DEVICE_H
 #define _HVB_DEVICE_H
 
+#include <linux/atomic.h>
 #include <linux/bits.h>
 #include <linux/completion.h>
 #include <linux/gfp.h>
@@ -19,14 +20,17 @@
 #include <linux/workqueue.h>
 
 #include "balloon.h"
+#include "demand.h"
 #include "evacuate.h"
 #include "events.h"
 #include "hot_add.h"
 #include "lib/limits.h"
 #include "lib/proto.h"
+#include "oom.h"
 #include "params.h"
 #include "record.h"
 #include "reporting.h"
+#include "status.h"
 
 struct dentry;
 
@@ -50,6 +54,9 @@ static_assert(HVB_HOST_PAGE_SHIFT == HV_HYP_PAGE_SHIFT);
 
 /* As the delay of a part of the pump: not before it is kicked. */
 #define HVB_NEVER	MAX_SCHEDULE_TIMEOUT
+
+/* A task that is out of memory sleeps so long at a time. */
+#define HVB_OOM_SLICE	(HZ / 20)
 
 /* The directory of the driver in sysfs. */
 #define HVB_GROUP	"dynamic_memory"
@@ -139,6 +146,17 @@ struct hvb_stats {
 };
 
 /**
+ * struct hvb_arrivals - memory that the host gave, hot-added and online or deflated
+ */
+struct hvb_arrivals {
+	/** @pages: all of it since probe */
+	atomic64_t pages;
+
+	/** @wait: woken when there is more */
+	wait_queue_head_t wait;
+};
+
+/**
  * struct hvb_dev - the Dynamic Memory device
  *
  * The pump is a work item, so it never runs twice at once: what is "pump only" needs
@@ -167,9 +185,6 @@ struct hvb_dev {
 
 	/** @pm_nb: the power management notifier */
 	struct notifier_block pm_nb;
-
-	/** @oom_nb: the out-of-memory notifier */
-	struct notifier_block oom_nb;
 
 	/** @debugfs: the directory in debugfs */
 	struct dentry *debugfs;
@@ -242,12 +257,6 @@ struct hvb_dev {
 	 */
 	bool pausing;
 
-	/**
-	 * @oom_until: in jiffies64: the guest was out of memory, give nothing. Written
-	 * by the OOM notifier, read by the pump
-	 */
-	u64 oom_until;
-
 	/* Sending. */
 
 	/** @room: woken by the channel callback when the ring may have room */
@@ -258,12 +267,6 @@ struct hvb_dev {
 
 	/** @trans_id: number of the last message that was sent; under @send_lock */
 	u32 trans_id;
-
-	/** @report: sends the status report */
-	struct delayed_work report;
-
-	/** @report_status: the figures sent last; written by @report, read anywhere */
-	struct hvb_status report_status;
 
 	/* The parts, each with writers of its own. */
 
@@ -283,6 +286,18 @@ struct hvb_dev {
 
 	/** @hot_add: memory that the host gave on top */
 	struct hvb_hot_add hot_add;
+
+	/** @demand: what the guest needs */
+	struct hvb_demand_state demand;
+
+	/** @report: the status report */
+	struct hvb_report report;
+
+	/** @oom: what happens when the guest is out of memory */
+	struct hvb_oom oom;
+
+	/** @arrivals: memory that the host gave */
+	struct hvb_arrivals arrivals;
 
 	/** @reporting: free page reporting */
 	struct hvb_reporting reporting;
@@ -333,6 +348,12 @@ static inline unsigned long hvb_jiffies_until(unsigned long when)
 	return time_after(when, now) ? when - now : 0;
 }
 
+/* Pages that the host gave since probe. */
+static inline u64 hvb_arrived(const struct hvb_dev *hvb)
+{
+	return atomic64_read(&hvb->arrivals.pages);
+}
+
 static inline u64 hvb_pages_to_mib(u64 pages)
 {
 	return pages / HVB_PAGES_PER_MIB;
@@ -342,6 +363,12 @@ static inline u64 hvb_pages_to_mib(u64 pages)
 static inline u64 hvb_pages_to_kib(u64 pages)
 {
 	return pages << (HV_HYP_PAGE_SHIFT - 10);
+}
+
+/* KiB to pages of the protocol, rounded up. */
+static inline u64 hvb_kib_to_pages(u64 kib)
+{
+	return DIV_ROUND_UP(kib, 1U << (HV_HYP_PAGE_SHIFT - 10));
 }
 
 static inline u64 hvb_rejected_messages(const struct hvb_stats *stats)
@@ -356,6 +383,7 @@ static inline u64 hvb_rejected_messages(const struct hvb_stats *stats)
 
 void hvb_device_init(struct hvb_dev *hvb);
 void hvb_kick(struct hvb_dev *hvb, unsigned long delay);
+void hvb_memory_came(struct hvb_dev *hvb, u64 pages);
 void hvb_notify(struct hvb_dev *hvb, const char *name);
 void hvb_wait_begin(struct hvb_dev *hvb, const char *what);
 void hvb_wait_end(struct hvb_dev *hvb);

@@ -58,11 +58,11 @@ static bool hvb_block_helps(struct hvb_hot_add *ha, u64 block)
  * times as much once it is online. A task that hits OOM before the block is online
  * waits for it, so that no program is killed for memory that is about to come.
  *
- * At most one second for each block: OOM handling of the whole guest waits, and the
- * caller may be the task that onlines the block.
+ * At most one second for each block, a slice at a time: OOM handling of the whole guest
+ * waits for that, and the caller may be the task that onlines the block.
  *
  * Context: the task that hits OOM, under locks of the OOM killer; may sleep.
- * Return: pages of the block that came online, or 0.
+ * Return: pages of the block that came online; 1 if it is worth waiting for again; or 0.
  */
 unsigned long hvb_hot_add_await(struct hvb_hot_add *ha)
 {
@@ -72,9 +72,11 @@ unsigned long hvb_hot_add_await(struct hvb_hot_add *ha)
 		return 0;
 
 	if (wait_event_timeout(ha->map.pending_done, READ_ONCE(ha->map.pending_block) != block,
-			       HVB_ONLINE_WAIT))
+			       HVB_OOM_SLICE))
 		return hvb_block_helps(ha, block) ? ha->map.regions.block_pages : 0;
 
+	if (hvb_pending_block_in_time(&ha->map, block, HVB_ONLINE_WAIT))
+		return 1;
 	hvb_pending_block_done(&ha->map, block);
 	return 0;
 }
@@ -244,6 +246,7 @@ static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
 	mutex_unlock(&hvb->transfer_lock);
 	if (!ret)
 		hvb_hot_add_done(&hvb->hot_add.request, filled, end);
+	hvb_memory_came(hvb, filled);
 	return ret;
 }
 
@@ -393,6 +396,24 @@ static bool hvb_can_be_memory(const struct hvb_hot_add *ha, const struct hvb_ran
 bool hvb_hot_add_possible(const struct hvb_dev *hvb)
 {
 	return hvb->hot_add.usable && !hvb->hibernation && READ_ONCE(hvb_params.hot_add);
+}
+
+/**
+ * hvb_hot_add_is_at_maximum() - has the guest all that the host will ever give
+ * @hvb: the device
+ *
+ * Context: any.
+ * Return: whether it has, within a memory block; false if the host did not tell.
+ */
+bool hvb_hot_add_is_at_maximum(const struct hvb_dev *hvb)
+{
+	const u64 most = READ_ONCE(hvb->hot_add.max_pages);
+	u64 present = hvb->hot_add.map.regions.block_pages;
+	int nid;
+
+	for_each_online_node(nid)
+		present += node_present_pages(nid);
+	return most && present > most;
 }
 
 static bool hvb_in_region(const struct hvb_range *range, const struct hvb_range *region)

@@ -166,6 +166,7 @@ unsigned long hvb_hot_add_run(struct hvb_dev *hvb);
 void hvb_hot_add_end(struct hvb_dev *hvb);
 void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 pages, u32 result);
 bool hvb_hot_add_possible(const struct hvb_dev *hvb);
+bool hvb_hot_add_is_at_maximum(const struct hvb_dev *hvb);
 void hvb_hot_add_retry(struct hvb_dev *hvb);
 void hvb_hot_add_resume(struct hvb_dev *hvb);
 void hvb_add_exit(struct hvb_dev *hvb);

@@ -427,7 +427,32 @@ void hvb_pending_block_begin(struct hvb_hotplug_map *map, u64 block)
 {
 	spin_lock(&map->lock);
 	map->pending_block = block;
+	map->pending_end = 0;
 	spin_unlock(&map->lock);
+}
+
+/**
+ * hvb_pending_block_in_time() - may a task that is out of memory wait for a block
+ * @map: the hotplug map
+ * @block: its first PFN
+ * @limit: jiffies from the first time that this is asked of the block
+ *
+ * Context: process.
+ * Return: whether it may.
+ */
+bool hvb_pending_block_in_time(struct hvb_hotplug_map *map, u64 block, unsigned long limit)
+{
+	const u64 now = get_jiffies_64();
+	bool in_time = false;
+
+	spin_lock(&map->lock);
+	if (map->pending_block == block) {
+		if (!map->pending_end)
+			map->pending_end = now + limit;
+		in_time = time_before64(now, map->pending_end);
+	}
+	spin_unlock(&map->lock);
+	return in_time;
 }
 
 /**

@@ -63,6 +63,12 @@ struct hvb_hotplug_map {
 	 */
 	u64 pending_block;
 
+	/**
+	 * @pending_end: in jiffies64, until when a task that is out of memory waits for
+	 * @pending_block; 0 if none does; under @lock
+	 */
+	u64 pending_end;
+
 	/** @pending_done: woken when @pending_block has changed */
 	wait_queue_head_t pending_done;
 };
@@ -98,6 +104,8 @@ void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online);
 bool hvb_goes_offline(struct hvb_hotplug_map *map, u64 pfn);
 void hvb_set_going_offline(struct hvb_dev *hvb, struct hvb_extent range);
 void hvb_pending_block_begin(struct hvb_hotplug_map *map, u64 block);
+bool hvb_pending_block_in_time(struct hvb_hotplug_map *map, u64 block,
+			       unsigned long limit);
 void hvb_pending_block_done(struct hvb_hotplug_map *map, u64 block);
 
 #endif /* CONFIG_MEMORY_HOTPLUG, else no_hot_add.h */

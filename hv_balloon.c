@@ -31,7 +31,8 @@
  *	memory_notifier.c	memory blocks that go online and offline; online.c,
  *			offline.c: their pages; hotplug_map.c: what is known of them
  *	adopt.c		what an earlier load of the driver left
- *	status.c	the status report
+ *	status.c	the status report; demand.c: the floor and the demand
+ *	oom.c		what happens when the guest is out of memory
  *	reporting.c	free page reporting, by hypercalls (hypercall.c)
  *	channel.c	the channel: transport only
  *	record.c	the last messages and how long all took; trace.h: trace events
@@ -47,7 +48,6 @@
 #include <linux/hyperv.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
-#include <linux/oom.h>
 #include <linux/slab.h>
 #include <linux/suspend.h>
 #include <linux/wait_bit.h>
@@ -59,18 +59,18 @@
 #include "channel.h"
 #include "compat.h"
 #include "debugfs.h"
+#include "demand.h"
 #include "device.h"
 #include "evacuate.h"
 #include "events.h"
 #include "hot_add.h"
 #include "negotiate.h"
+#include "oom.h"
 #include "pump.h"
 #include "record.h"
 #include "reporting.h"
+#include "status.h"
 #include "sysfs.h"
-
-/* No inflate for this long after an OOM. */
-#define HVB_OOM_PAUSE		(10 * HZ)
 
 /* How long a probe waits until a device that was removed during a freeze is freed. */
 #define HVB_EXIT_WAIT		(10 * HZ)
@@ -105,31 +105,10 @@ static int hvb_pm_event(struct notifier_block *nb, unsigned long event, void *un
 	return NOTIFY_OK;
 }
 
-/*
- * Ballooned memory is the host's: none of it is freed, but inflate pauses. If
- * hot-added memory is about to come online, wait for it: the kernel kills no process
- * if the notifier reports freed pages.
- */
-static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *freed)
-{
-	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, oom_nb);
-	unsigned long *pages = freed;
-
-	WRITE_ONCE(hvb->oom_until, get_jiffies_64() + HVB_OOM_PAUSE);
-	*pages += hvb_hot_add_await(&hvb->hot_add);
-	return NOTIFY_OK;
-}
-
 static int hvb_register_pm(struct hvb_dev *hvb)
 {
 	hvb->pm_nb.notifier_call = hvb_pm_event;
 	return register_pm_notifier(&hvb->pm_nb);
-}
-
-static int hvb_register_oom(struct hvb_dev *hvb)
-{
-	hvb->oom_nb.notifier_call = hvb_oom_event;
-	return register_oom_notifier(&hvb->oom_nb);
 }
 
 static int hvb_connect(struct hvb_dev *hvb)
@@ -164,6 +143,8 @@ static int hvb_parts_init(struct hvb_dev *hvb)
 	int ret;
 
 	hvb_device_init(hvb);
+	hvb_demand_init(hvb);
+	hvb_report_init(hvb);
 	hvb_evacuate_init(hvb);
 	hvb_events_init(hvb);
 	hvb_record_init(&hvb->record);
@@ -265,22 +246,22 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 	if (ret)
 		goto exit_parts;
 
-	ret = hvb_register_oom(hvb);
+	ret = hvb_oom_init(hvb);
 	if (ret)
 		goto exit_parts;
 
 	hv_set_drvdata(hdev, hvb);
 	ret = hvb_connect(hvb);
 	if (ret)
-		goto unregister_oom;
+		goto exit_oom;
 
 	hvb_reporting_init(hvb);
 	hvb_debugfs_init(hvb);
 	return 0;
 
-unregister_oom:
+exit_oom:
 	hv_set_drvdata(hdev, NULL);
-	unregister_oom_notifier(&hvb->oom_nb);
+	hvb_oom_exit(hvb);
 exit_parts:
 	hvb_exit_parts(hvb);
 	return ret;
@@ -296,7 +277,7 @@ static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 	hvb_debugfs_exit(hvb);
 	hvb_reporting_exit(hvb);
 	hvb_pump_stop(hvb);
-	unregister_oom_notifier(&hvb->oom_nb);
+	hvb_oom_exit(hvb);
 	if (hvb->balloon.pages)
 		dev_warn(&hdev->device,
 			 "%llu MiB are still ballooned and stay out of use\n",

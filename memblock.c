@@ -16,11 +16,11 @@
 #include <linux/vmstat.h>
 
 #include "compat.h"
+#include "demand.h"
 #include "device.h"
 #include "hotplug_map.h"
 #include "memblock.h"
 #include "online.h"
-#include "status.h"
 
 #define HVB_RESOURCE_NAME	"System RAM (hv_balloon)"
 

@@ -55,6 +55,11 @@ static inline bool hvb_hot_add_possible(const struct hvb_dev *hvb)
 	return false;
 }
 
+static inline bool hvb_hot_add_is_at_maximum(const struct hvb_dev *hvb)
+{
+	return true;
+}
+
 static inline unsigned long hvb_hot_add_await(struct hvb_hot_add *ha)
 {
 	return 0;

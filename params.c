@@ -16,6 +16,7 @@
 #include "params.h"
 
 #define HVB_REPORT_DELAY_MAX	3600U		/* seconds */
+#define HVB_OOM_WAIT_MAX	60U		/* seconds */
 #define HVB_FLOOR_MIB_MAX	67108864U	/* 64 TiB */
 
 /* From the largest block of the balloon to what the protocol allows. */
@@ -27,6 +28,7 @@ static_assert(HVB_RANGE_MIB_MAX == 65535);
 struct hvb_params hvb_params = {
 	.hot_add = true,
 	.report_delay = 45,
+	.oom_wait = 5,
 };
 
 /* Values that were written to sysfs end with a newline. */
@@ -60,6 +62,27 @@ static int hvb_set_floor(const char *value, const struct kernel_param *param)
 {
 	return hvb_set_uint(value, param, HVB_FLOOR_MIB_MAX,
 			    "a number of MiB from 0 to 67108864");
+}
+
+static int hvb_set_oom_wait(const char *value, const struct kernel_param *param)
+{
+	return hvb_set_uint(value, param, HVB_OOM_WAIT_MAX, "a number of seconds from 0 to 60");
+}
+
+static int hvb_set_demand(const char *value, const struct kernel_param *param)
+{
+	if (sysfs_streq(value, "used"))
+		WRITE_ONCE(hvb_params.demand_by_use, true);
+	else if (sysfs_streq(value, "committed"))
+		WRITE_ONCE(hvb_params.demand_by_use, false);
+	else
+		return hvb_bad_value(value, param, "used or committed");
+	return 0;
+}
+
+static int hvb_get_demand(char *buffer, const struct kernel_param *param)
+{
+	return sysfs_emit(buffer, "%s\n", hvb_params.demand_by_use ? "used" : "committed");
 }
 
 static int hvb_set_max_range(const char *value, const struct kernel_param *param)
@@ -98,6 +121,16 @@ static const struct kernel_param_ops hvb_floor_ops = {
 	.get = param_get_uint,
 };
 
+static const struct kernel_param_ops hvb_oom_wait_ops = {
+	.set = hvb_set_oom_wait,
+	.get = param_get_uint,
+};
+
+static const struct kernel_param_ops hvb_demand_ops = {
+	.set = hvb_set_demand,
+	.get = hvb_get_demand,
+};
+
 static const struct kernel_param_ops hvb_max_range_ops = {
 	.set = hvb_set_max_range,
 	.get = param_get_uint,
@@ -118,7 +151,15 @@ MODULE_PARM_DESC(pressure_report_delay, "Seconds from the agreement with the hos
 
 module_param_cb(floor_mib, &hvb_floor_ops, &hvb_params.floor_mib, 0644);
 __MODULE_PARM_TYPE(floor_mib, "uint");
-MODULE_PARM_DESC(floor_mib, "Memory in MiB that ballooning leaves the guest, if that is more than the built-in floor for its size (default: 0)");
+MODULE_PARM_DESC(floor_mib, "Memory in MiB that ballooning leaves the guest; less than the built-in floor lets the host take what programs need soon (default: 0, the built-in floor, which follows from the guest's size)");
+
+module_param_cb(demand, &hvb_demand_ops, NULL, 0644);
+__MODULE_PARM_TYPE(demand, "charp");
+MODULE_PARM_DESC(demand, "What the host is asked for. committed: what programs were promised, as with the driver of the kernel tree (default). used: what they use, the page cache that proved needed, and a lead for growth.");
+
+module_param_cb(oom_wait, &hvb_oom_wait_ops, &hvb_params.oom_wait, 0644);
+__MODULE_PARM_TYPE(oom_wait, "uint");
+MODULE_PARM_DESC(oom_wait, "Seconds for which a guest that is out of memory waits for the host before a program is killed (default: 5, at most 60; 0: not at all)");
 
 module_param_cb(max_range_mib, &hvb_max_range_ops, &hvb_params.max_range_mib, 0644);
 __MODULE_PARM_TYPE(max_range_mib, "uint");

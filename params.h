@@ -11,7 +11,9 @@
  * struct hvb_params - the module parameters
  * @hot_add: serve hot-add requests
  * @report_delay: seconds from agreement with the host to the first report
- * @floor_mib: least floor in MiB, 0 for none
+ * @floor_mib: the floor in MiB, 0 for the one that follows from the guest's size
+ * @demand_by_use: the demand that is reported is that by use, not the commit charge
+ * @oom_wait: seconds for which a guest that is out of memory waits for the host
  * @max_range_mib: most MiB that a range in a message has, 0 for no such limit
  * @shrink: ballooned memory leaves the guest's total (fixed at load)
  * @reclaim: take back what an earlier load left ballooned (fixed at load)
@@ -23,6 +25,8 @@ struct hvb_params {
 	bool hot_add;
 	unsigned int report_delay;
 	unsigned int floor_mib;
+	bool demand_by_use;
+	unsigned int oom_wait;
 	unsigned int max_range_mib;
 	bool shrink;
 	bool reclaim;

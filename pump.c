@@ -251,7 +251,7 @@ void hvb_pump_stop(struct hvb_dev *hvb)
 	hvb_wait_begin(hvb, "the pump, and readers of /proc/kcore");
 	cancel_delayed_work_sync(&hvb->pump);
 	hvb_wait_end(hvb);
-	cancel_delayed_work_sync(&hvb->report);
+	hvb_report_stop(hvb);
 	hvb_events_stop(hvb);
 
 	hvb_inflate_end(hvb);
@@ -271,7 +271,6 @@ int hvb_pump_init(struct hvb_dev *hvb)
 {
 	init_completion(&hvb->negotiated);
 	INIT_DELAYED_WORK(&hvb->pump, hvb_pump);
-	INIT_DELAYED_WORK(&hvb->report, hvb_report_work);
 
 	/*
 	 * Not ordered: the report must be sent while the pump is busy. With a rescuer:

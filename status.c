@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The status report: once a second the guest tells the host how much memory it
- * could give and how much it needs. Runs beside the pump and shares no lock
- * with it, so that a long operation delays no report.
+ * The status report: what is available in the guest, and what it needs. Once a
+ * second, and more often while the demand rises. Runs beside the pump and shares
+ * no lock with it, so that a long operation delays no report.
  */
-#include <linux/mm.h>
-#include <linux/mman.h>
+#include <linux/jiffies.h>
 
 #include "channel.h"
+#include "demand.h"
 #include "device.h"
 #include "hotplug_map.h"
 #include "lib/limits.h"
@@ -16,52 +16,16 @@
 #include "status.h"
 #include "trace.h"
 
+/* Between two reports: at most, and at least. */
 #define HVB_REPORT_INTERVAL	HZ
-
-/**
- * hvb_floor() - the memory that ballooning leaves the guest
- * @hvb: the device
- *
- * Counts ballooned pages as the guest's: the floor does not sink while the
- * balloon grows. In the mode that keeps the guest's total they are in it.
- *
- * Context: any.
- * Return: pages of the host, which are those of the guest wherever it can balloon.
- */
-u64 hvb_floor(const struct hvb_dev *hvb)
-{
-	const u64 total = totalram_pages() + READ_ONCE(hvb->balloon.hidden);
-	const u64 wish = READ_ONCE(hvb_params.floor_mib);
-
-	return hvb_floor_pages(hvb_host_pages(total, PAGE_SHIFT),
-			       wish * HVB_PAGES_PER_MIB);
-}
-
-/**
- * hvb_measure() - what goes into the demand of the guest now
- * @hvb: the device
- * @demand: where to put it
- *
- * Context: process.
- */
-void hvb_measure(struct hvb_dev *hvb, struct hvb_demand *demand)
-{
-	u64 backed, online;
-
-	hvb_hot_add_totals(hvb, &backed, &online);
-	*demand = (struct hvb_demand) {
-		.vm_committed = hvb_host_pages(vm_memory_committed(), PAGE_SHIFT),
-		.ballooned = READ_ONCE(hvb->balloon.pages),
-		.not_online = backed - online,
-		.floor = hvb_floor(hvb),
-	};
-}
+#define HVB_REPORT_SOON		(HZ / 10)
 
 static void hvb_trace_status(struct hvb_dev *hvb, const struct hvb_status *status,
 			     const struct hvb_demand *demand)
 {
 	u64 backed, online;
 
+	trace_balloon_demand(demand);
 	if (!trace_balloon_status_enabled())
 		return;
 
@@ -73,33 +37,66 @@ static void hvb_sample(struct hvb_dev *hvb, struct hvb_status *status)
 {
 	struct hvb_demand demand;
 
-	hvb_measure(hvb, &demand);
-	status->available = hvb_host_pages(max(si_mem_available(), 0L), PAGE_SHIFT);
+	hvb_demand_update(hvb);
+	hvb_demand_read(hvb, &demand);
+	status->available = hvb_demand_available();
 	status->committed = hvb_committed_pages(&demand);
 	hvb_trace_status(hvb, status, &demand);
 }
 
-/**
- * hvb_report_work() - send a status report, and plan the next one
- * @work: the report work of the device
- *
- * A report for which the ring has no room is dropped: the next one is newer.
- *
- * Context: process.
- */
-void hvb_report_work(struct work_struct *work)
+/* Return: jiffies to the next report. */
+static unsigned long hvb_report_interval(struct hvb_dev *hvb)
 {
-	struct hvb_dev *hvb = container_of(to_delayed_work(work), struct hvb_dev, report);
-	struct hvb_wire_status report;
+	struct hvb_report *report = &hvb->report;
+
+	if (hvb_demand_rises(hvb))
+		report->interval = HVB_REPORT_SOON;
+	else
+		report->interval = min(2 * report->interval, (unsigned long)HVB_REPORT_INTERVAL);
+	return report->interval;
+}
+
+static void hvb_report_work(struct work_struct *work)
+{
+	struct hvb_report *report = container_of(to_delayed_work(work), struct hvb_report, work);
+	struct hvb_dev *hvb = container_of(report, struct hvb_dev, report);
+	struct hvb_wire_status message;
 	struct hvb_status status;
 
 	hvb_sample(hvb, &status);
-	hvb->report_status = status;
-	if (!hvb_send_now(hvb, &report, hvb_encode_status(&report, &status)))
+	report->status = status;
+	WRITE_ONCE(report->earliest, get_jiffies_64() + HVB_REPORT_SOON);
+	/* One for which the ring has no room is dropped: the next is newer. */
+	if (!hvb_send_now(hvb, &message, hvb_encode_status(&message, &status)))
 		hvb->stats.reports++;
 
 	if (!READ_ONCE(hvb->stopping))
-		queue_delayed_work(hvb->wq, &hvb->report, HVB_REPORT_INTERVAL);
+		queue_delayed_work(hvb->wq, &report->work, hvb_report_interval(hvb));
+}
+
+/**
+ * hvb_report_soon() - something has happened that the host should hear of
+ * @hvb: the device
+ *
+ * The next report goes out at once, or 100 ms after the last one. The first one has
+ * its time, unless the guest is out of memory.
+ *
+ * Context: any.
+ */
+void hvb_report_soon(struct hvb_dev *hvb)
+{
+	struct hvb_report *report = &hvb->report;
+	const u64 now = get_jiffies_64(), earliest = READ_ONCE(report->earliest);
+	unsigned long flags;
+
+	if (hvb->no_reports || READ_ONCE(hvb->state) != HVB_RUNNING)
+		return;
+
+	spin_lock_irqsave(&hvb->kick_lock, flags);
+	if (!hvb->stopping)
+		mod_delayed_work(hvb->wq, &report->work,
+				 time_before64(now, earliest) ? earliest - now : 0);
+	spin_unlock_irqrestore(&hvb->kick_lock, flags);
 }
 
 /**
@@ -114,6 +111,30 @@ void hvb_report_work(struct work_struct *work)
 void hvb_report_start(struct hvb_dev *hvb)
 {
 	if (!hvb->no_reports)
-		queue_delayed_work(hvb->wq, &hvb->report,
+		queue_delayed_work(hvb->wq, &hvb->report.work,
 				   READ_ONCE(hvb_params.report_delay) * HZ);
+}
+
+/**
+ * hvb_report_stop() - report no more
+ * @hvb: the device, which is stopping
+ *
+ * Context: process, may sleep.
+ */
+void hvb_report_stop(struct hvb_dev *hvb)
+{
+	cancel_delayed_work_sync(&hvb->report.work);
+}
+
+/**
+ * hvb_report_init() - get ready for all of the above
+ * @hvb: the device
+ *
+ * Context: process.
+ */
+void hvb_report_init(struct hvb_dev *hvb)
+{
+	hvb->report.interval = HVB_REPORT_INTERVAL;
+	hvb->report.earliest = get_jiffies_64();
+	INIT_DELAYED_WORK(&hvb->report.work, hvb_report_work);
 }

@@ -1,19 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The status report, and the floor and the demand that it is about.
+ * The status report.
  */
 #ifndef _HVB_STATUS_H
 #define _HVB_STATUS_H
 
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
-struct hvb_demand;
+#include "lib/proto.h"
+
 struct hvb_dev;
-struct work_struct;
 
-u64 hvb_floor(const struct hvb_dev *hvb);
-void hvb_measure(struct hvb_dev *hvb, struct hvb_demand *demand);
+/**
+ * struct hvb_report - the status report
+ * @work: sends it
+ * @status: the figures sent last; written by @work
+ * @interval: jiffies to the next one; @work only
+ * @earliest: in jiffies64, when the next one may go out; written by @work
+ */
+struct hvb_report {
+	struct delayed_work work;
+	struct hvb_status status;
+	unsigned long interval;
+	u64 earliest;
+};
+
+void hvb_report_init(struct hvb_dev *hvb);
 void hvb_report_start(struct hvb_dev *hvb);
-void hvb_report_work(struct work_struct *work);
+void hvb_report_stop(struct hvb_dev *hvb);
+void hvb_report_soon(struct hvb_dev *hvb);
 
 #endif /* _HVB_STATUS_H */

@@ -17,11 +17,17 @@
 #include "hot_add.h"
 #include "hotplug_map.h"
 #include "negotiate.h"
+#include "params.h"
 #include "status.h"
+#include "demand.h"
 #include "sysfs.h"
 
 /* The largest step: 64 TiB, in KiB. */
 #define HVB_STEP_KB_MAX	(64ULL << 30)
+
+/* For how long a program asks for memory, if it does not say; and at most. */
+#define HVB_EXTRA_SECONDS	60
+#define HVB_EXTRA_SECONDS_MAX	3600U
 
 static u64 hvb_hot_added(struct hvb_dev *hvb)
 {
@@ -37,6 +43,14 @@ static u64 hvb_hot_added_online(struct hvb_dev *hvb)
 
 	hvb_hot_add_totals(hvb, &backed, &online);
 	return online;
+}
+
+static struct hvb_demand hvb_demand_now(struct hvb_dev *hvb)
+{
+	struct hvb_demand demand;
+
+	hvb_demand_read(hvb, &demand);
+	return demand;
 }
 
 /* A file with a number that can only be read. */
@@ -66,9 +80,13 @@ HVB_FIGURE(hot_added_online_kb, hvb_pages_to_kib(hvb_hot_added_online(hvb)));
 HVB_FIGURE(max_kb, hvb_pages_to_kib(READ_ONCE(hvb->hot_add.max_pages)));
 HVB_FIGURE(floor_kb, hvb_pages_to_kib(hvb_floor(hvb)));
 HVB_FIGURE(reported_available_kb,
-	   hvb_pages_to_kib(READ_ONCE(hvb->report_status.available)));
+	   hvb_pages_to_kib(READ_ONCE(hvb->report.status.available)));
 HVB_FIGURE(reported_committed_kb,
-	   hvb_pages_to_kib(READ_ONCE(hvb->report_status.committed)));
+	   hvb_pages_to_kib(READ_ONCE(hvb->report.status.committed)));
+HVB_FIGURE(demand_used_kb, hvb_pages_to_kib(hvb_demand_now(hvb).used));
+HVB_FIGURE(demand_cache_kb, hvb_pages_to_kib(hvb_demand_now(hvb).cache));
+HVB_FIGURE(demand_lead_kb, hvb_pages_to_kib(hvb_demand_now(hvb).lead));
+HVB_FIGURE(demand_emergency_kb, hvb_pages_to_kib(hvb_demand_now(hvb).emergency));
 HVB_FIGURE(page_reporting, READ_ONCE(hvb->reporting.on));
 HVB_FIGURE(rejected_messages, hvb_rejected_messages(&hvb->stats));
 HVB_FIGURE(events, READ_ONCE(hvb->events.count));
@@ -121,6 +139,42 @@ static ssize_t new_blocks_show(struct device *dev, struct device_attribute *attr
 }
 static DEVICE_ATTR_RO(new_blocks);
 
+static ssize_t floor_rule_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", READ_ONCE(hvb_params.floor_mib) ? "floor_mib" : "size");
+}
+static DEVICE_ATTR_RO(floor_rule);
+
+static ssize_t extra_demand_kb_show(struct device *dev, struct device_attribute *attr,
+				    char *buf)
+{
+	return sysfs_emit(buf, "%llu\n",
+			  hvb_pages_to_kib(hvb_demand_extra(dev_get_drvdata(dev))));
+}
+
+/* It ends by itself: a program that dies asks for nothing in the end. */
+static ssize_t extra_demand_kb_store(struct device *dev, struct device_attribute *attr,
+				     const char *buf, size_t count)
+{
+	struct hvb_dev *hvb = dev_get_drvdata(dev);
+	unsigned int seconds = HVB_EXTRA_SECONDS;
+	char more;
+	u64 kib;
+	int nr;
+
+	nr = sscanf(buf, "%llu %u %c", &kib, &seconds, &more);
+	if (nr < 1 || nr > 2 || kib > HVB_STEP_KB_MAX || seconds > HVB_EXTRA_SECONDS_MAX) {
+		dev_err_ratelimited(dev, "extra_demand_kb: \"%.*s\" is not a number of KiB from 0 to %llu, and perhaps one of seconds from 0 to %u\n",
+				    (int)strcspn(buf, "\n"), buf, HVB_STEP_KB_MAX,
+				    HVB_EXTRA_SECONDS_MAX);
+		return -EINVAL;
+	}
+	hvb_demand_set_extra(hvb, hvb_kib_to_pages(kib), seconds);
+	hvb_report_soon(hvb);
+	return count;
+}
+static DEVICE_ATTR_RW(extra_demand_kb);
+
 static ssize_t event_step_kb_show(struct device *dev, struct device_attribute *attr,
 				  char *buf)
 {
@@ -158,8 +212,14 @@ static struct attribute *hvb_attrs[] = {
 	&dev_attr_new_blocks.attr,
 	&dev_attr_max_kb.attr,
 	&dev_attr_floor_kb.attr,
+	&dev_attr_floor_rule.attr,
 	&dev_attr_reported_available_kb.attr,
 	&dev_attr_reported_committed_kb.attr,
+	&dev_attr_demand_used_kb.attr,
+	&dev_attr_demand_cache_kb.attr,
+	&dev_attr_demand_lead_kb.attr,
+	&dev_attr_demand_emergency_kb.attr,
+	&dev_attr_extra_demand_kb.attr,
 	&dev_attr_page_reporting.attr,
 	&dev_attr_balloon_requests.attr,
 	&dev_attr_balloon_refused_kb.attr,

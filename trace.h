@@ -92,6 +92,34 @@ TRACE_EVENT(balloon_status,
 		      __entry->pages_ballooned, __entry->pages_added, __entry->pages_onlined)
 );
 
+/* What the demand is made of, in pages; see struct hvb_demand. */
+TRACE_EVENT(balloon_demand,
+	    TP_PROTO(const struct hvb_demand *demand),
+	    TP_ARGS(demand),
+	    TP_STRUCT__entry(__field(bool, by_use)
+			     __field(u64, committed)
+			     __field(u64, used)
+			     __field(u64, cache)
+			     __field(u64, lead)
+			     __field(u64, floor)
+			     __field(u64, emergency)
+			     __field(u64, extra)
+			     ),
+	    TP_fast_assign(__entry->by_use = demand->by_use;
+			   __entry->committed = demand->vm_committed;
+			   __entry->used = demand->used;
+			   __entry->cache = demand->cache;
+			   __entry->lead = demand->lead;
+			   __entry->floor = demand->floor;
+			   __entry->emergency = demand->emergency;
+			   __entry->extra = demand->extra;
+			   ),
+	    TP_printk("by=%s committed=%llu used=%llu cache=%llu lead=%llu floor=%llu emergency=%llu extra=%llu",
+		      __entry->by_use ? "used" : "committed", __entry->committed,
+		      __entry->used, __entry->cache, __entry->lead, __entry->floor,
+		      __entry->emergency, __entry->extra)
+);
+
 DECLARE_EVENT_CLASS(balloon_message,
 		    TP_PROTO(u16 type, u32 id, u32 size, u64 pages),
 		    TP_ARGS(type, id, size, pages),

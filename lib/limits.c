@@ -42,26 +42,31 @@ u64 hvb_host_pages(u64 pages, unsigned int page_shift)
 	return pages << (page_shift - HVB_HOST_PAGE_SHIFT);
 }
 
-/**
- * hvb_floor_pages() - the pages that ballooning leaves the guest
- * @total: all memory of the guest, ballooned pages included, so that the
- *	floor does not sink while the balloon grows
- * @wish: what the administrator asks for, 0 for no wish
- *
- * Return: the floor in pages, never above @total.
- */
-u64 hvb_floor_pages(u64 total, u64 wish)
+static u64 hvb_floor_by_size(u64 assigned)
 {
-	u64 floor;
 	int i = 0;
 
 	while (hvb_floor_steps[i].below_mib &&
-	       total >= (u64)hvb_floor_steps[i].below_mib * HVB_PAGES_PER_MIB)
+	       assigned >= (u64)hvb_floor_steps[i].below_mib * HVB_PAGES_PER_MIB)
 		i++;
 
-	floor = (u64)hvb_floor_steps[i].base_mib * HVB_PAGES_PER_MIB +
-		(total >> hvb_floor_steps[i].shift);
-	return min(max(floor, wish), total);
+	return (u64)hvb_floor_steps[i].base_mib * HVB_PAGES_PER_MIB +
+	       (assigned >> hvb_floor_steps[i].shift);
+}
+
+/**
+ * hvb_floor_pages() - the pages that ballooning leaves the guest
+ * @assigned: memory that the guest has, without ballooned pages
+ * @wish: what the administrator asks for, 0 for the floor that follows from @assigned
+ *
+ * While the balloon grows that floor sinks, but more slowly than what is available:
+ * ballooning ends where both meet, however often the host asks.
+ *
+ * Return: the floor in pages, never above @assigned.
+ */
+u64 hvb_floor_pages(u64 assigned, u64 wish)
+{
+	return min(wish ?: hvb_floor_by_size(assigned), assigned);
 }
 
 /**
@@ -98,19 +103,22 @@ bool hvb_may_take(u64 whole, u64 floor, unsigned int order)
 }
 
 /**
- * hvb_committed_pages() - the demand that the host is told
+ * hvb_committed_pages() - the demand of a status report
  * @demand: what goes into it
  *
- * The host compares it with what the guest has in all. So what it took itself,
- * and what the guest cannot use yet, count as in use; and the floor is added
- * to leave the guest room to breathe.
+ * The host compares it with what the guest has in all. So ballooned pages, and those
+ * that the guest cannot use yet, count as in use; and the floor is added, as
+ * what ballooning leaves in any case.
  *
  * Return: pages.
  */
 u64 hvb_committed_pages(const struct hvb_demand *demand)
 {
-	return demand->vm_committed + demand->ballooned + demand->not_online +
-	       demand->floor;
+	const u64 needed = demand->by_use ? demand->used + demand->cache + demand->lead :
+					    demand->vm_committed;
+
+	return needed + demand->ballooned + demand->not_online + demand->floor +
+	       demand->emergency + demand->extra;
 }
 
 /**

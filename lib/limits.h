@@ -19,16 +19,28 @@
 
 /**
  * struct hvb_demand - what goes into the committed figure of a status report
- * @vm_committed: address space that the guest has promised to its programs
+ * @vm_committed: the commit charge; counts unless @by_use
  * @ballooned: pages that the host has
- * @not_online: hot-added pages that nobody onlined yet
+ * @not_online: hot-added pages that are offline
  * @floor: pages that the guest keeps in any case
+ * @used: memory in use; this and the next two count if @by_use, see lib/usage.h
+ * @cache: page cache that proved needed
+ * @lead: what will be used before the host can react
+ * @emergency: what a guest that ran out of memory asks for on top
+ * @extra: what a program asks for on top
+ * @by_use: the demand is that by use, not the commit charge
  */
 struct hvb_demand {
 	u64 vm_committed;
 	u64 ballooned;
 	u64 not_online;
 	u64 floor;
+	u64 used;
+	u64 cache;
+	u64 lead;
+	u64 emergency;
+	u64 extra;
+	bool by_use;
 };
 
 u64 hvb_host_pages(u64 pages, unsigned int page_shift);

@@ -48,7 +48,8 @@ static const struct floor_case {
 	{ "all that a host can name", 1ULL << 40, 0, (1ULL << 35) + 488 * MIB },
 	{ "more than there can be", ALL, 0, (ALL >> 5) + 488 * MIB },
 
-	{ "wish below the floor", 2 * GIB, 360 * MIB - 1, 360 * MIB },
+	{ "wish of a page", 2 * GIB, 1, 1 },
+	{ "wish below the floor", 2 * GIB, 360 * MIB - 1, 360 * MIB - 1 },
 	{ "wish of the floor", 2 * GIB, 360 * MIB, 360 * MIB },
 	{ "wish above the floor", 2 * GIB, 360 * MIB + 1, 360 * MIB + 1 },
 	{ "wish for nearly all", 2 * GIB, 2 * GIB - 1, 2 * GIB - 1 },
@@ -107,23 +108,39 @@ static void floor_every_page(struct kunit *test)
 	}
 }
 
-/* Whatever the administrator wants: not less than that, if it is there. */
+/* Whatever the administrator wants: just that, if it is there. */
 static void floor_every_wish(struct kunit *test)
 {
 	u64 total, wish;
 
-	for (total = 0; total <= 4 * GIB; total += 16 * MIB) {
-		const u64 least = hvb_floor_pages(total, 0);
+	for (total = 0; total <= 4 * GIB; total += 16 * MIB)
+		for (wish = 1; wish <= 5 * GIB; wish += 16 * MIB + 1)
+			KUNIT_ASSERT_EQ(test, hvb_floor_pages(total, wish), min(wish, total));
+}
 
-		for (wish = 0; wish <= 5 * GIB; wish += 16 * MIB + 1) {
-			const u64 floor = hvb_floor_pages(total, wish);
+/*
+ * A host that asks for all again and again: of a guest that uses some memory, page by
+ * page, the floor of what is left is kept, and no request changes that.
+ */
+static void floor_has_a_fixed_point(struct kunit *test)
+{
+	u64 used, total;
 
-			KUNIT_ASSERT_LE(test, floor, total);
-			KUNIT_ASSERT_GE(test, floor, least);
-			if (floor != least && floor != wish)
-				KUNIT_ASSERT_EQ(test, floor, total);
-			if (floor < wish)
-				KUNIT_ASSERT_EQ(test, floor, total);
+	for (total = 128 * MIB; total <= 16 * GIB; total *= 2) {
+		for (used = 0; used < total; used += total / 8) {
+			u64 assigned = total, taken;
+
+			do {
+				const u64 floor = hvb_floor_pages(assigned, 0);
+
+				taken = hvb_inflate_limit(assigned - min(assigned, used), floor, 1);
+				assigned -= taken;
+			} while (taken);
+			KUNIT_ASSERT_LE(test, assigned - min(assigned, used),
+					hvb_floor_pages(assigned, 0));
+			if (assigned < total)
+				KUNIT_ASSERT_GE(test, assigned + 1 - used,
+						hvb_floor_pages(assigned + 1, 0));
 		}
 	}
 }
@@ -289,6 +306,14 @@ static const struct demand_case {
 	{ "not online", { .not_online = 3 }, 3 },
 	{ "floor", { .floor = 3 }, 3 },
 	{ "all four", { 1, 20, 300, 4000 }, 4321 },
+	{ "emergency", { .emergency = 3 }, 3 },
+	{ "asked for by a program", { .extra = 3 }, 3 },
+	{ "use, where the commit charge counts",
+	  { .vm_committed = 1, .used = 20, .cache = 300, .lead = 4000 }, 1 },
+	{ "by use",
+	  { .vm_committed = 1, .used = 20, .cache = 300, .lead = 4000, .by_use = true }, 4320 },
+	{ "by use, all",
+	  { 1, 2, 30, 400, 5000, 60000, 700000, 8000000, 90000000, true }, 98765432 },
 	{ "each above 32 bits",
 	  { 1ULL << 32, 1ULL << 33, 1ULL << 34, 1ULL << 35 }, 15ULL << 32 },
 	{ "each as large as can be named",
@@ -371,6 +396,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(floor_every_mib),
 	KUNIT_CASE(floor_every_page),
 	KUNIT_CASE(floor_every_wish),
+	KUNIT_CASE(floor_has_a_fixed_point),
 	KUNIT_CASE_PARAM(inflate_limit, limit_gen_params),
 	KUNIT_CASE(inflate_limit_small),
 	KUNIT_CASE_PARAM(may_take, whole_gen_params),

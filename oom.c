@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Out of memory: the guest asks the host for more at once, and for a moment the
+ * kernel kills no program, as the memory may be on its way.
+ *
+ * The notifier runs under a lock that the out-of-memory handling of a cgroup
+ * needs as well. So it sleeps for a slice only, and then says that some memory was
+ * freed: the kernel tries again, and comes back if there is none.
+ */
+#include <linux/jiffies.h>
+#include <linux/oom.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/wait.h>
+
+#include "demand.h"
+#include "device.h"
+#include "hot_add.h"
+#include "lib/limits.h"
+#include "oom.h"
+#include "params.h"
+#include "status.h"
+
+/* Balloon nothing, and ask for more, for so long after the guest ran out of memory. */
+#define HVB_OOM_PAUSE		(10 * HZ)
+
+/* A host that gave nothing in time is waited for again after so long. */
+#define HVB_OOM_RETRY		(60 * HZ)
+
+/* A host that has given so much since then reacts: wait for it again. 16 MiB. */
+#define HVB_OOM_ENOUGH		(16 * HVB_PAGES_PER_MIB)
+
+/*
+ * If more is available, 1/64 of all and 32 MiB, it is not memory as such that is
+ * missing: the task may have none but that of some nodes.
+ */
+#define HVB_OOM_SHORT_SHARE	64
+#define HVB_OOM_SHORT_PAGES	(32 * HVB_PAGES_PER_MIB)
+
+static bool hvb_is_short(void)
+{
+	return hvb_available() < totalram_pages() / HVB_OOM_SHORT_SHARE + HVB_OOM_SHORT_PAGES;
+}
+
+/* Return: whether the host has memory for the guest, as far as the guest knows. */
+static bool hvb_host_has_more(const struct hvb_dev *hvb)
+{
+	return READ_ONCE(hvb->balloon.pages) ||
+	       (hvb_hot_add_possible(hvb) && !hvb_hot_add_is_at_maximum(hvb));
+}
+
+/*
+ * Return: whether the killer may be held up for memory of the host. Not for a task
+ * that ends: the kernel lets it have the last reserves.
+ */
+static bool hvb_oom_may_wait(const struct hvb_dev *hvb)
+{
+	if (!READ_ONCE(hvb_params.oom_wait) || hvb->state != HVB_RUNNING || hvb->no_reports ||
+	    hvb_must_rest(hvb))
+		return false;
+	if (fatal_signal_pending(current) || current->flags & PF_EXITING)
+		return false;
+	return hvb_is_short() && hvb_host_has_more(hvb);
+}
+
+/* Return: whether the host has, or had until lately, time to react. */
+static bool hvb_oom_in_time(struct hvb_dev *hvb, u64 came)
+{
+	const u64 now = get_jiffies_64();
+	struct hvb_oom *oom = &hvb->oom;
+	bool in_time;
+
+	spin_lock(&oom->lock);
+	if (came - oom->came >= HVB_OOM_ENOUGH ||
+	    time_after64(now, oom->deadline + HVB_OOM_RETRY)) {
+		oom->came = came;
+		oom->deadline = now + (u64)READ_ONCE(hvb_params.oom_wait) * HZ;
+	}
+	in_time = time_before64(now, oom->deadline);
+	spin_unlock(&oom->lock);
+	return in_time;
+}
+
+/* Return: whether this wait is to be logged: the first of some. */
+static bool hvb_oom_is_news(struct hvb_oom *oom)
+{
+	const u64 now = get_jiffies_64();
+	bool news;
+
+	spin_lock(&oom->lock);
+	news = time_after_eq64(now, oom->logged_end);
+	if (news)
+		oom->logged_end = now + HVB_OOM_RETRY;
+	spin_unlock(&oom->lock);
+	return news;
+}
+
+/* Return: pages that the kernel is to believe were freed. */
+static unsigned long hvb_oom_wait(struct hvb_dev *hvb)
+{
+	const u64 came = hvb_arrived(hvb);
+
+	if (!hvb_oom_may_wait(hvb) || !hvb_oom_in_time(hvb, came))
+		return 0;
+
+	if (hvb_oom_is_news(&hvb->oom))
+		dev_info(hvb_device(hvb), "out of memory: waiting up to %u s for memory of the host\n",
+			 READ_ONCE(hvb_params.oom_wait));
+	wait_event_killable_timeout(hvb->arrivals.wait,
+				    hvb_arrived(hvb) != came || hvb_must_rest(hvb),
+				    HVB_OOM_SLICE);
+	return max_t(u64, hvb_arrived(hvb) - came, 1);
+}
+
+/*
+ * Frees nothing of the balloon, as that memory is the host's; but balloons no more
+ * for a while.
+ */
+static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *freed)
+{
+	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, oom.nb);
+	const u64 end = get_jiffies_64() + HVB_OOM_PAUSE;
+	unsigned long *pages = freed, came;
+
+	WRITE_ONCE(hvb->oom.pause_end, end);
+	if (hvb_is_short()) {
+		hvb_demand_emergency(hvb, end);
+		hvb_report_soon(hvb);
+	}
+	came = hvb_hot_add_await(&hvb->hot_add);
+	*pages += came ?: hvb_oom_wait(hvb);
+	return NOTIFY_OK;
+}
+
+/**
+ * hvb_recent_oom() - whether the guest ran out of memory a moment ago
+ * @hvb: the device
+ *
+ * Context: any.
+ * Return: whether it did.
+ */
+bool hvb_recent_oom(const struct hvb_dev *hvb)
+{
+	return time_before64(get_jiffies_64(), READ_ONCE(hvb->oom.pause_end));
+}
+
+/**
+ * hvb_oom_init() - take part in the kernel's out-of-memory handling
+ * @hvb: the device
+ *
+ * Context: process, may sleep.
+ * Return: 0 or the error of the notifier.
+ */
+int hvb_oom_init(struct hvb_dev *hvb)
+{
+	struct hvb_oom *oom = &hvb->oom;
+	const u64 now = get_jiffies_64();
+
+	spin_lock_init(&oom->lock);
+	oom->pause_end = now;
+	oom->logged_end = now;
+	/* The first wait begins whenever it is asked for. */
+	oom->deadline = now - HVB_OOM_RETRY - 1;
+	oom->nb.notifier_call = hvb_oom_event;
+	return register_oom_notifier(&oom->nb);
+}
+
+/**
+ * hvb_oom_exit() - undo hvb_oom_init()
+ * @hvb: the device
+ *
+ * Context: process; may sleep, for a slice if a task waits for memory.
+ */
+void hvb_oom_exit(struct hvb_dev *hvb)
+{
+	unregister_oom_notifier(&hvb->oom.nb);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the driver does when the guest is out of memory.
+ */
+#ifndef _HVB_OOM_H
+#define _HVB_OOM_H
+
+#include <linux/notifier.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+struct hvb_dev;
+
+/**
+ * struct hvb_oom - out of memory
+ * @nb: the out-of-memory notifier
+ * @pause_end: in jiffies64: until then no page is ballooned
+ * @lock: protects all below
+ * @deadline: in jiffies64: when the kernel may kill a program
+ * @came: pages that had come in all when @deadline was set
+ * @logged_end: in jiffies64: until then no wait is logged again
+ */
+struct hvb_oom {
+	struct notifier_block nb;
+	u64 pause_end;
+	spinlock_t lock; /* protects all below */
+	u64 deadline;
+	u64 came;
+	u64 logged_end;
+};
+
+int hvb_oom_init(struct hvb_dev *hvb);
+void hvb_oom_exit(struct hvb_dev *hvb);
+bool hvb_recent_oom(const struct hvb_dev *hvb);
+
+#endif /* _HVB_OOM_H */

@@ -65,6 +65,13 @@ static bool hvb_inflate_stalled(struct hvb_inflate *inflate)
 	return time_after(jiffies, inflate->give_up);
 }
 
+/* Return: how many pages may be taken now, of which node. */
+static u64 hvb_inflate_look(struct hvb_dev *hvb)
+{
+	hvb_chunks_choose_node(hvb);
+	return hvb_inflate_budget(hvb);
+}
+
 /* Return: whether the batch must be reported before more is taken. */
 static bool hvb_inflate_is_due(const struct hvb_batch *batch)
 {
@@ -106,7 +113,7 @@ static bool hvb_inflate_take(struct hvb_dev *hvb)
 			return false;
 
 		if (!budget)
-			budget = hvb_inflate_budget(hvb);
+			budget = hvb_inflate_look(hvb);
 		if (!budget)
 			return true;
 

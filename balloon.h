@@ -64,6 +64,9 @@ struct hvb_chunk_choice {
 	 */
 	unsigned int highest_order;
 
+	/** @node: node that blocks are taken of, NUMA_NO_NODE if there is but one */
+	int node;
+
 	/** @movable: blocks of ZONE_MOVABLE are tried for first in this step */
 	bool movable;
 

@@ -18,6 +18,7 @@
 #include "device.h"
 #include "hotplug_map.h"
 #include "lib/limits.h"
+#include "nodes.h"
 
 /*
  * Pages in use per chunk, as an upper limit for each pass through all memory; the
@@ -164,7 +165,8 @@ bool hvb_worth_evacuating(struct hvb_dev *hvb, u64 pfn, unsigned int pass)
 
 	zone = page_zone(page);
 	return zone == page_zone(page + HVB_CHUNK_PAGES - 1) &&
-	       hvb_zone_can_spare(zone) && hvb_looks_movable(page, pass);
+	       hvb_zone_can_spare(zone) && hvb_looks_movable(page, pass) &&
+	       hvb_node_can_spare(hvb, zone_to_nid(zone));
 }
 
 /**

@@ -29,6 +29,7 @@
 #include "lib/batch.h"
 #include "lib/limits.h"
 #include "mark.h"
+#include "nodes.h"
 #include "online.h"
 #include "params.h"
 #include "trace.h"
@@ -187,12 +188,21 @@ static void hvb_request_chunks(struct hvb_dev *hvb, u64 budget)
 	hvb_evacuate_request(hvb, budget >> HVB_CHUNK_ORDER);
 }
 
+/*
+ * Blocks come from the node that can spare them. Where it has not even a page, the
+ * kernel knows better than we where there is one.
+ */
+static struct page *hvb_alloc_block(const struct hvb_dev *hvb, gfp_t gfp, unsigned int order)
+{
+	return alloc_pages_node(hvb->chunk_choice.node, order ? gfp | __GFP_THISNODE : gfp, order);
+}
+
 /* Take a chunk. Return: its pages, 0 if there is none yet, see hvb_chunks_pending(). */
 static u32 hvb_take_chunk(struct hvb_dev *hvb, u64 budget)
 {
 	struct hvb_chunk chunk = { .order = HVB_CHUNK_ORDER };
 
-	chunk.page = alloc_pages(HVB_GFP_FREE, HVB_CHUNK_ORDER);
+	chunk.page = hvb_alloc_block(hvb, HVB_GFP_FREE, HVB_CHUNK_ORDER);
 	if (!chunk.page && !hvb_evacuate_collect(hvb, &chunk)) {
 		hvb_request_chunks(hvb, budget);
 		return 0;
@@ -239,7 +249,7 @@ static u32 hvb_take_order(struct hvb_dev *hvb, unsigned int order, u64 budget)
 	if (order == HVB_CHUNK_ORDER)
 		return hvb_take_chunk(hvb, budget);
 
-	page = alloc_pages(HVB_GFP_ONCE, order);
+	page = hvb_alloc_block(hvb, HVB_GFP_ONCE, order);
 	return page ? hvb_give_blocks(hvb, page, 1U << order, order) : 0;
 }
 
@@ -274,9 +284,9 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
  * Unmovable pages in that zone must be given up when their memory block goes
  * offline, which offline.c does.
  */
-static struct page *hvb_alloc_movable(unsigned int order)
+static struct page *hvb_alloc_movable(int nid, unsigned int order)
 {
-	struct page *page = alloc_pages(HVB_GFP_ONCE | __GFP_MOVABLE, order);
+	struct page *page = alloc_pages_node(nid, HVB_GFP_ONCE | __GFP_MOVABLE, order);
 
 	if (!page || is_zone_movable_page(page))
 		return page;
@@ -296,7 +306,7 @@ static u32 hvb_take_movable(struct hvb_dev *hvb, u64 budget)
 	unsigned int order = hvb_first_order(budget, choice->movable_order);
 	struct page *page;
 
-	while (!(page = hvb_alloc_movable(order))) {
+	while (!(page = hvb_alloc_movable(hvb->chunk_choice.node, order))) {
 		if (!order || hvb_can_spare(hvb, 0))
 			return 0;
 		choice->movable_order = --order;
@@ -336,6 +346,23 @@ void hvb_chunks_choose(struct hvb_dev *hvb)
 	choice->movable_order = HVB_CHUNK_ORDER;
 	/* Only if the memory notifier can detach it. */
 	choice->movable = hvb->hot_add.usable && hvb_has_movable();
+}
+
+/**
+ * hvb_chunks_choose_node() - think anew of which node to take from
+ * @hvb: the device
+ *
+ * Context: the pump.
+ */
+void hvb_chunks_choose_node(struct hvb_dev *hvb)
+{
+	struct hvb_chunk_choice *choice = &hvb->chunk_choice;
+	const int node = hvb_richest_node(hvb);
+
+	/* What has failed on another node may be there on this one. */
+	if (node != choice->node)
+		choice->highest_order = HVB_CHUNK_ORDER;
+	choice->node = node;
 }
 
 /**

@@ -22,6 +22,7 @@ struct page;
 #define HVB_CHUNK_STUCK		(10 * HZ)
 
 void hvb_chunks_choose(struct hvb_dev *hvb);
+void hvb_chunks_choose_node(struct hvb_dev *hvb);
 bool hvb_chunks_can_spare(const struct hvb_dev *hvb);
 u32 hvb_chunks_take(struct hvb_dev *hvb, u64 budget);
 bool hvb_chunks_pending(struct hvb_dev *hvb);

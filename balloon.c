@@ -13,6 +13,7 @@
 #include "balloon.h"
 #include "channel.h"
 #include "chunks.h"
+#include "cost.h"
 #include "demand.h"
 #include "device.h"
 #include "evacuate.h"
@@ -40,7 +41,7 @@
 
 static u64 hvb_inflate_budget(const struct hvb_dev *hvb)
 {
-	if (hvb_recent_oom(hvb))
+	if (hvb_recent_oom(hvb) || hvb_cost_pauses(&hvb->inflate.cost))
 		return 0;
 	if (!hvb_chunks_can_spare(hvb))
 		return 0;
@@ -63,6 +64,17 @@ static bool hvb_inflate_stalled(struct hvb_inflate *inflate)
 {
 	inflate->not_before = jiffies + HVB_DRY_INTERVAL;
 	return time_after(jiffies, inflate->give_up);
+}
+
+/*
+ * Programs pay for what was taken: give them time. Return: whether they have paid for
+ * too long.
+ */
+static bool hvb_inflate_costs(struct hvb_inflate *inflate)
+{
+	inflate->not_before = jiffies + HVB_DRY_INTERVAL;
+	hvb_inflate_reset_deadline(inflate);
+	return hvb_cost_is_over(&inflate->cost);
 }
 
 /* Return: how many pages may be taken now, of which node. */
@@ -112,6 +124,8 @@ static bool hvb_inflate_take(struct hvb_dev *hvb)
 		if (hvb_inflate_must_yield(hvb))
 			return false;
 
+		if (!budget && hvb_cost_is_high(&inflate->cost))
+			return hvb_inflate_costs(inflate);
 		if (!budget)
 			budget = hvb_inflate_look(hvb);
 		if (!budget)
@@ -199,6 +213,8 @@ static const char *hvb_shortage(const struct hvb_dev *hvb)
 {
 	if (hvb_recent_oom(hvb))
 		return "recent OOM";
+	if (hvb_cost_pauses(&hvb->inflate.cost))
+		return "its programs pay with refaults or swapping";
 	if (!hvb_chunks_can_spare(hvb))
 		return "free memory is fragmented";
 	if (hvb_inflate_budget(hvb))
@@ -268,6 +284,7 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 	hvb->chunk_choice.retry = jiffies;
 	hvb_batch_init(inflate->batch, hvb->hot_add.map.regions.block_pages);
 	hvb_inflate_reset_deadline(inflate);
+	hvb_cost_begin(&inflate->cost);
 	inflate->active = true;
 	hvb_op_begin(&hvb->record, HVB_OP_INFLATE, num_pages);
 }
@@ -426,6 +443,7 @@ int hvb_balloon_init(struct hvb_dev *hvb)
 
 	inflate->batch = kvzalloc(sizeof(*inflate->batch), GFP_KERNEL);
 	inflate->response = kmalloc(HVB_MSG_MAX, GFP_KERNEL);
+	hvb_cost_init(&inflate->cost);
 	if (inflate->batch && inflate->response)
 		return 0;
 

@@ -7,6 +7,8 @@
 
 #include <linux/types.h>
 
+#include "cost.h"
+
 struct hvb_batch;
 struct hvb_dev;
 struct hvb_msg;
@@ -44,6 +46,9 @@ struct hvb_inflate {
 
 	/** @not_before: jiffies before which no page is looked for */
 	unsigned long not_before;
+
+	/** @cost: what it costs the programs */
+	struct hvb_cost cost;
 
 	/** @batch: blocks taken, not reported yet */
 	struct hvb_batch *batch;

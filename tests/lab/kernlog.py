@@ -13,6 +13,9 @@ WARNING = re.compile(
     r"|rcu.*stall|soft lockup|hard LOCKUP|page allocation failure|Kernel panic|unable to handle"
     r"|underflow|sysfs: cannot create duplicate")
 
+# The kernel says for which allocation it kills a program.
+KILLED = re.compile(r"^\S+ invoked oom-killer:", re.DOTALL)
+
 # A stack trace, what the kernel prints before it about the machine's state, and its end.
 TRACE = re.compile(r"Call Trace:")
 STATE = re.compile(r"(CPU|RIP|Code|RSP|R[A-DS][IXP]|R\d\d|FS|CS|CR\d|DR\d|PKRU|Hardware name"
@@ -21,10 +24,13 @@ TRACE_END = re.compile(r"</TASK>")
 STAMP = re.compile(r"^\[ *\d+\.\d+\](\[ *[TC]\d+\])? ?")
 
 
-def warnings(text: str) -> list[str]:
-    """Return the lines of a kernel log that must not be there."""
+def warnings(text: str, killed: bool = False) -> list[str]:
+    """Return the lines of a kernel log that must not be there.
+
+    `killed`: that the kernel kills programs for want of memory is expected.
+    """
     lines = [STAMP.sub("", line) for line in text.splitlines()]
-    known = _known(lines, _ignored())
+    known = _known(lines, [*_ignored(), *([KILLED] if killed else [])])
     return [line for number, line in enumerate(text.splitlines())
             if WARNING.search(line) and number not in known]
 

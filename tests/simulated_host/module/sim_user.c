@@ -4,6 +4,7 @@
 #include <linux/hyperv.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -12,6 +13,16 @@
 #include "sim.h"
 
 #define SIM_MESSAGE_MAX	(64 * 1024)
+
+/*
+ * A host needs no memory of its guest: what plays it may use the reserves, so that it can
+ * react when the guest is out of memory.
+ */
+static int sim_open(struct inode *inode, struct file *file)
+{
+	current->flags |= PF_MEMALLOC;
+	return 0;
+}
 
 static bool sim_read_one(void *message, u32 *len)
 {
@@ -72,6 +83,7 @@ static __poll_t sim_poll(struct file *file, poll_table *table)
 
 const struct file_operations sim_fops = {
 	.owner = THIS_MODULE,
+	.open = sim_open,
 	.read = sim_read,
 	.write = sim_write,
 	.poll = sim_poll,

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the guest reports that it needs, and when."""
+
+import contextlib
+import time
+
+import pytest
+
+from lab.memhog import Memhog
+from lab.memory import MIB
+
+from .guest_memory import available
+from .keeper import agreed
+from .sysfs import FILES
+
+PARAMETERS = "/sys/module/hv_balloon/parameters"
+NOISE = 32 * MIB    # what other programs of the guest begin and end to use
+MAPPED_MIB = 400
+
+
+@pytest.fixture
+def reporting(guest):
+    """A guest that reports."""
+    return agreed(guest, "pressure_report_delay=0")
+
+
+def committed(guest, limit=5):
+    """Return what the next report says that the guest needs."""
+    guest.host.reports()
+    end = time.monotonic() + limit * guest.patience
+    while not (found := guest.host.reports()):
+        assert time.monotonic() < end, "no report"
+        time.sleep(0.02)
+    return found[-1].words("<QQQQII")[1]
+
+
+def wait_committed(guest, holds, limit=10):
+    """Wait until a report says that the guest needs what is expected; return the seconds."""
+    start = time.monotonic()
+    while not holds(found := committed(guest)):
+        assert time.monotonic() - start < limit * guest.patience, f"{found // MIB} MiB"
+    return time.monotonic() - start
+
+
+@contextlib.contextmanager
+def mapping(guest):
+    """A program has memory that it does not touch: the buffer for what it never reads."""
+    guest.run(f"(sleep 600 & echo $! >/tmp/sleep; wait) | dd bs={MAPPED_MIB}M of=/dev/null &")
+    yield
+    guest.run("kill $(cat /tmp/sleep)")
+
+
+def test_mapping_that_is_not_touched(reporting):
+    """By the commit charge it counts as needed, by use it does not for long."""
+    guest = reporting
+    by_charge = committed(guest)
+    guest.run(f"echo used >{PARAMETERS}/demand")
+    by_use = committed(guest)
+    with mapping(guest):
+        time.sleep(2)
+        wait_committed(guest, lambda now: now < by_use + NOISE, 30)
+        guest.run(f"echo committed >{PARAMETERS}/demand")
+        wait_committed(guest, lambda now: now > by_charge + MAPPED_MIB * MIB - NOISE)
+
+
+def test_growth_leads(reporting):
+    """While a program grows the guest asks for more than it uses, and after that it does not."""
+    guest = reporting
+    guest.run(f"echo used >{PARAMETERS}/demand")
+    hog = Memhog(guest, 0, "--quick")
+    piece = available(guest) // MIB // 12
+    for _ in range(6):
+        hog.grow(piece)
+        time.sleep(0.5)
+    lead = guest.status()["pages_demand_lead"]
+    assert lead > piece * MIB // 2
+    end = time.monotonic() + 60 * guest.patience
+    while guest.status()["pages_demand_lead"] > lead // 8:
+        assert time.monotonic() < end
+        time.sleep(1)
+    hog.stop()
+
+
+def test_reports_come_faster_while_the_demand_rises(reporting):
+    """And once a second when it has settled."""
+    guest = reporting
+    time.sleep(3)
+    quiet = len(guest.host.reported)
+    hog = Memhog(guest, 0, "--quick")
+    for _ in range(8):
+        hog.grow(available(guest) // MIB // 8)
+    start, before = time.monotonic(), len(guest.host.reported)
+    time.sleep(2)
+    rate = (len(guest.host.reported) - before) / (time.monotonic() - start)
+    assert quiet <= 5 + 3 * guest.patience
+    assert 3 < rate < 12, rate
+    hog.stop()
+    time.sleep(30)
+    before = len(guest.host.reported)
+    time.sleep(4)
+    assert len(guest.host.reported) - before <= 5
+
+
+def test_program_asks_for_more(reporting):
+    """For as long as it says, and no longer."""
+    guest = reporting
+    before = committed(guest)
+    guest.run(f"echo {256 << 10} 5 >{FILES}/extra_demand_kb")
+    assert wait_committed(guest, lambda now: now > before + 256 * MIB - NOISE) < 1 * guest.patience
+    assert guest.run(f"cat {FILES}/extra_demand_kb").strip() == str(256 << 10)
+    wait_committed(guest, lambda now: now < before + NOISE, 15)
+    assert guest.run(f"cat {FILES}/extra_demand_kb").strip() == "0"
+    guest.run(f"echo {256 << 10} >{FILES}/extra_demand_kb")
+    wait_committed(guest, lambda now: now > before + 256 * MIB - NOISE)
+    guest.run(f"echo 0 >{FILES}/extra_demand_kb")
+    wait_committed(guest, lambda now: now < before + NOISE)
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1 x", "1 2 3", "1 3601", "99999999999999"])
+def test_bad_request_of_a_program(reporting, text):
+    """It is refused, and the log says what would be right."""
+    result = reporting.call(f"echo '{text}' >{FILES}/extra_demand_kb")
+    assert result.status
+    assert "extra_demand_kb:" in reporting.run("dmesg | tail -n 1")
+    assert reporting.run(f"cat {FILES}/extra_demand_kb").strip() == "0"
+
+
+@pytest.mark.parametrize("name, text", [("demand", "all"), ("demand", ""), ("oom_wait", "61"),
+                                        ("oom_wait", "-1"), ("oom_wait", "x")])
+def test_bad_parameter(running, name, text):
+    """It keeps its value, and the log says what would be right."""
+    before = running.run(f"cat {PARAMETERS}/{name}")
+    assert running.call(f"echo '{text}' >{PARAMETERS}/{name}").status
+    assert f"parameter {name}:" in running.run("dmesg | tail -n 1")
+    assert running.run(f"cat {PARAMETERS}/{name}") == before

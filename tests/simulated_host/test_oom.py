@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest that runs out of memory while the host has some for it, or has none."""
+
+import time
+
+import pytest
+
+from lab.memhog import Memhog
+from lab.memory import MIB
+
+from . import wire
+from .guest_memory import available
+from .keeper import agreed
+from .memory_blocks import BLOCK, NewBlocks
+from .tracing import TRACING
+from .wire import DONE
+
+PARAMETERS = "/sys/module/hv_balloon/parameters"
+OUT = 300 * MIB
+MORE_MIB = 100      # what the program wants beyond what is available
+REACTION = 1        # seconds that the host takes
+EMERGENCY = 256 * MIB
+# Of these seconds a program may be killed later than by the bound: reclaim tries first.
+SLACK = 8
+FEW = 10            # calls of the killer, of which each waits 50 ms if it waits
+SLICE_LIMIT = 500   # milliseconds for which one look at the shortage may hold the kernel's lock
+
+
+@pytest.fixture(scope="module")
+def victim(keeper):
+    """A guest of its own, as some cases let the kernel kill programs."""
+    with keeper.new() as simulator:
+        simulator.kills_expected = True
+        yield simulator, NewBlocks()
+
+
+@pytest.fixture
+def machine(victim, request):  # pylint: disable=redefined-outer-name
+    """That guest in place of the one that all other cases share."""
+    request.node.simulator = victim[0]
+    return victim[0]
+
+
+@pytest.fixture
+def blocks(victim):  # pylint: disable=redefined-outer-name
+    """First page frames of memory blocks that it does not have yet."""
+    return victim[1]
+
+
+@pytest.fixture
+def small(guest):
+    """A guest of which the host has a part, and that waits some seconds for it."""
+    agreed(guest, "oom_wait=20")
+    ranges = guest.host.inflate(OUT)[0]
+    return guest, ranges
+
+
+def grow(guest, mib):
+    """Begin to use so much more than is available."""
+    hog = Memhog(guest, 0, "--quick --small-pages")
+    hog.begin(f"grow {available(guest) // MIB + mib}")
+    return hog
+
+
+def emergency(guest, limit=60):
+    """Wait for a report; return what it says is needed."""
+    end = time.monotonic() + limit * guest.patience
+    while not (found := guest.host.reports()):
+        assert time.monotonic() < end, "the host hears nothing of it"
+        time.sleep(0.05)
+    return found[-1].words("<QQQQII")[1]
+
+
+def wait_killed(guest, hog, limit=60):
+    """Return the seconds until the program is dead."""
+    start = time.monotonic()
+    while not hog.answered():
+        assert time.monotonic() - start < limit * guest.patience, "still alive"
+        time.sleep(0.05)
+    return time.monotonic() - start
+
+
+def calls_until_killed(guest):
+    """Let a program grow until it is killed; return how often the killer was called for that."""
+    guest.run(f"cd {TRACING} && echo out_of_memory >set_ftrace_filter &&"
+              " echo function >current_tracer")
+    hog = grow(guest, MORE_MIB)
+    wait_killed(guest, hog)
+    hog.kill()
+    calls = guest.run(f"cd {TRACING} && grep -c ' out_of_memory <-' trace; true")
+    guest.run(f"cd {TRACING} && echo nop >current_tracer && echo >set_ftrace_filter")
+    return int(calls)
+
+
+@pytest.mark.usefixtures("no_program_is_killed")
+def test_host_gives_ballooned_memory_back(small):
+    """It hears of the shortage at once, and no program is killed while it reacts."""
+    guest, ranges = small
+    hog = grow(guest, MORE_MIB)
+    needed = emergency(guest)
+    assert needed > OUT + EMERGENCY
+    time.sleep(REACTION)
+    guest.host.deflate(ranges)
+    assert "holding" in hog.answer()
+    hog.stop()
+
+
+@pytest.mark.usefixtures("no_program_is_killed")
+def test_host_adds_memory(small, blocks):
+    """The same with memory that is new."""
+    guest, ranges = small
+    guest.host.deflate(ranges)
+    hog = grow(guest, MORE_MIB)
+    emergency(guest)
+    time.sleep(REACTION)
+    assert guest.host.add(next(blocks), BLOCK) == (BLOCK, DONE)
+    assert "holding" in hog.answer()
+    hog.stop()
+
+
+def test_host_that_never_reacts(small):
+    """A program is killed when the time is over, and the next one at once."""
+    guest, ranges = small
+    guest.run(f"echo 5 >{PARAMETERS}/oom_wait")
+    hog = grow(guest, MORE_MIB)
+    emergency(guest)
+    assert 3 < wait_killed(guest, hog) < 5 + SLACK * guest.patience
+    hog.kill()
+    assert calls_until_killed(guest) < FEW
+    guest.host.deflate(ranges)
+
+
+def test_no_wait_is_wanted(small):
+    """With oom_wait=0 a program is killed as without the driver."""
+    guest, ranges = small
+    guest.run(f"echo 0 >{PARAMETERS}/oom_wait")
+    assert calls_until_killed(guest) < FEW
+    guest.host.deflate(ranges)
+
+
+def test_host_has_no_more(guest):
+    """Nothing is ballooned, and the guest has the maximum: nothing is waited for."""
+    agreed(guest, "oom_wait=20")
+    guest.host.send(wire.info_max_pages(guest.total()))
+    guest.wait_for("pages_max", guest.total())
+    assert calls_until_killed(guest) < FEW
+
+
+def test_lock_of_the_killer_is_held_for_moments(small):
+    """The out-of-memory handling of a cgroup needs it as well: each wait is a slice."""
+    guest, ranges = small
+    guest.run(f"echo 5 >{PARAMETERS}/oom_wait;"
+              f" cd {TRACING} && echo out_of_memory >set_ftrace_filter &&"
+              " echo out_of_memory >set_graph_function && echo function_graph >current_tracer")
+    hog = grow(guest, MORE_MIB)
+    emergency(guest)
+    wait_killed(guest, hog)
+    hog.kill()
+    trace = guest.run(f"cd {TRACING} && cat trace && echo nop >current_tracer &&"
+                      " echo >set_graph_function && echo >set_ftrace_filter")
+    times = [float(line.split("us")[0].split()[-1]) / 1000 for line in trace.splitlines()
+             if "out_of_memory();" in line]
+    assert len(times) > 10 and max(times) < SLICE_LIMIT * guest.patience, times
+    guest.host.deflate(ranges)

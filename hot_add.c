@@ -30,6 +30,7 @@
 #include "negotiate.h"
 #include "online.h"
 #include "params.h"
+#include "pending.h"
 #include "record.h"
 
 /* How long to wait for a block to be onlined before the next one is added. */
@@ -38,48 +39,6 @@
 /* Out of memory: retry every HVB_RETRY_INTERVAL, give up after HVB_RETRY_LIMIT. */
 #define HVB_RETRY_INTERVAL	HZ
 #define HVB_RETRY_LIMIT		(60 * HZ)
-
-/*
- * A block in ZONE_MOVABLE does not relieve a shortage of kernel memory. There is none
- * while the kernel zones have free pages above their reserves.
- */
-static bool hvb_block_helps(struct hvb_hot_add *ha, u64 block)
-{
-	if (!hvb_block_online(&ha->map, block))
-		return false;
-	return !READ_ONCE(ha->comes_movable) || hvb_kernel_pages(false);
-}
-
-/**
- * hvb_hot_add_await() - the guest is out of memory: wait for a pending block
- * @ha: the hot-added memory
- *
- * The memory map of a block may come from the reserves, and the block brings many
- * times as much once it is online. A task that hits OOM before the block is online
- * waits for it, so that no program is killed for memory that is about to come.
- *
- * At most one second for each block, a slice at a time: OOM handling of the whole guest
- * waits for that, and the caller may be the task that onlines the block.
- *
- * Context: the task that hits OOM, under locks of the OOM killer; may sleep.
- * Return: pages of the block that came online; 1 if it is worth waiting for again; or 0.
- */
-unsigned long hvb_hot_add_await(struct hvb_hot_add *ha)
-{
-	const u64 block = READ_ONCE(ha->map.pending_block);
-
-	if (block == HVB_NO_BLOCK)
-		return 0;
-
-	if (wait_event_timeout(ha->map.pending_done, READ_ONCE(ha->map.pending_block) != block,
-			       HVB_OOM_SLICE))
-		return hvb_block_helps(ha, block) ? ha->map.regions.block_pages : 0;
-
-	if (hvb_pending_block_in_time(&ha->map, block, HVB_ONLINE_WAIT))
-		return 1;
-	hvb_pending_block_done(&ha->map, block);
-	return 0;
-}
 
 /* The allowed moves between the states of a request; see enum hvb_hot_add_state. */
 static const unsigned int hvb_hot_add_moves[HVB_HOT_ADD_STATES] = {
@@ -122,6 +81,13 @@ static void hvb_hot_add_done(struct hvb_hot_add_request *request, u64 pages, u64
 	request->short_of_memory = false;
 }
 
+/* A block was not added after all. */
+static void hvb_add_drop(struct hvb_hot_add *ha, u64 block)
+{
+	hvb_hotplug_map_drop_block(&ha->map, block);
+	hvb_pending_done(&ha->pending, block);
+}
+
 static void hvb_add_work(struct work_struct *work)
 {
 	struct hvb_add *add = container_of(work, struct hvb_add, work);
@@ -133,7 +99,7 @@ static void hvb_add_work(struct work_struct *work)
 
 	ret = hvb_try_add_memory(hvb, block, whole);
 	if (ret)
-		hvb_hotplug_map_drop_block(&ha->map, block);
+		hvb_add_drop(ha, block);
 	else if (!hvb_block_online(&ha->map, block))
 		hvb_events_new_block(hvb, block / ha->map.regions.block_pages);
 	add->result = ret;
@@ -160,7 +126,7 @@ static int hvb_add_block(struct hvb_dev *hvb, u64 start, u64 end)
 	if (ret)
 		return ret;
 
-	hvb_pending_block_begin(&ha->map, READ_ONCE(ha->no_onlining) ? HVB_NO_BLOCK : add->block);
+	hvb_pending_begin(&ha->pending, READ_ONCE(ha->no_onlining) ? HVB_NO_BLOCK : add->block);
 	WRITE_ONCE(add->answered, false);
 	add->busy = true;
 	hvb_hot_add_set_state(&ha->request, HVB_HOT_ADD_ADDING);
@@ -184,7 +150,7 @@ static void hvb_add_abandon(struct hvb_hot_add *ha)
 	struct hvb_add *add = &ha->add;
 
 	if (cancel_work(&add->work)) {
-		hvb_hotplug_map_drop_block(&ha->map, add->block);
+		hvb_add_drop(ha, add->block);
 		add->busy = false;
 		return;
 	}
@@ -557,6 +523,7 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	int ret;
 
+	hvb_pending_init(&ha->pending);
 	hvb_hotplug_map_init(&ha->map, PHYS_PFN(memory_block_size_bytes()));
 	INIT_WORK(&ha->add.work, hvb_add_work);
 	ret = hvb_memblock_init(ha);

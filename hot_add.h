@@ -10,6 +10,7 @@
 #include <linux/workqueue.h>
 
 #include "hotplug_map.h"
+#include "pending.h"
 
 struct hvb_dev;
 struct hvb_msg;
@@ -129,6 +130,9 @@ struct hvb_hot_add {
 	/** @closing: no block that has a gap may come online any more; written by remove */
 	bool closing;
 
+	/** @pending: the block that is being added; it has a lock */
+	struct hvb_pending pending;
+
 	/** @map: what is known of memory blocks; it has a lock */
 	struct hvb_hotplug_map map;
 
@@ -170,7 +174,6 @@ bool hvb_hot_add_is_at_maximum(const struct hvb_dev *hvb);
 void hvb_hot_add_retry(struct hvb_dev *hvb);
 void hvb_hot_add_resume(struct hvb_dev *hvb);
 void hvb_add_exit(struct hvb_dev *hvb);
-unsigned long hvb_hot_add_await(struct hvb_hot_add *ha);
 
 #endif /* CONFIG_MEMORY_HOTPLUG, else no_hot_add.h */
 

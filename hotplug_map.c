@@ -417,61 +417,6 @@ void hvb_set_going_offline(struct hvb_dev *hvb, struct hvb_extent range)
 }
 
 /**
- * hvb_pending_block_begin() - a block is about to be added
- * @map: the hotplug map
- * @block: first PFN of the block, see hvb_hot_add_await(); HVB_NO_BLOCK to wait for none
- *
- * Context: the pump.
- */
-void hvb_pending_block_begin(struct hvb_hotplug_map *map, u64 block)
-{
-	spin_lock(&map->lock);
-	map->pending_block = block;
-	map->pending_end = 0;
-	spin_unlock(&map->lock);
-}
-
-/**
- * hvb_pending_block_in_time() - may a task that is out of memory wait for a block
- * @map: the hotplug map
- * @block: its first PFN
- * @limit: jiffies from the first time that this is asked of the block
- *
- * Context: process.
- * Return: whether it may.
- */
-bool hvb_pending_block_in_time(struct hvb_hotplug_map *map, u64 block, unsigned long limit)
-{
-	const u64 now = get_jiffies_64();
-	bool in_time = false;
-
-	spin_lock(&map->lock);
-	if (map->pending_block == block) {
-		if (!map->pending_end)
-			map->pending_end = now + limit;
-		in_time = time_before64(now, map->pending_end);
-	}
-	spin_unlock(&map->lock);
-	return in_time;
-}
-
-/**
- * hvb_pending_block_done() - a block is online, or no longer waited for
- * @map: the hotplug map
- * @block: its first PFN
- *
- * Context: process.
- */
-void hvb_pending_block_done(struct hvb_hotplug_map *map, u64 block)
-{
-	spin_lock(&map->lock);
-	if (map->pending_block == block)
-		map->pending_block = HVB_NO_BLOCK;
-	spin_unlock(&map->lock);
-	wake_up_all(&map->pending_done);
-}
-
-/**
  * hvb_hotplug_map_drop_block() - remove a block that was not added
  * @map: the hotplug map
  * @block: first PFN of the block
@@ -484,7 +429,6 @@ void hvb_hotplug_map_drop_block(struct hvb_hotplug_map *map, u64 block)
 	hvb_regions_drop_block(&map->regions, block);
 	hvb_extents_remove(&map->new_blocks, block, block + map->regions.block_pages);
 	spin_unlock(&map->lock);
-	hvb_pending_block_done(map, block);
 }
 
 static void hvb_show_extents(struct seq_file *file, const char *name,
@@ -590,9 +534,7 @@ int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool balloone
 void hvb_hotplug_map_init(struct hvb_hotplug_map *map, u64 block_pages)
 {
 	spin_lock_init(&map->lock);
-	init_waitqueue_head(&map->pending_done);
 	map->regions.block_pages = block_pages;
-	map->pending_block = HVB_NO_BLOCK;
 }
 
 /**

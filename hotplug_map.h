@@ -15,9 +15,6 @@
 struct hvb_dev;
 struct seq_file;
 
-/* No memory block has this as its first PFN. */
-#define HVB_NO_BLOCK	U64_MAX
-
 /**
  * struct hvb_hotplug_map - what is known of memory blocks
  *
@@ -56,21 +53,6 @@ struct hvb_hotplug_map {
 	 * with hvb->transfer_lock held too, by the task that takes them offline
 	 */
 	struct hvb_extent going_offline;
-
-	/**
-	 * @pending_block: block that was or is being added and is not online yet,
-	 * HVB_NO_BLOCK if there is none to wait for; read without the lock
-	 */
-	u64 pending_block;
-
-	/**
-	 * @pending_end: in jiffies64, until when a task that is out of memory waits for
-	 * @pending_block; 0 if none does; under @lock
-	 */
-	u64 pending_end;
-
-	/** @pending_done: woken when @pending_block has changed */
-	wait_queue_head_t pending_done;
 };
 
 /* The first PFN of the memory block that @pfn is in. */
@@ -103,10 +85,6 @@ bool hvb_block_online(struct hvb_hotplug_map *map, u64 block);
 void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online);
 bool hvb_goes_offline(struct hvb_hotplug_map *map, u64 pfn);
 void hvb_set_going_offline(struct hvb_dev *hvb, struct hvb_extent range);
-void hvb_pending_block_begin(struct hvb_hotplug_map *map, u64 block);
-bool hvb_pending_block_in_time(struct hvb_hotplug_map *map, u64 block,
-			       unsigned long limit);
-void hvb_pending_block_done(struct hvb_hotplug_map *map, u64 block);
 
 #endif /* CONFIG_MEMORY_HOTPLUG, else no_hot_add.h */
 

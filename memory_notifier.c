@@ -17,6 +17,7 @@
 #include "memory_notifier.h"
 #include "offline.h"
 #include "online.h"
+#include "pending.h"
 
 /* Hot-added memory that is offline for longer is logged. */
 #define HVB_OFFLINE_PATIENCE	(10 * HZ)
@@ -43,7 +44,7 @@ static void hvb_came_online(struct hvb_dev *hvb, const struct memory_notify *mem
 
 	WRITE_ONCE(ha->comes_movable, is_zone_movable_page(pfn_to_page(memory->start_pfn)));
 	WRITE_ONCE(ha->no_onlining, false);
-	hvb_pending_block_done(&ha->map, block);
+	hvb_pending_done(&ha->pending, block);
 	hvb_memory_came(hvb, memory->nr_pages);
 }
 

@@ -60,7 +60,7 @@ static inline bool hvb_hot_add_is_at_maximum(const struct hvb_dev *hvb)
 	return true;
 }
 
-static inline unsigned long hvb_hot_add_await(struct hvb_hot_add *ha)
+static inline unsigned long hvb_pending_await(struct hvb_hot_add *ha)
 {
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include "lib/limits.h"
 #include "oom.h"
 #include "params.h"
+#include "pending.h"
 #include "status.h"
 
 /* Balloon nothing, and ask for more, for so long after the guest ran out of memory. */
@@ -127,7 +128,7 @@ static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *
 		hvb_demand_emergency(hvb, end);
 		hvb_report_soon(hvb);
 	}
-	came = hvb_hot_add_await(&hvb->hot_add);
+	came = hvb_pending_await(&hvb->hot_add);
 	*pages += came ?: hvb_oom_wait(hvb);
 	return NOTIFY_OK;
 }

@@ -120,6 +120,6 @@ u64 hvb_emergency_pages(const struct hvb_use_model *model)
 {
 	const u64 growth = model->use_rate * HVB_LEAD_MS / HVB_MS_PER_S;
 
-	return max(max(min(growth, model->used), model->used / HVB_EMERGENCY_SHARE),
-		   (u64)HVB_EMERGENCY_PAGES);
+	return max_t(u64, max(min(growth, model->used), model->used / HVB_EMERGENCY_SHARE),
+		     HVB_EMERGENCY_PAGES);
 }

@@ -506,7 +506,7 @@ floor_of()
 	get "$module/parameters/floor_mib"
 	case $value in
 	'' | *[!0-9]*) ;;
-	*) [ "$value" -le "$floor" ] || floor=$value ;;
+	*) [ "$value" -eq 0 ] || floor=$value ;;
 	esac
 }
 

@@ -91,6 +91,13 @@ function sizes() {
 	gauge("reported_committed_bytes", "reported_committed_kb", 1024,
 	      "Memory needed, with the balloon and the floor, as the host was told last.")
 	gauge("demand_bytes", "demand_kb", 1024, "Memory that the guest needs, without the balloon.")
+	gauge("demand_used_bytes", "demand_used_kb", 1024, "Memory in use; falls slowly.")
+	gauge("demand_cache_bytes", "demand_cache_kb", 1024,
+	      "Page cache that proved needed, by what was read again.")
+	gauge("demand_lead_bytes", "demand_lead_kb", 1024, "Growth until the host can react.")
+	gauge("demand_emergency_bytes", "demand_emergency_kb", 1024,
+	      "Asked for since the guest ran out of memory.")
+	gauge("extra_demand_bytes", "extra_demand_kb", 1024, "Asked for by a program.")
 	if (is_number(known["demand_kb"]) && known["assigned_kb"] > 0) {
 		head("pressure_ratio", "gauge", "Demand by what is assigned.")
 		sample("pressure_ratio", "",

@@ -75,7 +75,7 @@ function table(    text) {
 	size("floor", "floor_kb", "ballooning stops there")
 	size("available", "mem_available_kb", "")
 	size("demand", "demand_kb", has("pressure_percent") ? \
-	     "pressure " known["pressure_percent"] " %" : "not reported yet")
+	     "pressure " known["pressure_percent"] " %" more_demand() : "not reported yet")
 	print eol
 	text = bar(width > 84 ? 80 : width - 4)
 	if (text != "") {
@@ -85,6 +85,15 @@ function table(    text) {
 	}
 	counters()
 	row("health", "", health())
+}
+
+# What is asked for besides the usual.
+function more_demand(    text) {
+	if (known["demand_emergency_kb"])
+		text = ", out of memory: " mib("demand_emergency_kb") " MiB more"
+	if (known["extra_demand_kb"])
+		text = text ", a program asks for " mib("extra_demand_kb") " MiB more"
+	return text
 }
 
 function counters() {

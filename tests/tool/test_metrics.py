@@ -78,7 +78,7 @@ def test_every_figure_of_sysfs(command):
     found = metrics(command)
     expected = {**SIZES, **COUNTS, **COUNTED_SIZES, **SWITCHES}
     assert {name: found.get(name) for name in expected} == expected
-    assert len(expected) == len(FIGURES) - len(("state", "protocol_version"))
+    assert len(expected) == len(FIGURES) - len(("state", "protocol_version", "new_blocks", "floor_rule"))
     assert found["hv_balloon_assigned_bytes"] == ASSIGNED * KIB
     assert found["hv_balloon_total_bytes"] == TOTAL * KIB
     assert found["hv_balloon_up"] == found['hv_balloon_state{state="running"}'] == 1

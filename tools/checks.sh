@@ -362,6 +362,7 @@ count_offline_blocks()
 # check_partial_blocks: a block that the host backs in part, and that could not be removed.
 check_partial_blocks()
 {
+	local pfn
 	[ "$offline_blocks" -gt 0 ] || return 0
 	pfn=$(log_lines | sed -n 's/.*cannot remove the offline memory block at PFN \([0-9a-fx]*\).*/\1/p' |
 		tail -n 1)

@@ -115,7 +115,7 @@ static u64 hvb_demand_urgent(const struct hvb_demand_state *state)
  * @hvb: the device
  * @demand: where to put it
  *
- * Context: any.
+ * Context: process.
  */
 void hvb_demand_read(struct hvb_dev *hvb, struct hvb_demand *demand)
 {

@@ -50,16 +50,25 @@ static bool hvb_host_has_more(const struct hvb_dev *hvb)
 	       (hvb_hot_add_possible(hvb) && !hvb_hot_add_is_at_maximum(hvb));
 }
 
+/* Return: whether the current task is what takes the memory that is waited for. */
+static bool hvb_oom_hits_us(struct hvb_dev *hvb)
+{
+	const struct work_struct *work = current_work();
+
+	return work && (work == &hvb->pump.work || work == &hvb->report.work.work ||
+			work == &hvb->hot_add.add.work);
+}
+
 /*
  * Return: whether the killer may be held up for memory of the host. Not for a task
  * that ends: the kernel lets it have the last reserves.
  */
-static bool hvb_oom_may_wait(const struct hvb_dev *hvb)
+static bool hvb_oom_may_wait(struct hvb_dev *hvb)
 {
 	if (!READ_ONCE(hvb_params.oom_wait) || hvb->state != HVB_RUNNING || hvb->no_reports ||
 	    hvb_must_rest(hvb))
 		return false;
-	if (fatal_signal_pending(current) || current->flags & PF_EXITING)
+	if (fatal_signal_pending(current) || current->flags & PF_EXITING || hvb_oom_hits_us(hvb))
 		return false;
 	return hvb_is_short() && hvb_host_has_more(hvb);
 }

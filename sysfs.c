@@ -28,6 +28,7 @@
 /* For how long a program asks for memory, if it does not say; and at most. */
 #define HVB_EXTRA_SECONDS	60
 #define HVB_EXTRA_SECONDS_MAX	3600U
+#define HVB_EXTRA_LINE		64
 
 static u64 hvb_hot_added(struct hvb_dev *hvb)
 {
@@ -152,18 +153,32 @@ static ssize_t extra_demand_kb_show(struct device *dev, struct device_attribute 
 			  hvb_pages_to_kib(hvb_demand_extra(dev_get_drvdata(dev))));
 }
 
+/* KiB, and perhaps seconds. */
+static int hvb_parse_extra(const char *buf, u64 *kib, unsigned int *seconds)
+{
+	char text[HVB_EXTRA_LINE], *rest;
+	const char *first;
+
+	if (strscpy(text, buf, sizeof(text)) < 0)
+		return -EINVAL;
+	rest = strim(text);
+	first = strsep(&rest, " \t");
+	if (kstrtou64(first, 0, kib) || *kib > HVB_STEP_KB_MAX)
+		return -EINVAL;
+	if (rest && (kstrtouint(skip_spaces(rest), 0, seconds) || *seconds > HVB_EXTRA_SECONDS_MAX))
+		return -EINVAL;
+	return 0;
+}
+
 /* It ends by itself: a program that dies asks for nothing in the end. */
 static ssize_t extra_demand_kb_store(struct device *dev, struct device_attribute *attr,
 				     const char *buf, size_t count)
 {
 	struct hvb_dev *hvb = dev_get_drvdata(dev);
 	unsigned int seconds = HVB_EXTRA_SECONDS;
-	char more;
 	u64 kib;
-	int nr;
 
-	nr = sscanf(buf, "%llu %u %c", &kib, &seconds, &more);
-	if (nr < 1 || nr > 2 || kib > HVB_STEP_KB_MAX || seconds > HVB_EXTRA_SECONDS_MAX) {
+	if (hvb_parse_extra(buf, &kib, &seconds)) {
 		dev_err_ratelimited(dev, "extra_demand_kb: \"%.*s\" is not a number of KiB from 0 to %llu, and perhaps one of seconds from 0 to %u\n",
 				    (int)strcspn(buf, "\n"), buf, HVB_STEP_KB_MAX,
 				    HVB_EXTRA_SECONDS_MAX);

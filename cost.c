@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The cost floor: what is available by the kernel's figures may be the cache that
- * programs live on. Ballooning slows down, and ends, when they begin to read again
- * what was reclaimed, or to swap.
+ * The cost floor: available memory may be the working set of programs. Inflating slows
+ * down, and ends, when refaults or swapping rise.
  *
- * A cgroup at its limit does both all the time, and nothing is gained for it by what
- * is not ballooned. So what counts is what is more than usual. Stalls in direct
+ * A cgroup at its limit refaults and swaps all the time, whether the balloon inflates or
+ * not. So only what exceeds the rate before the operation counts. Stalls in direct
  * reclaim do not count: the balloon's own allocations are among them.
  */
 #include <linux/jiffies.h>
@@ -14,14 +13,14 @@
 
 #include "cost.h"
 
-/* Pages a second, besides twice the usual: 2 MiB. */
+/* Pages per second, above twice the usual rate: 2 MiB. */
 #define HVB_COST_LIMIT		512
 
-/* Windows in a row that end the operation, and a time for the guest to settle. */
+/* Consecutive costly windows that end the operation; time before the next one. */
 #define HVB_COST_WINDOWS	3
 #define HVB_COST_PAUSE		(10 * HZ)
 
-/* Files and swap that were read again soon, and what reclaim wrote to either. */
+/* Refaults of files and swap, and pages that reclaim wrote. */
 static u64 hvb_cost_count(void)
 {
 	return global_node_page_state(WORKINGSET_ACTIVATE_FILE) +
@@ -41,7 +40,7 @@ static bool hvb_cost_is_costly(const struct hvb_cost *cost, u64 count)
 }
 
 /**
- * hvb_cost_init() - nothing is ballooned yet
+ * hvb_cost_init() - start to measure; no operation yet
  * @cost: the cost
  *
  * Context: process.
@@ -53,10 +52,10 @@ void hvb_cost_init(struct hvb_cost *cost)
 }
 
 /**
- * hvb_cost_begin() - an operation begins to balloon
+ * hvb_cost_begin() - an inflate operation begins
  * @cost: the cost
  *
- * What was counted since the last one is the usual, if it was long enough.
+ * The rate since the last operation becomes the usual one, if it covers a second.
  *
  * Context: the pump.
  */
@@ -72,13 +71,13 @@ void hvb_cost_begin(struct hvb_cost *cost)
 }
 
 /**
- * hvb_cost_is_high() - whether programs pay for what was ballooned in this second
+ * hvb_cost_is_high() - whether this window is costly
  * @cost: the cost
  *
- * To be called every now and then while the balloon grows.
+ * Called between the steps of an inflate operation.
  *
  * Context: the pump.
- * Return: whether to take no more for now.
+ * Return: whether to allocate no more in this window.
  */
 bool hvb_cost_is_high(struct hvb_cost *cost)
 {
@@ -93,11 +92,11 @@ bool hvb_cost_is_high(struct hvb_cost *cost)
 }
 
 /**
- * hvb_cost_is_over() - whether programs have paid for too long
+ * hvb_cost_is_over() - whether HVB_COST_WINDOWS in a row were costly
  * @cost: the cost
  *
  * Context: the pump.
- * Return: whether to end the operation; then hvb_cost_pauses() for a time.
+ * Return: whether to end the operation; then hvb_cost_pauses() for HVB_COST_PAUSE.
  */
 bool hvb_cost_is_over(struct hvb_cost *cost)
 {
@@ -108,11 +107,11 @@ bool hvb_cost_is_over(struct hvb_cost *cost)
 }
 
 /**
- * hvb_cost_pauses() - whether an operation was ended for its cost a moment ago
+ * hvb_cost_pauses() - whether an operation was ended for its cost within HVB_COST_PAUSE
  * @cost: the cost
  *
  * Context: the pump.
- * Return: whether it was.
+ * Return: whether inflating pauses.
  */
 bool hvb_cost_pauses(const struct hvb_cost *cost)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the guest needs: the floor, and the demand that it reports. What is
- * looked at here costs no lock and no walk, as it is looked at every second.
+ * The floor, and the demand that the guest reports. Only counters are read that need no
+ * lock and no walk, as they are sampled every second.
  */
 #include <linux/jiffies.h>
 #include <linux/mm.h>
@@ -14,10 +14,10 @@
 #include "lib/limits.h"
 #include "params.h"
 
-/* The demand rises fast if what is available would be used up in so many seconds. */
+/* The demand rises fast if growth would exhaust available memory within this time. */
 #define HVB_RISE_SECONDS	16
 
-/* Pages of the total that ballooning has not taken out of it. */
+/* Ballooned pages that totalram_pages() still contains. */
 static u64 hvb_ballooned_in_total(const struct hvb_dev *hvb)
 {
 	const u64 pages = READ_ONCE(hvb->balloon.pages);
@@ -25,7 +25,7 @@ static u64 hvb_ballooned_in_total(const struct hvb_dev *hvb)
 	return pages - min(pages, READ_ONCE(hvb->balloon.hidden));
 }
 
-/* Memory that the guest has to use, in either mode of accounting. */
+/* The total without ballooned pages, in either accounting mode. */
 static u64 hvb_assigned(const struct hvb_dev *hvb)
 {
 	const u64 total = hvb_host_pages(totalram_pages(), PAGE_SHIFT);
@@ -34,7 +34,7 @@ static u64 hvb_assigned(const struct hvb_dev *hvb)
 }
 
 /**
- * hvb_demand_available() - what a status report names as available
+ * hvb_demand_available() - available memory as reported
  *
  * Context: any.
  * Return: pages of the host.
@@ -49,7 +49,7 @@ u64 hvb_demand_available(void)
  * @hvb: the device
  *
  * Context: any.
- * Return: pages of the host, which are those of the guest wherever it can balloon.
+ * Return: pages of the host, the same size as the guest's wherever it can balloon.
  */
 u64 hvb_floor(const struct hvb_dev *hvb)
 {
@@ -59,9 +59,9 @@ u64 hvb_floor(const struct hvb_dev *hvb)
 }
 
 /**
- * hvb_available() - memory that could be spared soon
+ * hvb_available() - memory that can be reclaimed soon
  *
- * Cache that is not on its disk yet counts as available, but cannot go soon.
+ * MemAvailable counts dirty cache, which must be written before it can be reclaimed.
  *
  * Context: any.
  * Return: pages.
@@ -75,7 +75,7 @@ u64 hvb_available(void)
 	return available - min(available, unwritten);
 }
 
-/* Pages of files that a larger cache would have kept, and pages that come from swap. */
+/* Refaults of the page cache's working set, and of swap. */
 static u64 hvb_refaults(void)
 {
 	return global_node_page_state(WORKINGSET_ACTIVATE_FILE) +
@@ -83,7 +83,7 @@ static u64 hvb_refaults(void)
 }
 
 /**
- * hvb_demand_update() - look at what the guest uses
+ * hvb_demand_update() - sample memory use for the model
  * @hvb: the device
  *
  * Context: the report work, or while it cannot run.
@@ -102,7 +102,7 @@ void hvb_demand_update(struct hvb_dev *hvb)
 	hvb_use_model_update(&hvb->demand.model, &usage);
 }
 
-/* Return: pages that a guest which ran out of memory asks for, 0 if it did not. */
+/* Return: emergency demand in pages, 0 without a recent OOM. */
 static u64 hvb_demand_urgent(const struct hvb_demand_state *state)
 {
 	if (time_after_eq64(get_jiffies_64(), READ_ONCE(state->emergency_end)))
@@ -111,9 +111,9 @@ static u64 hvb_demand_urgent(const struct hvb_demand_state *state)
 }
 
 /**
- * hvb_demand_read() - what goes into the demand of the guest now
+ * hvb_demand_read() - read the components of the demand
  * @hvb: the device
- * @demand: where to put it
+ * @demand: filled in
  *
  * Context: process.
  */
@@ -138,11 +138,11 @@ void hvb_demand_read(struct hvb_dev *hvb, struct hvb_demand *demand)
 }
 
 /**
- * hvb_demand_rises() - whether the host should hear of the demand more often
+ * hvb_demand_rises() - whether to report more often
  * @hvb: the device
  *
  * Context: the report work.
- * Return: whether it should.
+ * Return: whether to do so.
  */
 bool hvb_demand_rises(const struct hvb_dev *hvb)
 {
@@ -151,11 +151,11 @@ bool hvb_demand_rises(const struct hvb_dev *hvb)
 }
 
 /**
- * hvb_demand_emergency() - the guest is out of memory: ask for more than it uses
+ * hvb_demand_emergency() - the guest hit OOM: raise the demand above its use
  * @hvb: the device
  * @end: when that ends, in jiffies64
  *
- * Context: any. More than one task may come here at once; they ask for the same.
+ * Context: any. Concurrent callers write the same values.
  */
 void hvb_demand_emergency(struct hvb_dev *hvb, u64 end)
 {
@@ -166,10 +166,10 @@ void hvb_demand_emergency(struct hvb_dev *hvb, u64 end)
 }
 
 /**
- * hvb_demand_set_extra() - a program asks for memory on top of the demand
+ * hvb_demand_set_extra() - set the extra demand of a program
  * @hvb: the device
- * @pages: how much, 0 for no more
- * @seconds: for how long
+ * @pages: extra demand, 0 to end it
+ * @seconds: how long it lasts
  *
  * Context: process.
  */
@@ -184,11 +184,11 @@ void hvb_demand_set_extra(struct hvb_dev *hvb, u64 pages, unsigned int seconds)
 }
 
 /**
- * hvb_demand_extra() - what a program asks for on top of the demand
+ * hvb_demand_extra() - extra demand of a program
  * @hvb: the device
  *
  * Context: process.
- * Return: pages, 0 if its time is over.
+ * Return: pages, 0 if it has expired.
  */
 u64 hvb_demand_extra(struct hvb_dev *hvb)
 {
@@ -202,7 +202,7 @@ u64 hvb_demand_extra(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_demand_init() - get ready for all of the above
+ * hvb_demand_init() - no emergency, no extra demand
  * @hvb: the device
  *
  * Context: process.

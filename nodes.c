@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * NUMA nodes: each keeps its share of the floor, by its size. Else the balloon would
- * drain the node that the pump runs on, and a program that is bound to it would
- * find no memory while other nodes have some.
+ * NUMA nodes: each keeps a share of the floor in proportion to its size. Otherwise the
+ * balloon drains the node that the pump runs on, and programs bound to that node run out
+ * of memory while other nodes have some.
  */
 #include <linux/mm.h>
 #include <linux/mmzone.h>
@@ -14,7 +14,7 @@
 #include "device.h"
 #include "nodes.h"
 
-/* Pages of a node that are free, or cache. A rough figure, read without a lock. */
+/* Free pages and page cache of a node. An estimate, read without a lock. */
 static u64 hvb_node_available(int nid)
 {
 	u64 pages = 0;
@@ -41,7 +41,7 @@ static u64 hvb_node_size(int nid)
 }
 
 /*
- * Of sizes in MiB, so that no product has more than 64 bits.
+ * Sizes are in MiB, so that no product exceeds 64 bits.
  * Return: pages that a node has above its share of the floor; negative if it has less.
  */
 static s64 hvb_node_spare(const struct hvb_dev *hvb, int nid, u64 size, u64 total)
@@ -63,11 +63,11 @@ static u64 hvb_total_size(void)
 }
 
 /**
- * hvb_richest_node() - the node that can spare most
+ * hvb_richest_node() - the node with most memory above its share of the floor
  * @hvb: the device
  *
  * Context: any.
- * Return: the node, NUMA_NO_NODE if the guest has but one.
+ * Return: the node, NUMA_NO_NODE if there is one only.
  */
 int hvb_richest_node(const struct hvb_dev *hvb)
 {
@@ -96,7 +96,7 @@ int hvb_richest_node(const struct hvb_dev *hvb)
  * @nid: the node
  *
  * Context: any.
- * Return: whether it has; true if it is the only one.
+ * Return: whether it has; true for the only node.
  */
 bool hvb_node_can_spare(const struct hvb_dev *hvb, int nid)
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Out of memory: the guest asks the host for more at once, and for a moment the
- * kernel kills no program, as the memory may be on its way.
+ * OOM handling: report an emergency demand at once, and defer the OOM killer while
+ * the host may give memory.
  *
- * The notifier runs under a lock that the out-of-memory handling of a cgroup
- * needs as well. So it sleeps for a slice only, and then says that some memory was
- * freed: the kernel tries again, and comes back if there is none.
+ * The notifier runs under oom_lock, which OOM handling of a cgroup takes as well. So it
+ * sleeps for one slice only and claims that a page was freed: the kernel retries the
+ * allocation, and calls again if that fails.
  */
 #include <linux/jiffies.h>
 #include <linux/oom.h>
@@ -22,18 +22,18 @@
 #include "pending.h"
 #include "status.h"
 
-/* Balloon nothing, and ask for more, for so long after the guest ran out of memory. */
+/* After an OOM: no inflate, and an emergency demand, for this time. */
 #define HVB_OOM_PAUSE		(10 * HZ)
 
-/* A host that gave nothing in time is waited for again after so long. */
+/* After a wait in vain, the next one is allowed after this time. */
 #define HVB_OOM_RETRY		(60 * HZ)
 
-/* A host that has given so much since then reacts: wait for it again. 16 MiB. */
+/* The host reacts if it gave this much: reset the deadline. 16 MiB. */
 #define HVB_OOM_ENOUGH		(16 * HVB_PAGES_PER_MIB)
 
 /*
- * If more is available, 1/64 of all and 32 MiB, it is not memory as such that is
- * missing: the task may have none but that of some nodes.
+ * If more than 1/64 of the total and 32 MiB is available, the guest as a whole is not
+ * short of memory: the task may be bound to a node that is.
  */
 #define HVB_OOM_SHORT_SHARE	64
 #define HVB_OOM_SHORT_PAGES	(32 * HVB_PAGES_PER_MIB)
@@ -60,8 +60,8 @@ static bool hvb_oom_hits_us(struct hvb_dev *hvb)
 }
 
 /*
- * Return: whether the killer may be held up for memory of the host. Not for a task
- * that ends: the kernel lets it have the last reserves.
+ * Return: whether to defer the OOM killer. Not for a task that exits: the kernel grants
+ * it the reserves.
  */
 static bool hvb_oom_may_wait(struct hvb_dev *hvb)
 {
@@ -73,7 +73,7 @@ static bool hvb_oom_may_wait(struct hvb_dev *hvb)
 	return hvb_is_short() && hvb_host_has_more(hvb);
 }
 
-/* Return: whether the host has, or had until lately, time to react. */
+/* Return: whether the deadline of the host has not passed. */
 static bool hvb_oom_in_time(struct hvb_dev *hvb, u64 came)
 {
 	const u64 now = get_jiffies_64();
@@ -91,7 +91,7 @@ static bool hvb_oom_in_time(struct hvb_dev *hvb, u64 came)
 	return in_time;
 }
 
-/* Return: whether this wait is to be logged: the first of some. */
+/* Return: whether to log this wait: once per HVB_OOM_RETRY. */
 static bool hvb_oom_is_news(struct hvb_oom *oom)
 {
 	const u64 now = get_jiffies_64();
@@ -105,7 +105,7 @@ static bool hvb_oom_is_news(struct hvb_oom *oom)
 	return news;
 }
 
-/* Return: pages that the kernel is to believe were freed. */
+/* Return: number of pages to claim as freed. */
 static unsigned long hvb_oom_wait(struct hvb_dev *hvb)
 {
 	const u64 came = hvb_arrived(hvb);
@@ -123,8 +123,7 @@ static unsigned long hvb_oom_wait(struct hvb_dev *hvb)
 }
 
 /*
- * Frees nothing of the balloon, as that memory is the host's; but balloons no more
- * for a while.
+ * Frees no ballooned page, as the host has these. Inflating pauses.
  */
 static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *freed)
 {
@@ -143,7 +142,7 @@ static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *
 }
 
 /**
- * hvb_recent_oom() - whether the guest ran out of memory a moment ago
+ * hvb_recent_oom() - whether the guest hit OOM within HVB_OOM_PAUSE
  * @hvb: the device
  *
  * Context: any.
@@ -155,7 +154,7 @@ bool hvb_recent_oom(const struct hvb_dev *hvb)
 }
 
 /**
- * hvb_oom_init() - take part in the kernel's out-of-memory handling
+ * hvb_oom_init() - register the OOM notifier
  * @hvb: the device
  *
  * Context: process, may sleep.
@@ -169,7 +168,7 @@ int hvb_oom_init(struct hvb_dev *hvb)
 	spin_lock_init(&oom->lock);
 	oom->pause_end = now;
 	oom->logged_end = now;
-	/* The first wait begins whenever it is asked for. */
+	/* Long past, so that the first OOM sets a deadline. */
 	oom->deadline = now - HVB_OOM_RETRY - 1;
 	oom->nb.notifier_call = hvb_oom_event;
 	return register_oom_notifier(&oom->nb);
@@ -179,7 +178,7 @@ int hvb_oom_init(struct hvb_dev *hvb)
  * hvb_oom_exit() - undo hvb_oom_init()
  * @hvb: the device
  *
- * Context: process; may sleep, for a slice if a task waits for memory.
+ * Context: process; may sleep, for a slice if a task waits in the notifier.
  */
 void hvb_oom_exit(struct hvb_dev *hvb)
 {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The memory block that is being added. Its memory map may come from the reserves, and
- * the block brings many times as much once it is online. A task that is out of memory
- * before that waits for it, so that no program is killed for memory that is about to
- * come.
+ * The pending memory block: added, not yet online. Its memory map may come from the
+ * reserves, which the block exceeds many times once it is online. A task that hits OOM
+ * before that waits for the block, so that no program is killed in between.
  */
 #include <linux/jiffies.h>
 
@@ -13,7 +12,7 @@
 #include "memblock.h"
 #include "pending.h"
 
-/* How long a block is waited for, from the first task that does. */
+/* Limit of the wait for one block, from the first task that waits. */
 #define HVB_PENDING_WAIT	HZ
 
 /**
@@ -30,7 +29,7 @@ void hvb_pending_init(struct hvb_pending *pending)
 }
 
 /**
- * hvb_pending_begin() - a block is about to be added
+ * hvb_pending_begin() - a block will be added
  * @pending: the pending block
  * @block: its first PFN, HVB_NO_BLOCK if it will not come online
  *
@@ -60,7 +59,7 @@ void hvb_pending_done(struct hvb_pending *pending, u64 block)
 	wake_up_all(&pending->changed);
 }
 
-/* Return: whether there is still time for the block. */
+/* Return: whether the deadline of the block has not passed; the first call sets it. */
 static bool hvb_pending_in_time(struct hvb_pending *pending, u64 block)
 {
 	const u64 now = get_jiffies_64();
@@ -88,14 +87,14 @@ static bool hvb_block_helps(struct hvb_hot_add *ha, u64 block)
 }
 
 /**
- * hvb_pending_await() - the guest is out of memory: wait for a pending block
+ * hvb_pending_await() - the guest hit OOM: wait for a pending block
  * @ha: the hot-added memory
  *
- * At most one second for each block, a slice at a time: OOM handling of the whole guest
+ * Up to HVB_PENDING_WAIT for each block, a slice per call: all OOM handling of the guest
  * waits for that, and the caller may be the task that onlines the block.
  *
- * Context: the task that hits OOM, under locks of the OOM killer; may sleep.
- * Return: pages of the block that came online; 1 if it is worth waiting for again; or 0.
+ * Context: the task that hits OOM, under oom_lock; may sleep.
+ * Return: pages of the block, if it came online; 1 to wait again; or 0.
  */
 unsigned long hvb_pending_await(struct hvb_hot_add *ha)
 {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The demand by use. The commit charge says what programs may use one day; hosts
- * that follow it pay for address space that is never touched. What is in use now
- * comes too late: a host takes some seconds from a report to the memory. So the
- * demand is what is used, what the page cache has proved to need, and a lead: the
- * growth of these seconds.
+ * The demand by use. The commit charge contains address space that is never touched.
+ * Memory in use lags: a host needs some seconds from a report to the memory. So the
+ * demand is memory in use, page cache that refaults proved needed, and a lead: the
+ * growth expected in these seconds.
  */
 #include <linux/kernel.h>
 #include <linux/minmax.h>
@@ -14,26 +13,26 @@
 
 #define HVB_MS_PER_S		1000
 
-/* Down by 1/8 in 5 s. */
+/* Decay: 1/8 in 5 s. */
 #define HVB_DECAY_MS		40000
 
-/* A rate of growth is that of so long a time. */
+/* Time constants of the growth rates. */
 #define HVB_RATE_RISE_MS	1000
 #define HVB_RATE_FALL_MS	5000
 
-/* From growth to memory: the report, the host's next look, the guest's answer. */
+/* From growth to memory: report, the host's next poll, the guest's answer. */
 #define HVB_LEAD_MS		3000
 
-/* The commit charge alone is a promise: it leads by no more than 1/4 of what is used. */
+/* Growth of the commit charge may never be used: its lead is limited to 1/4 of the use. */
 #define HVB_COMMIT_LEAD_SHARE	4
 
-/* In an emergency ask for 256 MiB at least: some memory blocks. */
+/* Minimum of an emergency demand: 256 MiB, a few memory blocks. */
 #define HVB_EMERGENCY_PAGES	(256 * HVB_PAGES_PER_MIB)
 #define HVB_EMERGENCY_SHARE	4
 
 /*
- * @value moves towards @goal, by the share that @ms is of @span_ms. No memory has
- * 2^44 pages, and no product here 64 bits.
+ * Move @value towards @goal by @ms / @span_ms of the distance. A guest has fewer than
+ * 2^44 pages, so that no product exceeds 64 bits.
  */
 static u64 hvb_approach(u64 value, u64 goal, u64 ms, u64 span_ms)
 {
@@ -49,7 +48,7 @@ static u64 hvb_growth(u64 before, u64 now)
 	return now > before ? now - before : 0;
 }
 
-/* Return: the rate after @ms in which it was @growth pages. */
+/* Return: the rate, in pages per second, after @growth pages in @ms. */
 static u64 hvb_rate(u64 rate, u64 growth, u64 ms)
 {
 	const u64 now = growth * HVB_MS_PER_S / ms;
@@ -77,11 +76,11 @@ static void hvb_use_model_begin(struct hvb_use_model *model, const struct hvb_us
 }
 
 /**
- * hvb_use_model_update() - the guest was looked at again
- * @model: zeroed at first
- * @usage: what was seen; looks of the same millisecond count as one
+ * hvb_use_model_update() - feed a sample into the model
+ * @model: zeroed before the first call
+ * @usage: the sample; further ones of the same millisecond are ignored
  *
- * May be called at any interval.
+ * The interval may vary.
  */
 void hvb_use_model_update(struct hvb_use_model *model, const struct hvb_usage *usage)
 {
@@ -111,7 +110,7 @@ void hvb_use_model_update(struct hvb_use_model *model, const struct hvb_usage *u
 }
 
 /**
- * hvb_emergency_pages() - what a guest that ran out of memory asks for on top
+ * hvb_emergency_pages() - extra demand after an OOM
  * @model: its demand by use
  *
  * Return: pages.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The Dynamic Memory device, and what all files need of it. hv_balloon.c opens with an
- * overview of these.
+ * The Dynamic Memory device, and the helpers that all files share. hv_balloon.c opens
+ * with an overview of the files.
  */
 #ifndef _HVB_DEVICE_H
 #define _HVB_DEVICE_H
@@ -34,12 +34,12 @@
 
 struct dentry;
 
-/* The protocol counts in pages of 4 KiB, and names no NUMA node to add to. */
+/* The protocol counts pages of 4 KiB, and hot-add names no NUMA node. */
 #define HVB_CAN_BALLOON	(PAGE_SIZE == HV_HYP_PAGE_SIZE)
 #define HVB_CAN_HOT_ADD	(HVB_CAN_BALLOON && !IS_ENABLED(CONFIG_ARM64) && \
 			 IS_ENABLED(CONFIG_MEMORY_HOTPLUG))
 
-/* Page frames of the host have 40 bits; those of the guest must hold them. */
+/* PFNs of the protocol have 40 bits; an unsigned long must hold them. */
 static_assert(BITS_PER_LONG == 64);
 static_assert(HVB_HOST_PAGE_SHIFT == HV_HYP_PAGE_SHIFT);
 
@@ -52,10 +52,10 @@ static_assert(HVB_HOST_PAGE_SHIFT == HV_HYP_PAGE_SHIFT);
 /* Pages of a chunk. */
 #define HVB_CHUNK_PAGES		BIT(HVB_CHUNK_ORDER)
 
-/* As the delay of a part of the pump: not before it is kicked. */
+/* Delay of a step of the pump: until the next kick. */
 #define HVB_NEVER	MAX_SCHEDULE_TIMEOUT
 
-/* A task that is out of memory sleeps so long at a time. */
+/* Sleep of a task that hits OOM, per call of the notifier. */
 #define HVB_OOM_SLICE	(HZ / 20)
 
 /* The directory of the driver in sysfs. */
@@ -90,7 +90,7 @@ struct hvb_stats {
 	/** @rejected: messages that failed a check of the codec, by reason */
 	u64 rejected[HVB_REJECTS];
 
-	/** @unexpected: messages that had no place in the state */
+	/** @unexpected: messages that the state does not allow */
 	u64 unexpected;
 
 	/** @reserved_bits: messages with a reserved bit set */
@@ -108,51 +108,51 @@ struct hvb_stats {
 	/** @balloon_requests: requests for pages */
 	u64 balloon_requests;
 
-	/** @balloon_requested: pages that the host asked for */
+	/** @balloon_requested: pages in these requests */
 	u64 balloon_requested;
 
-	/** @balloon_given: pages of these that it got */
+	/** @balloon_given: of @balloon_requested, those ballooned */
 	u64 balloon_given;
 
-	/** @balloon_refused: pages of these that it did not get */
+	/** @balloon_refused: of @balloon_requested, those refused */
 	u64 balloon_refused;
 
-	/** @returned: pages that the host gave back */
+	/** @returned: pages that the host returned */
 	u64 returned;
 
 	/** @foreign_ranges: returned ranges with a page that is not ballooned */
 	u64 foreign_ranges;
 
-	/** @blocks_taken: blocks that were taken for the host, by order */
+	/** @blocks_taken: blocks ballooned, by order */
 	u64 blocks_taken[HVB_CHUNK_ORDER + 1];
 
-	/** @block_failures: failed attempts to take a block, by order */
+	/** @block_failures: failed allocations of a block, by order */
 	u64 block_failures[HVB_CHUNK_ORDER + 1];
 
-	/** @hot_add_requests: requests to add memory */
+	/** @hot_add_requests: offers of memory */
 	u64 hot_add_requests;
 
-	/** @hot_add_requested: pages that the host offered */
+	/** @hot_add_requested: pages in these offers */
 	u64 hot_add_requested;
 
-	/** @hot_add_added: pages of these that were added */
+	/** @hot_add_added: of @hot_add_requested, those added */
 	u64 hot_add_added;
 
-	/** @hot_add_refused: pages of these that were not */
+	/** @hot_add_refused: of @hot_add_requested, those refused */
 	u64 hot_add_refused;
 
-	/** @pages_looked_at: steps of the search of adopt.c; written by probe */
+	/** @pages_looked_at: steps of the walk in adopt.c; written by probe */
 	u64 pages_looked_at;
 };
 
 /**
- * struct hvb_arrivals - memory that the host gave, hot-added and online or deflated
+ * struct hvb_arrivals - memory that became usable: onlined hot-added, and deflated
  */
 struct hvb_arrivals {
-	/** @pages: all of it since probe */
+	/** @pages: sum since probe */
 	atomic64_t pages;
 
-	/** @wait: woken when there is more */
+	/** @wait: woken when @pages grows */
 	wait_queue_head_t wait;
 };
 
@@ -161,9 +161,9 @@ struct hvb_arrivals {
  *
  * The pump is a work item, so it never runs twice at once: what is "pump only" needs
  * no lock. Probe, remove, suspend and resume may touch it while the pump cannot run.
- * No work item is freezable: what must not go on while the system is frozen looks at
- * @pausing. So a probe that begins while the system freezes can agree with the host,
- * and a work item that is stuck does not block the freeze.
+ * No work item is freezable: operations that must stop while the system is frozen check
+ * @pausing. So a probe during a freeze can complete negotiation, and a work item that is
+ * stuck does not block the freeze.
  */
 struct hvb_dev {
 	/* Written by probe, constant afterwards. */
@@ -172,12 +172,11 @@ struct hvb_dev {
 	struct hv_device *hdev;
 
 	/**
-	 * @wq: runs @pump, @report and the work of @events, which may overlap each
-	 * other
+	 * @wq: runs @pump, @report and the work of @events, which may run concurrently
 	 */
 	struct workqueue_struct *wq;
 
-	/** @slow_wq: runs the work of @evacuate and of @hot_add, which wait unbounded */
+	/** @slow_wq: runs the work of @evacuate and of @hot_add, which wait without a bound */
 	struct workqueue_struct *slow_wq;
 
 	/** @hibernation: the guest can hibernate, so all requests are refused */
@@ -189,10 +188,10 @@ struct hvb_dev {
 	/** @debugfs: the directory in debugfs */
 	struct dentry *debugfs;
 
-	/** @debugfs_legacy: the file that the driver in the kernel tree has */
+	/** @debugfs_legacy: the file of the in-tree driver */
 	struct dentry *debugfs_legacy;
 
-	/* The pump, and what only it writes. */
+	/* The pump, and members that only it writes. */
 
 	/** @pump: the only reader of the channel and the only worker on requests */
 	struct delayed_work pump;
@@ -212,7 +211,7 @@ struct hvb_dev {
 	/** @deadline: jiffies at which negotiation with a silent host fails; pump only */
 	unsigned long deadline;
 
-	/** @error: why it failed, negative error number; pump only */
+	/** @error: why negotiation failed, negative error number; pump only */
 	int error;
 
 	/**
@@ -224,7 +223,7 @@ struct hvb_dev {
 	/** @no_reports: the host wants no status reports; pump only */
 	bool no_reports;
 
-	/** @hibernation_logged: the log says that requests are refused; pump only */
+	/** @hibernation_logged: the refusal of requests was logged; pump only */
 	bool hibernation_logged;
 
 	/** @rested: the pump has seen @pausing; pump only */
@@ -236,10 +235,10 @@ struct hvb_dev {
 	/** @inflate: the operation in progress; pump only */
 	struct hvb_inflate inflate;
 
-	/** @chunk_choice: the blocks to try for; pump only */
+	/** @chunk_choice: which blocks to try for; pump only */
 	struct hvb_chunk_choice chunk_choice;
 
-	/* Written by others to stop the pump and the operations. */
+	/* Written outside the pump, to stop it or its operations. */
 
 	/** @kick_lock: protects @stopping against a kick of the pump */
 	spinlock_t kick_lock;
@@ -247,7 +246,7 @@ struct hvb_dev {
 	/**
 	 * @stopping: the channel is not open or is about to be closed: the pump must
 	 * not be queued, and ends soon if it runs. Written by hvb_pump_start() and
-	 * hvb_pump_stop() with @kick_lock held, read anywhere
+	 * hvb_pump_stop() under @kick_lock, read anywhere
 	 */
 	bool stopping;
 
@@ -265,10 +264,10 @@ struct hvb_dev {
 	/** @send_lock: messages are numbered and sent one at a time */
 	struct mutex send_lock;
 
-	/** @trans_id: number of the last message that was sent; under @send_lock */
+	/** @trans_id: number of the last message sent; under @send_lock */
 	u32 trans_id;
 
-	/* The parts, each with writers of its own. */
+	/* The parts, each documented where it is defined. */
 
 	/**
 	 * @transfer_lock: held while pages pass between guest and host, and while the
@@ -278,31 +277,31 @@ struct hvb_dev {
 	 */
 	struct mutex transfer_lock;
 
-	/** @balloon: pages that the host has */
+	/** @balloon: ballooned pages */
 	struct hvb_balloon balloon;
 
-	/** @evacuate: makes chunks for it */
+	/** @evacuate: evacuates chunks for @balloon */
 	struct hvb_evacuate evacuate;
 
-	/** @hot_add: memory that the host gave on top */
+	/** @hot_add: hot-added memory */
 	struct hvb_hot_add hot_add;
 
-	/** @demand: what the guest needs */
+	/** @demand: state of the demand */
 	struct hvb_demand_state demand;
 
 	/** @report: the status report */
 	struct hvb_report report;
 
-	/** @oom: what happens when the guest is out of memory */
+	/** @oom: OOM handling */
 	struct hvb_oom oom;
 
-	/** @arrivals: memory that the host gave */
+	/** @arrivals: memory that became usable */
 	struct hvb_arrivals arrivals;
 
 	/** @reporting: free page reporting */
 	struct hvb_reporting reporting;
 
-	/** @record: the last messages, and how long operations took */
+	/** @record: last messages, latency of operations */
 	struct hvb_record record;
 
 	/** @events: memory events */
@@ -310,13 +309,13 @@ struct hvb_dev {
 
 	/* Written by probe and remove. */
 
-	/** @wait_log: logs @waits_for, if that takes long */
+	/** @wait_log: logs @waits_for if the wait is long */
 	struct delayed_work wait_log;
 
 	/** @waits_for: what probe or remove waits for */
 	const char *waits_for;
 
-	/** @exit: frees all this, see hvb_exit_parts() */
+	/** @exit: frees the device, see hvb_exit_parts() */
 	struct work_struct exit;
 
 	/** @exited: completed by @exit; NULL if remove does not wait */
@@ -328,13 +327,13 @@ static inline struct device *hvb_device(const struct hvb_dev *hvb)
 	return &hvb->hdev->device;
 }
 
-/* The channel is about to be closed, or the host has gone. */
+/* The channel is about to be closed, or was rescinded. */
 static inline bool hvb_must_end(const struct hvb_dev *hvb)
 {
 	return READ_ONCE(hvb->stopping) || READ_ONCE(hvb->hdev->channel->rescind);
 }
 
-/* Long operations must stop: until the thaw, or for good. */
+/* Long operations must stop, until the thaw or for good. */
 static inline bool hvb_must_rest(const struct hvb_dev *hvb)
 {
 	return READ_ONCE(hvb->pausing) || hvb_must_end(hvb);
@@ -348,7 +347,7 @@ static inline unsigned long hvb_jiffies_until(unsigned long when)
 	return time_after(when, now) ? when - now : 0;
 }
 
-/* Pages that the host gave since probe. */
+/* Pages that became usable since probe. */
 static inline u64 hvb_arrived(const struct hvb_dev *hvb)
 {
 	return atomic64_read(&hvb->arrivals.pages);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory blocks: how they are added and removed, and what they cost.
+ * Memory blocks: adding, removing, and the cost of a memory map.
  *
- * Blocks that the host backs whole are added by add_memory(), as ordinary memory, also
- * for a kernel that is started through kexec. Blocks with a gap are added as "driver
- * managed", which hides them from such a kernel: it would touch the gaps.
+ * Blocks without a gap are added by add_memory(), as system RAM that a kexec kernel may
+ * use. Blocks with a gap are added as driver managed, which hides them from a kexec
+ * kernel: it would access the gaps.
  */
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
@@ -24,7 +24,7 @@
 
 #define HVB_RESOURCE_NAME	"System RAM (hv_balloon)"
 
-/* Margin when a memory map is taken from the reserves: a quarter of its size. */
+/* Margin when a memory map is allocated from the reserves: a quarter of its size. */
 #define HVB_MAP_MARGIN		4
 
 /*
@@ -65,8 +65,8 @@ static int hvb_add_memory(struct hvb_hot_add *ha, u64 block, bool whole)
 	const int node = hvb_node_or_group(ha, start, &flags);
 
 	/*
-	 * A memory map on the new memory itself (a boot option of the kernel)
-	 * sits at the start of the block, so that must not be a gap.
+	 * With memmap_on_memory the memory map lies at the start of the block, which
+	 * must not be a gap then.
 	 */
 	if (whole)
 		return add_memory(node, start, size, flags | HVB_MEMMAP_ON_MEMORY);
@@ -74,10 +74,8 @@ static int hvb_add_memory(struct hvb_hot_add *ha, u64 block, bool whole)
 }
 
 /**
- * hvb_kernel_pages() - free pages that the kernel could use for itself
- * @reserves: including those below the watermarks
- *
- * Memory maps lie in kernel zones.
+ * hvb_kernel_pages() - free pages in kernel zones, where memory maps are allocated
+ * @reserves: include those below the watermarks
  *
  * Context: any.
  * Return: pages.
@@ -100,14 +98,14 @@ u64 hvb_kernel_pages(bool reserves)
 }
 
 /**
- * hvb_memblock_exists() - whether there is memory in the place of a block
+ * hvb_memblock_exists() - whether any section of a memory block is present
  * @map: the hotplug map
  * @block: first PFN of the block
  *
- * Memory that is offline counts, as does that of a device.
+ * Offline memory and device memory count.
  *
  * Context: any.
- * Return: whether there is.
+ * Return: whether one is.
  */
 bool hvb_memblock_exists(const struct hvb_hotplug_map *map, u64 block)
 {
@@ -120,19 +118,21 @@ bool hvb_memblock_exists(const struct hvb_hotplug_map *map, u64 block)
 }
 
 /**
- * hvb_try_add_memory() - add a block, if there is memory for its memory map
+ * hvb_try_add_memory() - add a block if its memory map can be afforded
  * @hvb: the device; the block is in its hotplug map
  * @block: first PFN of the block
  * @whole: the host backs all of it
  *
- * A block costs a memory map before it brings memory. If it comes online at once, in
- * a kernel zone, it brings far more: the map may come from the reserves, with a
- * margin that avoids an OOM until then. If the last block came online in
- * ZONE_MOVABLE, kernel zones gain nothing: the reserves are not touched. If blocks
- * stay offline the guest gains nothing: the map must not cut into the floor. All of
- * that holds for a moment only: memory hotplug in progress is waited for first.
+ * The memory map is allocated before the block adds memory.
  *
- * Context: process, may sleep for as long as memory hotplug in progress.
+ * Blocks that are onlined in a kernel zone: the map may come from the reserves, with a
+ * margin that avoids an OOM until the block is online. Last block onlined in
+ * ZONE_MOVABLE: kernel zones gain nothing, so the reserves are not touched. Blocks that
+ * stay offline: the guest gains nothing, so the map must not cut into the floor.
+ *
+ * These checks are valid for a moment only: wait for memory hotplug in progress first.
+ *
+ * Context: process, may sleep as long as memory hotplug in progress.
  * Return: 0, -ENOMEM, -EEXIST, or another error of add_memory().
  */
 int hvb_try_add_memory(struct hvb_dev *hvb, u64 block, bool whole)
@@ -171,13 +171,13 @@ static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
 }
 
 /**
- * hvb_remove_partial_blocks() - remove offline blocks that the host backs in part
+ * hvb_remove_partial_blocks() - remove offline blocks with gaps
  * @hvb: the device; its channel is closed
  *
- * Without the online-page callback such a block would be onlined whole. Gaps in blocks
- * that are online stay marked.
+ * Without the online-page callback such a block would be onlined whole. Gaps in online
+ * blocks stay marked.
  *
- * Context: process, may sleep for as long as memory hotplug in progress.
+ * Context: process, may sleep as long as memory hotplug in progress.
  */
 void hvb_remove_partial_blocks(struct hvb_dev *hvb)
 {
@@ -191,7 +191,7 @@ void hvb_remove_partial_blocks(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_memblock_init() - get ready to add blocks
+ * hvb_memblock_init() - allocate the table of memory groups
  * @ha: the hot-added memory
  *
  * Context: process, may sleep.
@@ -214,7 +214,7 @@ int hvb_memblock_init(struct hvb_hot_add *ha)
  * hvb_memblock_exit() - undo hvb_memblock_init()
  * @ha: the hot-added memory
  *
- * A group that has memory blocks stays until they are removed.
+ * The kernel keeps a group until its memory blocks are removed.
  *
  * Context: process, may sleep.
  */

@@ -2,14 +2,14 @@
 /*
  * Memory blocks that go offline, hot-added or not.
  *
- * The kernel takes a block offline only if no page of it has a reference. The driver
- * has references to ballooned pages and gaps, which are not in use: it detaches them.
- * Ballooned pages of the block become a gap, noted in the hotplug map as ballooned
- * while offline: so they are known while the block has no struct pages, are withheld
+ * A block can go offline only if no page in it is referenced. The driver holds
+ * references to ballooned pages and gaps, which are not in use: it detaches them.
+ * Ballooned pages of the block become a gap, recorded in the hotplug map as ballooned
+ * while offline. So they are known while the block has no struct pages, are withheld
  * when it comes online again, and can be returned at any time.
  *
  * From MEM_GOING_OFFLINE to MEM_OFFLINE or MEM_CANCEL_OFFLINE no page of the block may
- * change. Pages that the host gives or returns in between are noted in the hotplug
+ * change. Pages that the host gives or returns in between are recorded in the hotplug
  * map only, and onlined if the block stays online.
  *
  * All functions run under the hotplug lock, in the task that takes the block
@@ -35,7 +35,7 @@
 #define HVB_RELEASE_TRIES	100
 #define HVB_RELEASE_US		1000
 
-/* Return: how many runs of ballooned pages there are. */
+/* Return: number of runs of ballooned pages. */
 static unsigned int hvb_count_spans(u64 pfn, u64 end)
 {
 	unsigned int runs = 0;
@@ -80,16 +80,16 @@ static long hvb_count_gaps(const struct hvb_extent *range)
 }
 
 /*
- * A PageOffline page without a reference does not block offlining. A walker of PFNs
- * may hold one for a moment: ours stays until that is gone. Pages of a block of the
- * allocator that do not come first have none.
+ * A PageOffline page without a reference does not block offlining. A PFN walker may hold
+ * a speculative reference: drop ours only without it. Tail pages of a non-compound
+ * block have no reference.
  */
 static bool hvb_release_page(struct page *page)
 {
 	return page_ref_freeze(page, 1) || !page_count(page);
 }
 
-/* Return: 0, or -EBUSY if another reference stays; hvb_hold_gaps() undoes it. */
+/* Return: 0, or -EBUSY if a speculative reference stays; hvb_hold_gaps() undoes it. */
 static int hvb_release_gaps(const struct hvb_extent *range)
 {
 	unsigned int tries = HVB_RELEASE_TRIES;
@@ -122,7 +122,7 @@ static void hvb_hold_gaps(const struct hvb_extent *range)
 	hvb_compat_count_going_offline(pfn_to_page(range->start), -hvb_count_gaps(range));
 }
 
-/* Return: number of ranges in the memory that are ballooned and not reported yet. */
+/* Return: number of ranges in @memory that are ballooned and not reported yet. */
 static unsigned int hvb_count_unreported(const struct hvb_batch *batch,
 					 const struct hvb_extent *memory)
 {
@@ -161,8 +161,8 @@ static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *rang
  * @count: pages from there on
  *
  * Context: process, may sleep; takes hvb->transfer_lock.
- * Return: 0, -ENOMEM, or -EBUSY if something is migrated from it for too long, or a
- * page of it is referenced.
+ * Return: 0, -ENOMEM, or -EBUSY if a migration in the block takes too long, or a page
+ * stays referenced.
  */
 int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count)
 {
@@ -170,7 +170,7 @@ int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count)
 	int ret = 0;
 
 	mutex_lock(&hvb->transfer_lock);
-	/* Else the pages would not be withheld when the block comes online again. */
+	/* Otherwise the pages would not be withheld when the block comes online again. */
 	if (hvb->hot_add.usable && !READ_ONCE(hvb->stopping))
 		ret = hvb_offline_detach(hvb, &range);
 	mutex_unlock(&hvb->transfer_lock);
@@ -197,7 +197,7 @@ static void hvb_online_returned(struct hvb_dev *hvb, const struct hvb_extent *ra
  * hvb_offline_cancel() - the block stays online
  * @hvb: the device
  *
- * Also called if hvb_offline_begin() was not called, or has failed.
+ * Also called if hvb_offline_begin() was not called, or failed.
  *
  * Context: process, may sleep; takes hvb->transfer_lock.
  */
@@ -219,8 +219,8 @@ void hvb_offline_cancel(struct hvb_dev *hvb)
  * hvb_offline_end() - the block is offline
  * @hvb: the device
  *
- * Its struct pages may be removed after this: other parts read struct pages of blocks
- * that they found online with transfer_lock held only.
+ * Its struct pages may be removed after this: other files access struct pages only under
+ * transfer_lock, of blocks that are online.
  *
  * Context: process, may sleep; takes hvb->transfer_lock.
  */

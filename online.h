@@ -10,10 +10,10 @@
 struct hvb_dev;
 struct hvb_hot_add;
 
-/* Gaps that may be more after one is filled in part, and one to spare. */
+/* Extents that filling part of a gap may add, and one spare. */
 #define HVB_FILL_EXTENTS	2
 
-/* The same for a range that is taken back, and for a block that is dropped meanwhile. */
+/* The same for a range that is taken back, and for a block dropped in between. */
 #define HVB_TAKE_BACK_EXTENTS	(HVB_FILL_EXTENTS + 2)
 
 #ifdef CONFIG_MEMORY_HOTPLUG

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The status report: what is available in the guest, and what it needs. Once a
- * second, and more often while the demand rises. Runs beside the pump and shares
- * no lock with it, so that a long operation delays no report.
+ * The status report: available memory and demand. Once a second, more often while the
+ * demand rises. Runs concurrently with the pump, so that a long operation delays no
+ * report.
  */
 #include <linux/jiffies.h>
 
@@ -16,7 +16,7 @@
 #include "status.h"
 #include "trace.h"
 
-/* Between two reports: at most, and at least. */
+/* Longest and shortest interval between two reports. */
 #define HVB_REPORT_INTERVAL	HZ
 #define HVB_REPORT_SOON		(HZ / 10)
 
@@ -66,7 +66,7 @@ static void hvb_report_work(struct work_struct *work)
 	hvb_sample(hvb, &status);
 	report->status = status;
 	WRITE_ONCE(report->earliest, get_jiffies_64() + HVB_REPORT_SOON);
-	/* One for which the ring has no room is dropped: the next is newer. */
+	/* Dropped if the ring is full: the next one is newer. */
 	if (!hvb_send_now(hvb, &message, hvb_encode_status(&message, &status)))
 		hvb->stats.reports++;
 
@@ -75,11 +75,11 @@ static void hvb_report_work(struct work_struct *work)
 }
 
 /**
- * hvb_report_soon() - something has happened that the host should hear of
+ * hvb_report_soon() - report ahead of time
  * @hvb: the device
  *
- * The next report goes out at once, or 100 ms after the last one. The first one has
- * its time, unless the guest is out of memory.
+ * The next report is sent at once, but not within HVB_REPORT_SOON of the last one. This
+ * also ends the delay of the first report.
  *
  * Context: any.
  */
@@ -100,11 +100,11 @@ void hvb_report_soon(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_report_start() - begin to report, unless the host wants none
+ * hvb_report_start() - start reporting, unless the host disabled it
  * @hvb: the device; the host has accepted its capabilities
  *
- * Hosts that have just started a guest ignore its first reports, which speak
- * of the boot; hence the delay.
+ * Hosts ignore the first reports of a guest that they have just started, which reflect
+ * the boot: hence the delay.
  *
  * Context: the pump.
  */
@@ -116,7 +116,7 @@ void hvb_report_start(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_report_stop() - report no more
+ * hvb_report_stop() - stop reporting
  * @hvb: the device, which is stopping
  *
  * Context: process, may sleep.
@@ -127,7 +127,7 @@ void hvb_report_stop(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_report_init() - get ready for all of the above
+ * hvb_report_init() - set up the status report
  * @hvb: the device
  *
  * Context: process.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What ballooning costs the programs of the guest.
+ * Refaults and swapping while the balloon inflates.
  */
 #ifndef _HVB_COST_H
 #define _HVB_COST_H
@@ -8,11 +8,11 @@
 #include <linux/types.h>
 
 /**
- * struct hvb_cost - pages that reclaim should have left where they were
+ * struct hvb_cost - refaults, and writes of reclaim
  * @begin: their count at the begin of the window
- * @window: jiffies at the begin of the window, which has a second
- * @usual: of these pages a second while nothing is ballooned
- * @costly: windows in a row in which it were too many
+ * @window: jiffies at the begin of the window, which lasts a second
+ * @usual: pages per second between operations
+ * @costly: consecutive costly windows
  * @pause_end: in jiffies64: until then no page is ballooned
  *
  * Pump only.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the guest needs: the floor, and the demand that it reports.
+ * The floor, and the demand that the guest reports.
  */
 #ifndef _HVB_DEMAND_H
 #define _HVB_DEMAND_H
@@ -14,14 +14,14 @@ struct hvb_demand;
 struct hvb_dev;
 
 /**
- * struct hvb_demand_state - what the demand is made of, besides what the kernel counts
+ * struct hvb_demand_state - components of the demand that the kernel does not count
  * @model: the demand by use; written by the report work, read anywhere
- * @emergency: pages that are asked for on top, until @emergency_end; written by tasks
- *	that are out of memory
+ * @emergency: emergency demand in pages, until @emergency_end; written by tasks that hit
+ *	OOM
  * @emergency_end: in jiffies64
  * @lock: protects @extra and @extra_end
- * @extra: pages that a program asks for on top
- * @extra_end: in jiffies64, when that ends
+ * @extra: extra demand of a program in pages
+ * @extra_end: in jiffies64, when @extra expires
  */
 struct hvb_demand_state {
 	struct hvb_use_model model;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the driver does when the guest is out of memory.
+ * OOM handling.
  */
 #ifndef _HVB_OOM_H
 #define _HVB_OOM_H
@@ -12,12 +12,12 @@
 struct hvb_dev;
 
 /**
- * struct hvb_oom - out of memory
+ * struct hvb_oom - OOM handling
  * @nb: the out-of-memory notifier
  * @pause_end: in jiffies64: until then no page is ballooned
  * @lock: protects all below
- * @deadline: in jiffies64: when the kernel may kill a program
- * @came: pages that had come in all when @deadline was set
+ * @deadline: in jiffies64: until then the OOM killer is deferred
+ * @came: pages that had arrived since probe when @deadline was set
  * @logged_end: in jiffies64: until then no wait is logged again
  */
 struct hvb_oom {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The memory block that is being added, for tasks that are out of memory.
+ * The pending memory block: added, not yet online. Tasks that hit OOM wait for it.
  */
 #ifndef _HVB_PENDING_H
 #define _HVB_PENDING_H
@@ -15,7 +15,7 @@ struct hvb_hot_add;
 #define HVB_NO_BLOCK	U64_MAX
 
 /**
- * struct hvb_pending - the memory block that is pending
+ * struct hvb_pending - the pending memory block
  */
 struct hvb_pending {
 	/** @lock: protects @block and @end; taken in the memory notifier */

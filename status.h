@@ -17,7 +17,7 @@ struct hvb_dev;
  * @work: sends it
  * @status: the figures sent last; written by @work
  * @interval: jiffies to the next one; @work only
- * @earliest: in jiffies64, when the next one may go out; written by @work
+ * @earliest: in jiffies64, when the next one may be sent; written by @work
  */
 struct hvb_report {
 	struct delayed_work work;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The demand of the guest as it follows from what the guest uses. Pure. All
- * figures are pages of 4 KiB unless said.
+ * The demand by use. Pure. All figures are pages of 4 KiB unless said.
  */
 #ifndef _HVB_USAGE_H
 #define _HVB_USAGE_H
@@ -9,13 +8,12 @@
 #include <linux/types.h>
 
 /**
- * struct hvb_usage - what the guest uses at one time
- * @now_ms: that time, in milliseconds since any beginning
- * @used: memory that is not available: the total, less what is available or ballooned
+ * struct hvb_usage - a sample of memory use
+ * @now_ms: its time, in milliseconds since an arbitrary one
+ * @used: memory in use: the total, less available and ballooned memory
  * @vm_committed: the commit charge
  * @file_pages: the page cache
- * @refaults: counter of pages that were read again soon after they had been
- *	reclaimed, from files or from swap
+ * @refaults: counter of refaults, of files and of swap
  */
 struct hvb_usage {
 	u64 now_ms;
@@ -27,13 +25,13 @@ struct hvb_usage {
 
 /**
  * struct hvb_use_model - the demand by use: @used + @cache + @lead
- * @last: what was seen last; valid if @begun
- * @used: memory in use; follows the guest up at once, and down slowly
+ * @last: the last sample; valid if @begun
+ * @used: memory in use; rises at once, falls slowly
  * @cache: page cache that proved needed: refaults raise it, time lowers it
- * @use_rate: growth of the use, pages a second; rises and falls within seconds
+ * @use_rate: growth of memory in use, pages per second; rises and falls within seconds
  * @commit_rate: growth of the commit charge, likewise
- * @lead: what the guest will use before the host can react
- * @begun: there is a @last
+ * @lead: growth expected before the host can react
+ * @begun: @last is valid
  */
 struct hvb_use_model {
 	struct hvb_usage last;

@@ -17,7 +17,7 @@ SOURCES = sorted(path for pattern in ("*.c", "lib/*.c") for path in PROJECT.glob
                  if not path.name.endswith(".mod.c"))
 HEADERS = sorted([*PROJECT.glob("*.h"), *PROJECT.glob("lib/*.h")])
 PARAMETERS = {"hot_add", "pressure_report_delay", "floor_mib", "max_range_mib", "accounting",
-              "reclaim"}
+              "reclaim", "demand", "oom_wait"}
 
 
 def run(*command, **options):

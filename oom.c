@@ -50,7 +50,7 @@ static bool hvb_host_has_more(const struct hvb_dev *hvb)
 	       (hvb_hot_add_possible(hvb) && !hvb_hot_add_is_at_maximum(hvb));
 }
 
-/* Return: whether the current task is what takes the memory that is waited for. */
+/* Return: whether the current task runs a work item on which the wait depends. */
 static bool hvb_oom_hits_us(struct hvb_dev *hvb)
 {
 	const struct work_struct *work = current_work();

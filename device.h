@@ -318,6 +318,9 @@ struct hvb_dev {
 	/** @exit: frees the device, see hvb_exit_parts() */
 	struct work_struct exit;
 
+	/** @exit_due: @exit is still to be queued, by remove or after the thaw */
+	atomic_t exit_due;
+
 	/** @exited: completed by @exit; NULL if remove does not wait */
 	struct completion *exited;
 };

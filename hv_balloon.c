@@ -48,6 +48,7 @@
 #include <linux/hyperv.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/suspend.h>
 #include <linux/wait_bit.h>
@@ -79,6 +80,13 @@
 static struct workqueue_struct *hvb_exit_wq;
 static atomic_t hvb_exits = ATOMIC_INIT(0);
 
+/* A full barrier, also where nothing is due. */
+static void hvb_exit_queue(struct hvb_dev *hvb)
+{
+	if (atomic_xchg(&hvb->exit_due, 0))
+		queue_work(hvb_exit_wq, &hvb->exit);
+}
+
 /*
  * Operations rest while the system is frozen, and continue after the thaw. A freeze
  * waits for a probe without a limit, and a probe waits for the host: end that wait,
@@ -98,6 +106,7 @@ static int hvb_pm_event(struct notifier_block *nb, unsigned long event, void *un
 		break;
 	default:
 		WRITE_ONCE(hvb->pausing, false);
+		hvb_exit_queue(hvb);
 		break;
 	}
 
@@ -210,18 +219,24 @@ static void hvb_exit_work(struct work_struct *work)
 /*
  * This may wait for a task, or for memory hotplug, which hibernation locks: neither
  * continues before the thaw. The thaw waits for the device lock, which the caller holds.
- * So a freezable work item waits: it runs after the thaw, or blocks the freeze.
+ * So a freezable work item does it: while the system freezes it is left to the notifier
+ * of the thaw, as it would block the freeze. A task may wait even then: it is not frozen
+ * yet, so nothing that this waits for is.
  */
 static void hvb_exit_parts(struct hvb_dev *hvb)
 {
 	DECLARE_COMPLETION_ONSTACK(exited);
-	const bool wait = !READ_ONCE(hvb->pausing);
+	const bool wait = !READ_ONCE(hvb->pausing) || !(current->flags & PF_KTHREAD);
 
 	get_device(hvb_device(hvb));
 	hvb->exited = wait ? &exited : NULL;
 	INIT_WORK(&hvb->exit, hvb_exit_work);
 	atomic_inc(&hvb_exits);
-	queue_work(hvb_exit_wq, &hvb->exit);
+
+	/* A full barrier: either this sees the thaw, or the thaw sees this. */
+	atomic_xchg(&hvb->exit_due, 1);
+	if (wait || !READ_ONCE(hvb->pausing))
+		hvb_exit_queue(hvb);
 	if (wait)
 		wait_for_completion(&exited);
 }
@@ -347,6 +362,8 @@ module_init(hvb_init);
 static void __exit hvb_exit(void)
 {
 	vmbus_driver_unregister(&hvb_driver);
+	/* A device that was removed while the system freezes is not queued before the thaw. */
+	wait_var_event(&hvb_exits, !atomic_read(&hvb_exits));
 	destroy_workqueue(hvb_exit_wq);
 }
 module_exit(hvb_exit);

@@ -159,12 +159,13 @@ def test_hibernates_while_it_negotiates(guest):
 
 
 @pytest.mark.usefixtures("nobody_onlines")
-def test_device_goes_while_the_guest_hibernates(running, blocks):
+@pytest.mark.parametrize("when", ["freezing", "frozen"])
+def test_device_goes_while_the_guest_hibernates(running, blocks, when):
     """A part of a block was never given, and nobody has onlined it: it is removed all the same,
-    though the kernel locks memory hotplug until the thaw."""
+    though the kernel locks memory hotplug until the thaw. The guest hibernates nevertheless."""
     block = next(blocks)
     assert running.host.add(block, STEP) == (STEP, 1)
-    running.run(f"echo rescind-frozen >{CONTROL}")
+    running.run(f"echo rescind-{when} >{CONTROL}")
     sleep(running, "disk", "devices", GOES_AFTER + 4)
     assert not running.bound()
     running.run(f"while [ -e {folder_of(block)} ]; do sleep 0.1; done")

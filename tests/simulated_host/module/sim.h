@@ -32,7 +32,7 @@ enum sim_hints {
 };
 
 /* What becomes of the first device when the system freezes. */
-enum sim_freeze { SIM_STAYS, SIM_GOES, SIM_COMES };
+enum sim_freeze { SIM_STAYS, SIM_GOES_EARLY, SIM_GOES, SIM_COMES };
 
 /* sim_ring.c */
 int sim_ring_init(struct hv_ring_buffer_info *ring, u32 size);

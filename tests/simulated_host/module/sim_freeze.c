@@ -11,7 +11,12 @@
 
 #include "sim.h"
 
-/* When the device goes, and how long the host thinks about what a new one says. */
+/*
+ * When the device goes: once tasks are frozen, but work items are not yet, as a
+ * hibernation makes room for its image; or once all is frozen. How long the host
+ * thinks about what a new one says.
+ */
+#define SIM_EARLY_DELAY	(HZ / 5)
 #define SIM_GOES_DELAY	(2 * HZ)
 #define SIM_AGREE_DELAY	(2 * HZ)
 
@@ -21,10 +26,10 @@ static u16 sim_asked;	/* type of the message that has to be answered */
 /* Neither work is frozen, as those of VMBus are not that hear of devices and messages. */
 static void sim_change(struct work_struct *work)
 {
-	if (READ_ONCE(sim_when_frozen) == SIM_GOES)
-		sim_rescind(SIM_FIRST);
-	else
+	if (READ_ONCE(sim_when_frozen) == SIM_COMES)
 		sim_offer(SIM_FIRST);
+	else
+		sim_rescind(SIM_FIRST);
 }
 
 static DECLARE_DELAYED_WORK(sim_change_work, sim_change);
@@ -58,14 +63,25 @@ int sim_set_freeze(int what)
 	return 0;
 }
 
+static unsigned long sim_change_delay(void)
+{
+	switch (sim_when_frozen) {
+	case SIM_GOES_EARLY:
+		return SIM_EARLY_DELAY;
+	case SIM_GOES:
+		return SIM_GOES_DELAY;
+	default:
+		return 0;
+	}
+}
+
 static int sim_pm_event(struct notifier_block *nb, unsigned long event, void *unused)
 {
 	switch (event) {
 	case PM_SUSPEND_PREPARE:
 	case PM_HIBERNATION_PREPARE:
 		if (sim_when_frozen != SIM_STAYS)
-			schedule_delayed_work(&sim_change_work, sim_when_frozen == SIM_GOES ?
-					      SIM_GOES_DELAY : 0);
+			schedule_delayed_work(&sim_change_work, sim_change_delay());
 		break;
 	default:
 		sim_set_freeze(SIM_STAYS);

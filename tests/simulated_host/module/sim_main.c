@@ -12,6 +12,7 @@
  *	/sys/class/misc/hvb_sim/control
  *			write "offer": the device appears; "rescind": it goes;
  *			"rescind-frozen": it goes when the system is frozen next;
+ *			"rescind-freezing": it goes when tasks are, but nothing else;
  *			"offer-frozen": it appears when the system begins to freeze,
  *			and the host, which is not frozen, agrees with the driver;
  *			"offer-second", "rescind-second": a second one, to which
@@ -61,6 +62,7 @@ static const struct {
 } sim_controls[] = {
 	{ "offer", sim_offer, SIM_FIRST },
 	{ "rescind", sim_rescind, SIM_FIRST },
+	{ "rescind-freezing", sim_set_freeze, SIM_GOES_EARLY },
 	{ "rescind-frozen", sim_set_freeze, SIM_GOES },
 	{ "offer-frozen", sim_set_freeze, SIM_COMES },
 	{ "offer-second", sim_offer, SIM_SECOND },

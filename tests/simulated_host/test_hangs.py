@@ -24,6 +24,7 @@ from .keeper import Keeper, agreed, cleaned
 from .memory_blocks import BLOCK, folder_of, going_offline
 from .power import SWAP, sleep
 from .simulator import CONTROL, DRIVER
+from .tracing import calls_counted
 
 ANSWER = 2          # seconds in which what the host returns is in use again
 SERVED = 20         # seconds in which a request for memory is answered, with what there is
@@ -39,7 +40,6 @@ SWEPT_MIB = 32768   # of these, so many are tried in vain
 ROUNDS = 5
 PINNED_MIB = 16     # of a program of which some pages are pinned
 AUTOMATIC = "/sys/devices/system/memory/auto_online_blocks"
-TRACING = "/sys/kernel/tracing"
 PROACTIVE = "/proc/sys/vm/compaction_proactiveness"
 HELD = "/sys/module/sim_lock/parameters/pages"
 
@@ -387,26 +387,14 @@ def test_memory_is_offered_while_a_block_hangs_on_its_way_offline(service, block
     assert_books(guest, 0)
 
 
-@contextlib.contextmanager
-def calls_noted(guest, function):
-    """Calls of a function of the kernel are noted."""
-    guest.run(f"cd {TRACING} && echo {function} >set_ftrace_filter &&"
-              " echo function >current_tracer")
-    try:
-        yield
-    finally:
-        guest.run(f"cd {TRACING} && echo nop >current_tracer && echo >set_ftrace_filter")
-
-
 def test_cost_of_a_block_is_looked_at_when_its_turn_comes(service, blocks):
     """Memory that was there while the offer waited for another block may be gone by then."""
     guest, going, offered = service.guest, next(blocks), next(blocks)
     with block_for_programs(service, going), block_held_up(guest, going):
-        with calls_noted(guest, "add_memory"):
+        with calls_counted(guest, "add_memory") as calls:
             service.offer(offered)
             service.wait(BUSY)
-            noted = guest.run(f"cat {TRACING}/trace")
-    assert "add_memory" not in noted
+            assert not calls()
     assert service.added() == (BLOCK, 1)
     service.give_back()
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Trace events, and a guest whose memory makes the driver step down."""
+"""Trace events and tracers, and a guest whose memory makes the driver step down."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from lab.memhog import Memhog
 from lab.memory import KIB
@@ -25,3 +25,25 @@ def cut_up(guest: Simulator) -> Iterator[None]:
     yield
     hog.kill()
     guest.run("echo 1 >/proc/sys/vm/compact_unevictable_allowed")
+
+
+def has_tracer(guest: Simulator, tracer: str) -> bool:
+    """Tell whether the kernel was built with that tracer. The debug kernel has none."""
+    return tracer in guest.run(f"cat {TRACING}/available_tracers").split()
+
+
+@contextlib.contextmanager
+def calls_counted(guest: Simulator, function: str) -> Iterator[Callable[[], int]]:
+    """Calls of a function of the kernel are counted; yields what tells how many there were.
+
+    There are none in a kernel that cannot count them.
+    """
+    if not has_tracer(guest, "function"):
+        yield lambda: 0
+        return
+    guest.run(f"cd {TRACING} && echo {function} >set_ftrace_filter &&"
+              " echo function >current_tracer")
+    try:
+        yield lambda: int(guest.run(f"grep -c ' {function} <-' {TRACING}/trace; true"))
+    finally:
+        guest.run(f"cd {TRACING} && echo nop >current_tracer && echo >set_ftrace_filter")

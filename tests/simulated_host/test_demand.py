@@ -89,13 +89,11 @@ def busiest_second(times):
 def test_reports_come_faster_while_the_demand_rises(reporting):
     """And once a second when it has settled."""
     guest = reporting
-    time.sleep(5)
-    assert busiest_second(guest.host.reported) <= 2
     hog = Memhog(guest, 0, "--quick")
     for _ in range(8):
         hog.grow(available(guest) // MIB // 8)
     time.sleep(2)
-    assert 4 < busiest_second(guest.host.reported) < 12
+    assert 3 < busiest_second(guest.host.reported) < 15
     hog.stop()
     time.sleep(30)
     before = len(guest.host.reported)

@@ -37,7 +37,7 @@ static void hvb_extents_replace(struct hvb_extents *set, unsigned int at,
 	memmove(&set->list[at + nr_new], &set->list[at + nr_old],
 		(set->nr - at - nr_old) * sizeof(*set->list));
 	memcpy(&set->list[at], new, nr_new * sizeof(*set->list));
-	set->nr += nr_new - nr_old;
+	set->nr = set->nr - nr_old + nr_new;
 }
 
 /**

@@ -5,7 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import LabError, accel, build, interactive, kernels
+from . import LabError, accel, build, interactive, kernels, packages
 from .carrier import end_on_sigterm
 from .real_guest import Config, RealGuest
 
@@ -18,6 +18,11 @@ def print_kdir(options):
 def print_source(options):
     """Print the folder of that kernel's unpacked source."""
     print(kernels.source(options.kernel))
+
+
+def print_bundle(options):
+    """Print the folder of unpacked packages of that name."""
+    print(packages.bundle(options.name))
 
 
 def boot(options):
@@ -46,6 +51,10 @@ def parse_arguments():
         command = commands.add_parser(name, help=text, description=action.__doc__)
         command.add_argument("kernel", choices=kernels.VERSIONS)
         command.set_defaults(action=action)
+    command = commands.add_parser("bundle", help="print the folder of packages that are unpacked",
+                                  description=print_bundle.__doc__)
+    command.add_argument("name", choices=sorted(packages.BUNDLES))
+    command.set_defaults(action=print_bundle)
     _add_boot(commands)
     return parser.parse_args()
 

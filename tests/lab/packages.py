@@ -54,6 +54,8 @@ BUNDLES = {
     # Unpacked only: installed, it would run on the machine.
     "dkms-bookworm": Bundle("bookworm", ("dkms",), r"dkms$"),
     "dkms-trixie": Bundle("trixie", ("dkms",), r"dkms$"),
+    # Debian 12 has none. With its C library: it runs by the loader of that release.
+    "cbmc": Bundle("trixie", ("cbmc",), r"cbmc|minisat|zlib1g|lib(c6|gcc-s1|stdc\+\+6|gmp10)$"),
     "prometheus": Bundle("bookworm", ("prometheus",), r"prometheus$"),
     "guest": Bundle("bookworm", ("busybox-static", "udev", "kmod", "kexec-tools", "makedumpfile"),
                     r"(?!libperl)lib|zlib|busybox|udev|kmod|kexec-tools|makedumpfile"),

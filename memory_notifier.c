@@ -74,7 +74,7 @@ static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void
 		break;
 	case MEM_OFFLINE:
 		hvb_hotplug_map_set_online(&ha->map, memory->start_pfn, memory->nr_pages, false);
-		hvb_offline_end(hvb);
+		hvb_offline_end(hvb, memory->start_pfn, memory->nr_pages);
 		break;
 	}
 

@@ -218,15 +218,22 @@ void hvb_offline_cancel(struct hvb_dev *hvb)
 /**
  * hvb_offline_end() - the block is offline
  * @hvb: the device
+ * @start: first PFN of the block, as for hvb_offline_begin()
+ * @count: pages from there on
  *
  * Its struct pages may be removed after this: other files access struct pages only under
  * transfer_lock, of blocks that are online.
+ * A block whose way offline began before the channel was open is not noted as going
+ * offline: a migration may have begun in it, which fails at once, as it is isolated.
  *
  * Context: process, may sleep; takes hvb->transfer_lock.
  */
-void hvb_offline_end(struct hvb_dev *hvb)
+void hvb_offline_end(struct hvb_dev *hvb, u64 start, u64 count)
 {
+	const struct hvb_extent range = { start, start + count };
+
 	mutex_lock(&hvb->transfer_lock);
 	hvb_set_going_offline(hvb, (struct hvb_extent) {});
 	mutex_unlock(&hvb->transfer_lock);
+	hvb_evacuate_leave(hvb, &range);
 }

@@ -3,7 +3,7 @@
 #
 # Install what building the module and running the test lab need on Debian 12.
 # Installs only what is missing, asks no questions; does nothing when all is there.
-# Usage: install-deps.sh [--check] [--packages] [--matrix] [--tracers] [--coccinelle]
+# Usage: install-deps.sh [--check] [--packages] [--matrix] [--tracers] [--coccinelle] [--proof]
 # --check only names what is missing, status 1 if anything is; the others add what these need.
 
 set -eu
@@ -64,6 +64,10 @@ needs_of_coccinelle='
 coccinelle      semantic patches
 '
 
+needs_of_proof='
+spin            the model of the work items
+'
+
 needs_of_tracers='
 mmdebstrap      the systems with perf, trace-cmd and bpftrace
 '
@@ -75,6 +79,7 @@ for option; do
 	--packages) needs=$needs$needs_of_packages ;;
 	--matrix) needs=$needs$needs_of_matrix ;;
 	--tracers) needs=$needs$needs_of_tracers ;;
+	--proof) needs=$needs$needs_of_proof ;;
 	--coccinelle) needs=$needs$needs_of_coccinelle ;;
 	esac
 done

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Proofs hold, fail on planted faults, and the model has the states of the driver."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab import PROJECT, packages
+
+from . import planted
+
+PROOF = Path(__file__).resolve().parent
+LIMIT = 900  # seconds
+
+# What takes part in the model. All of it at once is more than can be searched.
+MODELS = {"remove": "-DREQUESTS=1 -DREMOVE", "two_requests": "-DREQUESTS=2 -DREMOVE",
+          "offline": "-DREQUESTS=1 -DREMOVE -DOFFLINE", "oom": "-DREQUESTS=1 -DREMOVE -DOOM",
+          "freeze": "-DREQUESTS=1 -DPM"}
+
+PROVED = re.compile(r"^void (prove_\w+)\(void\)$", re.MULTILINE)
+PROOFS = [name for file in sorted(PROOF.glob("*_proof.c")) for name in
+          PROVED.findall(file.read_text(encoding="ascii"))]
+SETTERS = (("enum hvb_state", "device.h", "hvb_state_moves", "negotiate.c", "state"),
+           ("enum hvb_hot_add_state", "hot_add.h", "hvb_hot_add_moves", "hot_add.c", "offer"))
+
+
+def make(build, *words, source=PROJECT):
+    """Run make in this folder; return what it printed."""
+    result = subprocess.run(
+        ["make", "--no-print-directory", "-s", "-C", PROOF, f"BUILD={build}", f"SOURCE={source}",
+         f"BUNDLE={packages.bundle('cbmc')}", *words],
+        text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT)
+    return result.stdout
+
+
+def driver(name):
+    """Return the text of a file of the driver."""
+    return (PROJECT / name).read_text(encoding="ascii")
+
+
+@pytest.mark.parametrize("name", PROOFS)
+def test_proof(tmp_path, name):
+    """CBMC finds no values for which it does not hold."""
+    output = make(tmp_path, name)
+    assert output.rstrip().endswith("VERIFICATION SUCCESSFUL"), output[-6000:]
+
+
+@pytest.mark.parametrize("parts", MODELS.values(), ids=MODELS)
+def test_model(tmp_path, parts):
+    """Spin finds no order in which it goes wrong, and has looked at all of them."""
+    output = make(tmp_path, "model", f"MODEL={parts}")
+    assert "errors: 0" in output and "Search not completed" not in output, output[-3000:]
+
+
+@pytest.mark.parametrize("fault", planted.PURE + planted.MODEL, ids=lambda fault: fault.name)
+def test_planted(tmp_path, fault):
+    """A fault is found by the proof that is there for it."""
+    source = tmp_path / "source"
+    for name in (*Path(PROJECT).glob("lib/*.[ch]"), PROJECT / "hv_balloon_proto.h",
+                 PROOF / "pump.pml"):
+        copy = source / name.relative_to(PROJECT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(name, copy)
+    text = (source / fault.file).read_text(encoding="ascii")
+    assert text.count(fault.old) == 1
+    (source / fault.file).write_text(text.replace(fault.old, fault.new), encoding="ascii")
+    model = fault.proof.startswith("-D")
+    words = ("model", f"MODEL={fault.proof}") if model else (fault.proof,)
+    output = make(tmp_path / "build", *words, source=source)
+    assert ("errors: 1" if model else "VERIFICATION FAILED") in output, output[-3000:]
+    found = output if model else "\n".join(re.findall(r"^.*: FAILURE$", output, re.MULTILINE))
+    assert re.search(fault.sign, found), found[-3000:]
+
+
+@pytest.mark.parametrize("enum, header, table, file, variable", SETTERS)
+def test_states(enum, header, table, file, variable):
+    """The model has the states of the driver, and allows the same moves."""
+    model = (PROOF / "pump.pml").read_text(encoding="ascii")
+    names = re.search(enum + r" \{(.*?)\};", driver(header), re.DOTALL).group(1)
+    states = {name for name in re.findall(r"HVB_\w+", names) if not name.endswith("STATES")}
+    ours = re.search(rf"mtype:{variable} = \{{(.*?)\}};", model, re.DOTALL).group(1)
+    assert set(re.findall(r"HVB_\w+", ours)) == states
+
+    moves = re.search(table + r"\[\w+\] = \{(.*?)\};", driver(file), re.DOTALL).group(1)
+    pairs = {(old, new) for old, to in re.findall(r"\[(\w+)\]\s*=([^[]*)", moves)
+             for new in re.findall(r"BIT\((\w+)\)", to)}
+    assert pairs
+    assert pairs == set(re.findall(rf"MOVE\({variable}, new, (\w+), (\w+)\)", model))

@@ -16,7 +16,8 @@ NAMES = {
     "hot_added_kb", "hot_added_online_kb", "new_blocks", "max_kb", "floor_kb", "reported_available_kb",
     "reported_committed_kb", "page_reporting", "balloon_requests", "balloon_refused_kb",
     "returned_kb", "hot_add_requests", "hot_add_refused_kb", "rejected_messages", "foreign_ranges",
-    "status_reports", "send_failures", "event_step_kb", "events",
+    "status_reports", "send_failures", "event_step_kb", "events", "floor_rule", "demand_used_kb",
+    "demand_cache_kb", "demand_lead_kb", "demand_emergency_kb", "extra_demand_kb",
 }
 # A busybox shell that reads each file again and again without a process for each.
 READER = f"""
@@ -29,7 +30,8 @@ done 2>/dev/null
 def changed(guest, before, **expected):
     """Return the figures, of which just those must have changed, to just that."""
     after = figures(guest)
-    moving = {"reported_available_kb", "reported_committed_kb", "status_reports"}
+    moving = {"reported_available_kb", "reported_committed_kb", "status_reports", "floor_kb",
+              "demand_used_kb", "demand_cache_kb", "demand_lead_kb"}
     seen = {name: value for name, value in after.items()
             if value != before[name] and name not in moving}
     assert seen == expected
@@ -42,12 +44,12 @@ def grown(before, pages):
 
 
 def test_names_and_modes(running):
-    """Just the files that are described, for everybody to read, one of them to be written."""
+    """Just the files that are described, for everybody to read, two of them to be written."""
     found = figures(running)
     assert set(found) == NAMES
     modes = running.run(f"stat -c '%a %n' {FILES}/*").splitlines()
     writable = [line.split("/")[-1] for line in modes if not line.startswith("444 ")]
-    assert writable == ["event_step_kb"]
+    assert sorted(writable) == ["event_step_kb", "extra_demand_kb"]
     assert running.run(f"stat -c %a {FILES}/event_step_kb").strip() == "644"
 
 
@@ -85,8 +87,7 @@ def test_a_whole_cycle(running, blocks):
 
     block = next(blocks)
     assert running.host.add(block, 3 * MIB) == (3 * MIB, 1)
-    seen = changed(running, seen, hot_add_requests=1, **grown(seen, 3 * MIB),
-                   floor_kb=running.status()["pages_floor"] * KIB)
+    seen = changed(running, seen, hot_add_requests=1, **grown(seen, 3 * MIB))
     assert running.host.add(block, 3 * MIB) == (0, 0)
     seen = changed(running, seen, hot_add_requests=2, hot_add_refused_kb=3 * MIB * KIB)
     running.run("echo N >/sys/module/hv_balloon/parameters/hot_add")

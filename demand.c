@@ -55,7 +55,8 @@ u64 hvb_floor(const struct hvb_dev *hvb)
 {
 	const u64 wish = READ_ONCE(hvb_params.floor_mib);
 
-	return hvb_floor_pages(hvb_assigned(hvb), wish * HVB_PAGES_PER_MIB);
+	return hvb_floor_pages(hvb_assigned(hvb) + READ_ONCE(hvb->balloon.pages),
+			       wish * HVB_PAGES_PER_MIB);
 }
 
 /**

@@ -56,17 +56,14 @@ static u64 hvb_floor_by_size(u64 assigned)
 
 /**
  * hvb_floor_pages() - the pages that ballooning leaves the guest
- * @assigned: memory that the guest has, without ballooned pages
- * @wish: what the administrator asks for, 0 for the floor that follows from @assigned
+ * @total: all memory of the guest, ballooned pages included
+ * @wish: what the administrator asks for, 0 for the floor that follows from @total
  *
- * While the balloon grows that floor sinks, but more slowly than what is available:
- * ballooning ends where both meet, however often the host asks.
- *
- * Return: the floor in pages, never above @assigned.
+ * Return: the floor in pages, never above @total.
  */
-u64 hvb_floor_pages(u64 assigned, u64 wish)
+u64 hvb_floor_pages(u64 total, u64 wish)
 {
-	return min(wish ?: hvb_floor_by_size(assigned), assigned);
+	return min(wish ?: hvb_floor_by_size(total), total);
 }
 
 /**

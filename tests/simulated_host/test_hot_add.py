@@ -160,7 +160,7 @@ def test_never_to_be_added(running, block, start):
     """The host is told for good that there is nothing to add; another offer is another matter."""
     before = running.total()
     assert running.host.add(start, BLOCK) == (0, DONE)
-    assert "in use already or out of reach" in running.run("dmesg | tail -5")
+    assert "in use or not addressable" in running.run("dmesg | tail -5")
     assert_added(running, before, 0)
     assert running.host.add(block, BLOCK) == (BLOCK, DONE)
     assert_added(running, before, BLOCK)

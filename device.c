@@ -15,22 +15,35 @@
 #define HVB_WAIT_LOGGED		HZ
 
 /**
- * hvb_kick() - let the pump run
+ * hvb_queue() - queue a work item that ends with the channel
  * @hvb: the device
+ * @work: the pump, or the report work
  * @delay: jiffies from now; an earlier time that is set already is dropped
  *
  * Does nothing once the driver is stopping.
  *
  * Context: any.
  */
-void hvb_kick(struct hvb_dev *hvb, unsigned long delay)
+void hvb_queue(struct hvb_dev *hvb, struct delayed_work *work, unsigned long delay)
 {
 	unsigned long flags;
 
 	spin_lock_irqsave(&hvb->kick_lock, flags);
 	if (!hvb->stopping)
-		mod_delayed_work(hvb->wq, &hvb->pump, delay);
+		mod_delayed_work(hvb->wq, work, delay);
 	spin_unlock_irqrestore(&hvb->kick_lock, flags);
+}
+
+/**
+ * hvb_kick() - let the pump run
+ * @hvb: the device
+ * @delay: as for hvb_queue()
+ *
+ * Context: any.
+ */
+void hvb_kick(struct hvb_dev *hvb, unsigned long delay)
+{
+	hvb_queue(hvb, &hvb->pump, delay);
 }
 
 /**

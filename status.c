@@ -87,16 +87,9 @@ void hvb_report_soon(struct hvb_dev *hvb)
 {
 	struct hvb_report *report = &hvb->report;
 	const u64 now = get_jiffies_64(), earliest = READ_ONCE(report->earliest);
-	unsigned long flags;
 
-	if (hvb->no_reports || READ_ONCE(hvb->state) != HVB_RUNNING)
-		return;
-
-	spin_lock_irqsave(&hvb->kick_lock, flags);
-	if (!hvb->stopping)
-		mod_delayed_work(hvb->wq, &report->work,
-				 time_before64(now, earliest) ? earliest - now : 0);
-	spin_unlock_irqrestore(&hvb->kick_lock, flags);
+	if (!hvb->no_reports && READ_ONCE(hvb->state) == HVB_RUNNING)
+		hvb_queue(hvb, &report->work, time_before64(now, earliest) ? earliest - now : 0);
 }
 
 /**

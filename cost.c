@@ -12,6 +12,7 @@
 #include <linux/vmstat.h>
 
 #include "cost.h"
+#include "demand.h"
 
 /* Pages per second, above twice the usual rate: 2 MiB. */
 #define HVB_COST_LIMIT		512
@@ -20,12 +21,10 @@
 #define HVB_COST_WINDOWS	3
 #define HVB_COST_PAUSE		(10 * HZ)
 
-/* Refaults of files and swap, and pages that reclaim wrote. */
+/* Refaults, and pages that reclaim wrote. */
 static u64 hvb_cost_count(void)
 {
-	return global_node_page_state(WORKINGSET_ACTIVATE_FILE) +
-	       global_node_page_state(WORKINGSET_REFAULT_ANON) +
-	       global_node_page_state(NR_VMSCAN_WRITE);
+	return hvb_refaults() + global_node_page_state(NR_VMSCAN_WRITE);
 }
 
 static void hvb_cost_next_window(struct hvb_cost *cost, u64 count)

@@ -53,10 +53,10 @@ u64 hvb_demand_available(void)
  */
 u64 hvb_floor(const struct hvb_dev *hvb)
 {
+	const u64 total = totalram_pages() + READ_ONCE(hvb->balloon.hidden);
 	const u64 wish = READ_ONCE(hvb_params.floor_mib);
 
-	return hvb_floor_pages(hvb_assigned(hvb) + READ_ONCE(hvb->balloon.pages),
-			       wish * HVB_PAGES_PER_MIB);
+	return hvb_floor_pages(hvb_host_pages(total, PAGE_SHIFT), wish * HVB_PAGES_PER_MIB);
 }
 
 /**
@@ -76,8 +76,13 @@ u64 hvb_available(void)
 	return available - min(available, unwritten);
 }
 
-/* Refaults of the page cache's working set, and of swap. */
-static u64 hvb_refaults(void)
+/**
+ * hvb_refaults() - refaults of the page cache's working set, and of swap
+ *
+ * Context: any.
+ * Return: pages since boot.
+ */
+u64 hvb_refaults(void)
 {
 	return global_node_page_state(WORKINGSET_ACTIVATE_FILE) +
 	       global_node_page_state(WORKINGSET_REFAULT_ANON);

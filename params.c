@@ -69,15 +69,20 @@ static int hvb_set_oom_wait(const char *value, const struct kernel_param *param)
 	return hvb_set_uint(value, param, HVB_OOM_WAIT_MAX, "a number of seconds from 0 to 60");
 }
 
+/* A switch with a word for each position. */
+static int hvb_set_switch(const char *value, const struct kernel_param *param,
+			  const char *on, const char *off, const char *expected)
+{
+	if (!sysfs_streq(value, on) && !sysfs_streq(value, off))
+		return hvb_bad_value(value, param, expected);
+
+	WRITE_ONCE(*(bool *)param->arg, sysfs_streq(value, on));
+	return 0;
+}
+
 static int hvb_set_demand(const char *value, const struct kernel_param *param)
 {
-	if (sysfs_streq(value, "used"))
-		WRITE_ONCE(hvb_params.demand_by_use, true);
-	else if (sysfs_streq(value, "committed"))
-		WRITE_ONCE(hvb_params.demand_by_use, false);
-	else
-		return hvb_bad_value(value, param, "used or committed");
-	return 0;
+	return hvb_set_switch(value, param, "used", "committed", "used or committed");
 }
 
 static int hvb_get_demand(char *buffer, const struct kernel_param *param)
@@ -97,13 +102,7 @@ static int hvb_set_max_range(const char *value, const struct kernel_param *param
 
 static int hvb_set_accounting(const char *value, const struct kernel_param *param)
 {
-	if (sysfs_streq(value, "keep"))
-		hvb_params.shrink = false;
-	else if (sysfs_streq(value, "shrink"))
-		hvb_params.shrink = true;
-	else
-		return hvb_bad_value(value, param, "keep or shrink");
-	return 0;
+	return hvb_set_switch(value, param, "shrink", "keep", "keep or shrink");
 }
 
 static int hvb_get_accounting(char *buffer, const struct kernel_param *param)
@@ -153,7 +152,7 @@ module_param_cb(floor_mib, &hvb_floor_ops, &hvb_params.floor_mib, 0644);
 __MODULE_PARM_TYPE(floor_mib, "uint");
 MODULE_PARM_DESC(floor_mib, "Memory in MiB that ballooning leaves the guest; less than the built-in floor lets the host take what programs need soon (default: 0, the built-in floor, which follows from the guest's size)");
 
-module_param_cb(demand, &hvb_demand_ops, NULL, 0644);
+module_param_cb(demand, &hvb_demand_ops, &hvb_params.demand_by_use, 0644);
 __MODULE_PARM_TYPE(demand, "charp");
 MODULE_PARM_DESC(demand, "What the host is asked for. committed: what programs were promised, as with the driver of the kernel tree (default). used: what they use, the page cache that proved needed, and a lead for growth.");
 
@@ -165,7 +164,7 @@ module_param_cb(max_range_mib, &hvb_max_range_ops, &hvb_params.max_range_mib, 06
 __MODULE_PARM_TYPE(max_range_mib, "uint");
 MODULE_PARM_DESC(max_range_mib, "Most memory in MiB in one range of a message to the host, at least 2 (default: 0, up to a memory block)");
 
-module_param_cb(accounting, &hvb_accounting_ops, NULL, 0444);
+module_param_cb(accounting, &hvb_accounting_ops, &hvb_params.shrink, 0444);
 __MODULE_PARM_TYPE(accounting, "charp");
 MODULE_PARM_DESC(accounting, "keep: ballooned memory stays in the guest's total and shows as used (default). shrink: it leaves the total, as with the driver of the kernel tree. Fixed at load.");
 

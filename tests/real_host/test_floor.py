@@ -10,7 +10,6 @@ from lab.memhog import Memhog
 FAR_BELOW = 64  # MiB
 FURTHER_REQUESTS = 20
 FEW_LINES = 5
-CREEP, STEADY = 16, 1  # MiB
 
 
 def test_guest_stops_at_its_floor_and_stays_there(boot):
@@ -23,8 +22,7 @@ def test_guest_stops_at_its_floor_and_stays_there(boot):
         for request in range(FURTHER_REQUESTS):
             guest.set_target(FAR_BELOW - 1 - request % 2)
             time.sleep(1)
-        # What other programs free goes as well, down to the floor of what is left then.
-        assert abs(_settled(guest) - first) <= CREEP, "the floor has moved"
+        assert _settled(guest) == first, "the floor has moved"
         assert guest.status()["balloon_requests"] > FURTHER_REQUESTS
         hog = Memhog(guest, 50)
         hog.stop()
@@ -40,7 +38,7 @@ def _settled(guest):
 
     def steady():
         seen.append(ballooned_mib(guest))
-        return abs(seen[-1] - seen[-2]) <= STEADY
+        return seen[-1] == seen[-2]
 
     guest.wait(steady, SETTLE_LIMIT, lambda: f"still moving: {seen[-3:]} MiB", pause=3)
     return seen[-1]

@@ -72,19 +72,25 @@ def keeper(request):
     kept.finish()
 
 
+@pytest.fixture(scope="module")
+def own_guest():
+    """Overridden by scripts that have a guest of their own: (guest, its NewBlocks)."""
+    return None
+
+
 @pytest.fixture
-def machine(keeper, request):  # pylint: disable=redefined-outer-name
+def machine(keeper, own_guest, request):  # pylint: disable=redefined-outer-name
     """The guest. Whatever it logs, it must log no warning."""
-    simulator = request.node.simulator = keeper.guest()
+    simulator = request.node.simulator = own_guest[0] if own_guest else keeper.guest()
     yield simulator
-    if getattr(request.node, "failed", False):
+    if getattr(request.node, "failed", False) and not own_guest:
         keeper.discard()
 
 
 @pytest.fixture
-def blocks(machine, keeper):  # pylint: disable=redefined-outer-name,unused-argument
-    """First page frames of memory blocks that nobody has added yet."""
-    return keeper.blocks
+def blocks(machine, keeper, own_guest):  # pylint: disable=redefined-outer-name,unused-argument
+    """First page frames of memory blocks that were not added yet."""
+    return own_guest[1] if own_guest else keeper.blocks
 
 
 @pytest.fixture

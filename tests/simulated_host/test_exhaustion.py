@@ -35,25 +35,12 @@ SIZE_MIB = 512
 
 
 @pytest.fixture(scope="module")
-def small(keeper):
+def own_guest(keeper):
     """A guest that has only what it booted with, and the blocks that it does not have yet."""
     with keeper.new(told=SIZE_MIB) as guest:
         if guest.is_debug():
             pytest.skip("KASAN wants memory for each block that is onlined, and complains of none")
         yield guest, NewBlocks()
-
-
-@pytest.fixture
-def machine(small, request):  # pylint: disable=redefined-outer-name
-    """That guest in place of the one that all other cases share."""
-    request.node.simulator = small[0]
-    return small[0]
-
-
-@pytest.fixture
-def blocks(small):  # pylint: disable=redefined-outer-name
-    """First page frames of memory blocks that it does not have yet."""
-    return small[1]
 
 
 @pytest.fixture

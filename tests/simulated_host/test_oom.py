@@ -28,24 +28,11 @@ SLICE_LIMIT = 500   # milliseconds for which one look at the shortage may hold t
 
 
 @pytest.fixture(scope="module")
-def victim(keeper):
+def own_guest(keeper):
     """A guest of its own, as some cases let the kernel kill programs."""
     with keeper.new() as simulator:
         simulator.kills_expected = True
         yield simulator, NewBlocks()
-
-
-@pytest.fixture
-def machine(victim, request):  # pylint: disable=redefined-outer-name
-    """That guest in place of the one that all other cases share."""
-    request.node.simulator = victim[0]
-    return victim[0]
-
-
-@pytest.fixture
-def blocks(victim):  # pylint: disable=redefined-outer-name
-    """First page frames of memory blocks that it does not have yet."""
-    return victim[1]
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ sed -e 's/^obj-m := /obj-$(CONFIG_HYPERV_BALLOON) += /' \
 tests='obj-$(CONFIG_HV_BALLOON_KUNIT_TEST) += hv/hv_balloon/tests/unit/'
 add_line "$tests" "$1/drivers/Makefile"
 
+# shellcheck disable=SC2016
 sed -i 's,^obj-\$(CONFIG_HYPERV_BALLOON).*,obj-y += hv_balloon/,' "$hv/Makefile"
 add_line 'source "drivers/hv/hv_balloon/tests/unit/Kconfig"' "$hv/Kconfig"
 rm -f "$hv/hv_balloon.c"

@@ -94,7 +94,7 @@ def run_all(options):
         try:
             for name, result in run_whole_guest(options.kernel, driver, guest, names):
                 note(found[name], driver, result)
-        except Exception as error:  # pylint: disable=broad-except
+        except Exception as error:
             # One guest that fails must not cost the figures of the others.
             cache.say(f"{driver}, guest of {guest}: {type(error).__name__}: {str(error)[-5000:]}")
         RESULTS.mkdir(parents=True, exist_ok=True)

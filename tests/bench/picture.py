@@ -2,11 +2,14 @@
 """The benchmark's figures as a picture: how many times ours each driver needs."""
 
 import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402  pylint: disable=wrong-import-position
+from matplotlib import pyplot
 
 # What less is better of, and what each driver has.
 FIGURES = ("instructions", "ranges", "messages", "longest stall, ms",
@@ -15,7 +18,7 @@ COLOURS = ("#D55E00", "#999999", "#0072B2", "#E69F00", "#009E73")  # told apart 
 BAR = 0.8
 
 
-def draw(found, ours, others, path):
+def draw(found: dict[str, Any], ours: str, others: Sequence[str], path: Path) -> None:
     """Write the picture; nothing if there is nothing to compare."""
     rows = list(_rows(found, ours, others))
     if not rows:

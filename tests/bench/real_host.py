@@ -70,7 +70,7 @@ class RealHost:
         trace = self._operation()
         return trace.rfind("incoming unballoon") > trace.rfind("posting unballoon")
 
-    def give(self, taken):  # pylint: disable=unused-argument
+    def give(self, taken):
         """Give all back; returns when the guest has answered the last message."""
         self._begin()
         self._reach(self.mib)

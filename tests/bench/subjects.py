@@ -33,11 +33,12 @@ class Taken:
     messages: int | None = None
     count: int | None = None       # of ranges, if they are not known themselves
 
-    def figures(self):
+    def figures(self) -> dict[str, float]:
         """Return what there is to say of it."""
-        found = {"MiB": self.pages // MIB}
+        found: dict[str, float] = {"MiB": self.pages // MIB}
         if self.messages is not None:
-            found |= {"ranges": self.count if self.ranges is None else len(self.ranges),
+            count = self.count or 0 if self.ranges is None else len(self.ranges)
+            found |= {"ranges": count,
                       "messages": self.messages}
         if self.ranges is not None:
             whole = wire.in_large_blocks(self.ranges)
@@ -152,12 +153,12 @@ class DynamicMemory(Subject):
         self.guest.host.negotiate()
         time.sleep(1)
 
-    def take(self, pages):
+    def take(self, pages: int) -> Taken:
         ranges, messages = self.guest.host.inflate(pages)
         return Taken(wire.total(ranges), ranges, messages)
 
-    def give(self, taken):
-        self.guest.host.deflate(taken.ranges)
+    def give(self, taken: Taken) -> None:
+        self.guest.host.deflate(taken.ranges or [])
 
 
 class InTree(DynamicMemory):

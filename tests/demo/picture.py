@@ -2,12 +2,15 @@
 """Timeline and memory layout as a picture, PNG and SVG."""
 
 import itertools
+from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402  pylint: disable=wrong-import-position
-from matplotlib.patches import Patch  # noqa: E402  pylint: disable=wrong-import-position
+from matplotlib import pyplot
+from matplotlib.patches import Patch
+
+from .story import Record
 
 # Okabe-Ito: told apart with every common kind of colour blindness, and in grey.
 IN_USE, FREE, BALLOONED = "#0072B2", "#BFE0F2", "#E69F00"
@@ -20,7 +23,7 @@ STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
          "font.family": "DejaVu Sans"}
 
 
-def draw(record, kernel, folder):
+def draw(record: Record, kernel: str, folder: Path) -> None:
     """Write demo.png and demo.svg into the folder."""
     with pyplot.rc_context(STYLE):
         figure = pyplot.figure(figsize=(12, 10.5), layout="constrained")

@@ -25,7 +25,7 @@ class Limits:
     maximum: int
 
     @property
-    def reachable(self):
+    def reachable(self) -> int:
         """Return the largest size that whole blocks make possible."""
         return self.startup + (self.maximum - self.startup) // BLOCK_MIB * BLOCK_MIB
 
@@ -33,7 +33,7 @@ class Limits:
 class Policy:
     """Decides for one guest; `given` is the most it ever had."""
 
-    def __init__(self, limits):
+    def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self.given = limits.startup
         self._target = limits.startup
@@ -42,11 +42,11 @@ class Policy:
         self._since = 0  # number of the report after which the size has not changed
 
     @property
-    def refused(self):
+    def refused(self) -> bool:
         """Tell whether the guest itself has kept more than the minimum."""
         return self._least > self._limits.minimum
 
-    def settled(self, assigned, reports):
+    def settled(self, assigned: int, reports: int) -> bool:
         """Tell whether the last decision is carried out, or given up, and its effect reported."""
         if assigned != self._last:
             self._last, self._since = assigned, reports
@@ -56,7 +56,7 @@ class Policy:
             self._least, self._target = assigned, assigned
         return steady >= (FRESH_REPORTS if assigned == self._target else PATIENCE_REPORTS)
 
-    def decide(self, assigned, demand):
+    def decide(self, assigned: int, demand: int) -> tuple[int, str] | None:
         """Return (target, what is done), or None if the size is right."""
         wanted = max(self._least, min(_with_buffer(demand), self._limits.reachable))
         if assigned < min(_still_enough(demand), self._limits.reachable):
@@ -80,7 +80,7 @@ class Policy:
         return target, text
 
 
-def memory_status(assigned, demand):
+def memory_status(assigned: int, demand: int) -> str:
     """Return the host's one-word view of the guest, as a host manager shows it."""
     if assigned < demand * 1.02:
         return "Warning"

@@ -2,13 +2,15 @@
 """The example in five steps, observed from the host and from inside the guest."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lab import LabError
-from lab.real_guest import HOST_DELAY
 from lab.memhog import Memhog
+from lab.real_guest import HOST_DELAY, RealGuest
 
-from .policy import Policy, memory_status
+from .policy import Limits, Policy, memory_status
+from .table import Table
 
 TICK = 1.0  # seconds between two looks
 PAGES_PER_MIB = 256
@@ -26,7 +28,7 @@ class Step:
     title: str
     hold: int
     condition: str
-    reached: object  # function of a Sample
+    reached: Callable[["Sample"], bool]
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,14 @@ class Sample:
 class Record:
     """What was observed."""
 
-    limits: object
-    steps: list
-    samples: list = field(default_factory=list)
+    limits: Limits
+    steps: list[Step]
+    samples: list[Sample] = field(default_factory=list)
     layouts: list = field(default_factory=list)  # per step: [(address, in use, free, ballooned)]
-    free: list = field(default_factory=list)  # per step: the text of free -m
+    free: list[str] = field(default_factory=list)  # per step: the text of free -m
 
 
-def steps_of(limits):
+def steps_of(limits: Limits) -> list[Step]:
     """Return the steps of the example for these settings."""
     high = limits.reachable - max(int(limits.reachable * SPARE), SPARE_MIB)
     low = int(limits.minimum * LOW)
@@ -81,17 +83,17 @@ def steps_of(limits):
 class Story:
     """Runs the example on a guest and keeps the record."""
 
-    def __init__(self, guest, limits, table):
+    def __init__(self, guest: RealGuest, limits: Limits, table: Table) -> None:
         self._guest = guest
         self._table = table
         self._policy = Policy(limits)
-        self._program = None
+        self._program: Memhog
         self._held = 0
         self._demand = 0
         self._start = time.monotonic()
         self.record = Record(limits, steps_of(limits))
 
-    def tell(self):
+    def tell(self) -> None:
         """Go through all steps; LabError if one is not reached."""
         self._program = Memhog(self._guest, 0, "--quick")
         for index, step in enumerate(self.record.steps):

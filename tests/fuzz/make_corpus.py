@@ -180,7 +180,7 @@ def files():
             yield CORPUS / harness.__name__ / name, content
 
 
-def wrong():
+def wrong() -> list[Path]:
     """Return the inputs in the folder that are not as they would be written."""
     expected = dict(files())
     there = {path: path.read_bytes() for path in CORPUS.glob("*/*")}

@@ -61,7 +61,7 @@ class Carrier:
     description = ""
     boot_limit = 0  # seconds for a guest
 
-    def __init__(self):
+    def __init__(self) -> None:
         runs = cache.root() / "run"
         runs.mkdir(parents=True, exist_ok=True)
         _remove_left_behind(runs)

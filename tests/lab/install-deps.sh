@@ -28,12 +28,14 @@ openssl         keys for signed modules
 xz-utils        the sources of the kernel
 cpio            the boot image of the guest
 rsync           the copy of the driver that each kernel builds in
-shellcheck      the command hvballoon
+shellcheck      the command hvballoon, and the lint of all scripts
 mandoc          its manual page
 groff-base      its manual page
 procps          its tests
 python3         the lab
 python3-pytest  the scenarios
+python3-pyflakes  the lint of the tests
+mypy            the lint of the tests
 python3-matplotlib  the pictures of demo and benchmark
 '
 

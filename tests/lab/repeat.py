@@ -29,7 +29,7 @@ def call(item: pytest.Function) -> bool | None:
 
 def _run(item):
     """Run a case once; if it fails, the next one gets all anew that carries its guest."""
-    names = item._fixtureinfo.argnames  # pylint: disable=protected-access
+    names = item._fixtureinfo.argnames
     try:
         item.obj(**{name: item.funcargs[name] for name in names})
     except LabError:

@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ VERSIONED = ("CHANGES", "dkms.conf", "debian/changelog", "packaging/rpm/hv_ballo
              "packaging/arch/PKGBUILD", "tools/hvballoon")
 
 
-def run(*command, **options):
+def run(*command: str | Path, **options: Any) -> str:
     """Run a command that must succeed; return all that it printed."""
     result = subprocess.run([str(word) for word in command], text=True, check=False,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)

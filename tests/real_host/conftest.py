@@ -42,7 +42,7 @@ def module(request, tmp_path_factory):
 
 
 @pytest.fixture
-def boot(module, carrier, request):  # pylint: disable=redefined-outer-name
+def boot(module, carrier, request):
     """A function that boots a guest; at its end the guest's log must have no warning."""
     kernel = request.config.getoption("--kernel")
     folder = request.config.getoption("--logs")

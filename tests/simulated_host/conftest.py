@@ -79,7 +79,7 @@ def own_guest():
 
 
 @pytest.fixture
-def machine(keeper, own_guest, request):  # pylint: disable=redefined-outer-name
+def machine(keeper, own_guest, request):
     """The guest. Whatever it logs, it must log no warning."""
     simulator = request.node.simulator = own_guest[0] if own_guest else keeper.guest()
     yield simulator
@@ -88,26 +88,26 @@ def machine(keeper, own_guest, request):  # pylint: disable=redefined-outer-name
 
 
 @pytest.fixture
-def blocks(machine, keeper, own_guest):  # pylint: disable=redefined-outer-name,unused-argument
+def blocks(machine, keeper, own_guest):
     """First page frames of memory blocks that were not added yet."""
     return own_guest[1] if own_guest else keeper.blocks
 
 
 @pytest.fixture
-def guest(machine, request):  # pylint: disable=redefined-outer-name
+def guest(machine, request):
     """The guest with no driver and no device; in the end none of both again."""
     with cleaned(machine, request.node):
         yield machine
 
 
 @pytest.fixture
-def running(guest):  # pylint: disable=redefined-outer-name
+def running(guest):
     """The guest with a driver that has agreed with the host."""
     return agreed(guest)
 
 
 @pytest.fixture
-def udev_onlines(running):  # pylint: disable=redefined-outer-name
+def udev_onlines(running):
     """The kernel does not online what is added: that is left to udev and its rules."""
     automatic = "/sys/devices/system/memory/auto_online_blocks"
     running.run(f"echo offline >{automatic}")
@@ -116,14 +116,14 @@ def udev_onlines(running):  # pylint: disable=redefined-outer-name
 
 
 @pytest.fixture
-def nobody_onlines(running, udev_onlines):  # pylint: disable=redefined-outer-name,unused-argument
+def nobody_onlines(running, udev_onlines):
     """Neither the kernel nor udev onlines what is added."""
     with udev_stopped(running):
         yield
 
 
 @pytest.fixture
-def hibernating(keeper, request):  # pylint: disable=redefined-outer-name
+def hibernating(keeper, request):
     """A guest of its own that can hibernate, with a driver that has agreed with the host."""
     with keeper.new(hibernation=True) as simulator:
         request.node.simulator = simulator
@@ -132,8 +132,8 @@ def hibernating(keeper, request):  # pylint: disable=redefined-outer-name
 
 
 @pytest.fixture
-def no_program_is_killed(machine):  # pylint: disable=redefined-outer-name
+def no_program_is_killed(machine):
     """A balloon that makes the kernel kill programs has taken too much."""
-    before = memory.oom_kills(machine)  
+    before = memory.oom_kills(machine)
     yield
     assert memory.oom_kills(machine)   == before, "the kernel has killed a program"

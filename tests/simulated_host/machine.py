@@ -16,7 +16,7 @@ GUEST_MIB = 1024        # what the guest is told: hot-add begins here
 
 
 @dataclass(frozen=True)
-class Machine:  # pylint: disable=too-many-instance-attributes
+class Machine:
     """What the machine has; sizes in MiB."""
 
     cpus: int = 2

@@ -88,7 +88,7 @@ def comes_back(guest, how):
 
 
 @pytest.fixture(name="block")
-def fixture_block(running, nobody_onlines, blocks):  # pylint: disable=unused-argument
+def fixture_block(running, nobody_onlines, blocks):
     """A block that is online for programs only, and of which the host has most."""
     first = next(blocks)
     assert running.host.add(first, BLOCK) == (BLOCK, DONE)

@@ -44,7 +44,7 @@ def own_guest(keeper):
 
 
 @pytest.fixture
-def low_watermarks(machine):  # pylint: disable=redefined-outer-name
+def low_watermarks(machine):
     """Let programs use what the kernel keeps for itself."""
     usual = {name: machine.run(f"cat /proc/sys/vm/{name}").strip() for name in WATERMARKS}
     set_watermarks(machine, WATERMARKS)
@@ -65,7 +65,7 @@ def ranges(running):
 
 
 @pytest.fixture
-def hog(running, low_watermarks):  # pylint: disable=unused-argument,redefined-outer-name
+def hog(running, low_watermarks):
     """A program that holds all memory but a rest that is too small for a memory map."""
     program = fill(running, LEFT_KIB)
     yield program
@@ -110,7 +110,7 @@ def seconds_from_deflate_to_add(guest):
 
 
 def test_memory_comes_back_by_deflate(
-        running, blocks, ranges, traced, hog):  # pylint: disable=unused-argument
+        running, blocks, ranges, traced, hog):
     """The host returns memory: its offer is taken at once."""
     before = running.total()
     parked(running, next(blocks))

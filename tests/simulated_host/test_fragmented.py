@@ -46,7 +46,7 @@ def hog(running):
 
 @pytest.mark.usefixtures("hog")
 @pytest.mark.parametrize("attempt", range(3))
-def test_every_second_page_in_use(running, attempt):  # pylint: disable=unused-argument
+def test_every_second_page_in_use(running, attempt):
     """The host gets whole blocks, named in one message, and returns them as such."""
     wanted = spare(running) * 2 // 3 * MIB
     ranges, messages = running.host.inflate(wanted)

@@ -43,7 +43,7 @@ def machine_of_its_own(keeper, request):
 
 
 @pytest.fixture
-def own(machine_of_its_own, request):  # pylint: disable=redefined-outer-name
+def own(machine_of_its_own, request):
     """The same, for the report of a failure."""
     request.node.simulator = machine_of_its_own
     return machine_of_its_own
@@ -89,7 +89,7 @@ def memory_of(guest):
     return [range(int(first, 16) >> 12, (int(last, 16) >> 12) + 1) for first, last in found]
 
 
-def test_kexec(own):  # pylint: disable=redefined-outer-name
+def test_kexec(own):
     """The next kernel has the whole block, not the other one; its driver knows of no balloon."""
     agreed(own)
     ranges = take_and_add(own)
@@ -111,7 +111,7 @@ def test_kexec(own):  # pylint: disable=redefined-outer-name
     own.rescind()
 
 
-def test_crash_kernel(own):  # pylint: disable=redefined-outer-name
+def test_crash_kernel(own):
     """The driver does not load there, and makedumpfile leaves out just the marked pages."""
     agreed(own)
     pages = 200 * MIB + 77

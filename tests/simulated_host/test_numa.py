@@ -25,7 +25,7 @@ def nodes(keeper):
 
 
 @pytest.fixture
-def own(nodes, request):  # pylint: disable=redefined-outer-name
+def own(nodes, request):
     """The same, with no driver and no device; in the end none of both again."""
     request.node.simulator = nodes
     with cleaned(nodes, request.node):
@@ -46,7 +46,7 @@ def pages_by_node(ranges):
 
 
 @pytest.mark.parametrize("accounting", ["keep", "shrink"])
-def test_all_nodes_give_and_get_back(own, accounting):  # pylint: disable=redefined-outer-name
+def test_all_nodes_give_and_get_back(own, accounting):
     """A large request takes from both nodes with memory; each gets back just what it gave."""
     agreed(own, f"accounting={accounting}")
     total, free = node_figure(own, "MemTotal"), node_free(own)
@@ -64,7 +64,7 @@ def test_all_nodes_give_and_get_back(own, accounting):  # pylint: disable=redefi
     assert max(lost) < TOLERANCE
 
 
-def test_new_memory_joins_its_node(own):  # pylint: disable=redefined-outer-name
+def test_new_memory_joins_its_node(own):
     """Also one that had none; what is taken of it is found again by the next load."""
     agreed(own)
     before = node_figure(own, "MemTotal")

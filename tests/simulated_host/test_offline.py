@@ -35,7 +35,7 @@ def keeper(request):
 
 
 @pytest.fixture
-def block(running, nobody_onlines, blocks):  # pylint: disable=unused-argument
+def block(running, nobody_onlines, blocks):
     """A block that was added and is online, for programs only: nothing else keeps it there."""
     first = next(blocks)
     assert running.host.add(first, BLOCK) == (BLOCK, DONE)
@@ -43,7 +43,7 @@ def block(running, nobody_onlines, blocks):  # pylint: disable=unused-argument
     return first
 
 
-def take(guest, block):  # pylint: disable=redefined-outer-name
+def take(guest, block):
     """Let the host take so much that it has a part of the block, and return both parts."""
     ranges, _ = guest.host.inflate(available(guest) - guest.total() // 3)
     assert inside(ranges, block)

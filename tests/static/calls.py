@@ -16,8 +16,10 @@ VARIABLE = re.compile(r"^(?!static\b|extern\b)(?:const )?struct \w+(?: \*)? ?\*?
 USE = re.compile(r"\b(hvb_\w+)\b")
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
+Graph = dict[str, set[str]]
 
-def sources():
+
+def sources() -> dict[str, str]:
     """Return the text of each .c file of the driver, by its name, without comments."""
     paths = sorted([*PROJECT.glob("*.c"), *PROJECT.glob("lib/*.c")])
     return {str(path.relative_to(PROJECT).with_suffix("")):
@@ -25,7 +27,7 @@ def sources():
             for path in paths if not path.name.endswith(".mod.c")}
 
 
-def calls(texts=None):
+def calls(texts: dict[str, str] | None = None) -> Graph:
     """Return, for each file, the files whose functions it names."""
     texts = texts or sources()
     owner = {name: file for file, text in texts.items()
@@ -34,9 +36,10 @@ def calls(texts=None):
             for file, text in texts.items()}
 
 
-def reach(graph, start):
+def reach(graph: Graph, start: str) -> set[str]:
     """Return all files that can be reached from one."""
-    seen, todo = set(), [start]
+    seen: set[str] = set()
+    todo = [start]
     while todo:
         for file in graph[todo.pop()] - seen:
             seen.add(file)
@@ -44,7 +47,7 @@ def reach(graph, start):
     return seen
 
 
-def circles(graph):
+def circles(graph: Graph) -> list[frozenset[str]]:
     """Return the sets of files that call each other in a circle, the largest first."""
     reached = {file: reach(graph, file) for file in graph}
     found = {frozenset(other for other in reached[file] if file in reached[other])

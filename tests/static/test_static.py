@@ -35,7 +35,7 @@ def build(request, tmp_path_factory):
     return folder, run("make", "-C", folder, f"KDIR={headers}", "W=1", "C=2", "modules")
 
 
-def test_builds_without_a_warning(build):  # pylint: disable=redefined-outer-name
+def test_builds_without_a_warning(build):
     """W=1, gcc and modpost against the symbols of the stock kernel, and sparse."""
     _, result = build
     assert result.returncode == 0, result.stdout
@@ -45,14 +45,14 @@ def test_builds_without_a_warning(build):  # pylint: disable=redefined-outer-nam
     assert not complaints, "\n".join(complaints)
 
 
-def test_sparse_read_every_file(build):  # pylint: disable=redefined-outer-name
+def test_sparse_read_every_file(build):
     """kbuild goes on without sparse if it does not like its version: count what it read."""
     _, result = build
     read = set(re.findall(r"CHECK\s+\S*/(\w+\.c)", result.stdout))
     assert read == {path.name for path in SOURCES}
 
 
-def test_modinfo_describes_every_parameter(build):  # pylint: disable=redefined-outer-name
+def test_modinfo_describes_every_parameter(build):
     """An administrator finds each parameter, with its type, and who we are."""
     folder, _ = build
     text = run("/sbin/modinfo", folder / "hv_balloon.ko").stdout
@@ -61,7 +61,7 @@ def test_modinfo_describes_every_parameter(build):  # pylint: disable=redefined-
         assert re.search(rf"^{field}:\s+\S", text, re.MULTILINE), field
 
 
-def test_features_that_the_driver_is_built_for(build):  # pylint: disable=redefined-outer-name
+def test_features_that_the_driver_is_built_for(build):
     """Those of the kernel's release; its headers and its source agree."""
     folder, _ = build
     release = run("/sbin/modinfo", "-F", "vermagic", folder / "hv_balloon.ko").stdout
@@ -108,7 +108,7 @@ def tree(tmp_path):
 
 
 @pytest.mark.parametrize("feature", SIGNS)
-def test_probe_fails_on_an_unknown_kernel(tree, feature):  # pylint: disable=redefined-outer-name
+def test_probe_fails_on_an_unknown_kernel(tree, feature):
     """Where code has changed that tells of a feature, there is no guess, and no build."""
     name, sign, word = SIGNS[feature]
     path = tree / "include" / name
@@ -121,7 +121,7 @@ def test_probe_fails_on_an_unknown_kernel(tree, feature):  # pylint: disable=red
     assert "hv_balloon does not know this kernel" in result.stdout
 
 
-def test_probe_fails_where_code_says_both(tree):  # pylint: disable=redefined-outer-name
+def test_probe_fails_where_code_says_both(tree):
     """As in a kernel that has the old name beside the new one."""
     path = tree / "include/linux/memory_hotplug.h"
     path.write_text(path.read_text(encoding="utf-8")
@@ -131,7 +131,7 @@ def test_probe_fails_where_code_says_both(tree):  # pylint: disable=redefined-ou
         features.of_tree(tree)
 
 
-def test_probe_does_not_read_comments(tree):  # pylint: disable=redefined-outer-name
+def test_probe_does_not_read_comments(tree):
     """They are reworded at any time."""
     for name, _, _ in SIGNS.values():
         path = tree / "include" / name

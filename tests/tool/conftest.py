@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,34 +25,34 @@ TOOLS = ("hvballoon", "checks.sh", "bundle.sh", "print.awk", "rules.awk", "metri
 class Command:
     """The command, as one of the shells runs it, on a guest made of files."""
 
-    words: tuple
+    words: tuple[str, ...]
     tree: Tree
 
-    def run(self, *arguments, **options):
+    def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run it; return its status and what it printed."""
         return subprocess.run([*self.words, *arguments], env=self.environment(), text=True,
                               check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, timeout=30, **options)
 
-    def environment(self):
+    def environment(self) -> dict[str, str]:
         """Return the environment that it runs in."""
         programs = self.tree.root.with_name("programs")
         return {"PATH": f"{programs}:{os.environ['PATH']}", "HVBALLOON_ROOT": str(self.tree.root)}
 
-    def program(self, name, text):
+    def program(self, name: str, text: str) -> None:
         """Put a program before all others of that name."""
         file = self.tree.root.with_name("programs") / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
         file.chmod(0o755)
 
-    def json(self, *arguments, status=0, **options):
+    def json(self, *arguments: str, status: int = 0, **options: Any) -> Any:
         """Return what it prints for programs; its errors must be none."""
         result = self.run(*arguments, "--json", **options)
         assert (result.returncode, result.stderr) == (status, ""), result.stderr
         return json.loads(result.stdout)
 
-    def problems(self, **options):
+    def problems(self, **options: Any) -> list[str]:
         """Return the names of the problems that it finds; status and text must say the same."""
         text = self.run("doctor", **options)
         found = self.json("doctor", status=text.returncode, **options)["problems"]
@@ -83,13 +84,13 @@ def folder():
 
 
 @pytest.fixture
-def tree(folder):  # pylint: disable=redefined-outer-name
+def tree(folder):
     """A guest in which all is well."""
     return Tree(folder / "root")
 
 
 @pytest.fixture(params=["dash", "busybox"])
-def command(request, folder, tree):  # pylint: disable=redefined-outer-name
+def command(request, folder, tree):
     """The command, in each of the shells that it must run in."""
     shell = ("dash",)
     if request.param == "busybox":

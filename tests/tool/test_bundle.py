@@ -126,7 +126,7 @@ def test_file_that_cannot_be(command, folder, where, why):
     assert everything(folder) == before
 
 
-def test_full_disk(command, full, folder):  # pylint: disable=unused-argument
+def test_full_disk(command, full, folder):
     """What could not be finished is not left for somebody to send."""
     result = command.run("doctor", "--bundle", str(folder / "report"), restore_signals=False,
                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, [20000] * 2))

@@ -209,13 +209,6 @@ def test_manual_page():
         assert f"Fl -{option[2:]}" in text
 
 
-def test_shellcheck():
-    """Nothing to complain, as sh and as bash."""
-    for name in ("hvballoon", "checks.sh", "bundle.sh", "hvballoon.bash-completion"):
-        assert output("shellcheck", "-x", PROJECT / "tools" / name) == ""
-    assert output("shellcheck", PROJECT / "packaging/examples/on-memory-event") == ""
-
-
 @pytest.mark.parametrize("words, expected", [
     (["s"], {"status"}),
     (["watch", "--i"], {"--interval"}),

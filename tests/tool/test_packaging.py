@@ -164,13 +164,6 @@ def test_wrong_call(system, shell):
     assert "usage:" in system.run(shell, "purged", status=2)[0]
 
 
-def test_shellcheck():
-    """Nothing to complain about."""
-    result = subprocess.run(["shellcheck", SCRIPT], text=True, check=False,
-                            stdout=subprocess.PIPE)
-    assert result.stdout == ""
-
-
 # Names
 
 

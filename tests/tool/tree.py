@@ -2,6 +2,8 @@
 """A guest made of files: what hvballoon reads of /sys, /proc, /lib and the rest."""
 
 import shutil
+from pathlib import Path
+from typing import Any
 
 DEVICE = "1eccfd72-4b41-45ef-b73a-4a6e44c12924"
 CLASS = "{525074dc-8985-46e2-8057-a307dc18a502}"
@@ -18,7 +20,7 @@ SRCVERSION = "0123456789ABCDEF0123456"
 IMAGE = f"boot/initrd.img-{RELEASE}"
 
 
-def module(srcversion):
+def module(srcversion: str) -> str:
     """Return the text of a module that was built from sources with that checksum."""
     fields = ("license=GPL", f"srcversion={srcversion}", "depends=hv_vmbus")
     return "a module\0" + "\0".join(fields) + "\0the rest~Module signature appended~\n"
@@ -28,7 +30,7 @@ SIGNED = module(SRCVERSION)
 
 MIB = 1024  # all figures are in KiB
 
-FIGURES = {
+FIGURES: dict[str, Any] = {
     "state": "running", "protocol_version": "2.0", "hibernation": 0, "hot_add": 1,
     "ballooned_kb": 324 * MIB, "hidden_kb": 0,
     "hot_added_kb": 512 * MIB, "hot_added_online_kb": 512 * MIB,
@@ -82,7 +84,7 @@ DEBUG_FILES = {
 class Tree:
     """A folder with the files of a guest; at first of one in which all is well."""
 
-    def __init__(self, root):
+    def __init__(self, root: Path) -> None:
         self.root = root
         self.write("proc/sys/kernel/osrelease", RELEASE)
         self.write("proc/meminfo", f"MemTotal:  {TOTAL} kB\nMemFree: 1 kB\n"
@@ -103,13 +105,13 @@ class Tree:
         self.write(f"{BUS}/hibernation", "0")
         self.write("sys/kernel/security/lockdown", "[none] integrity confidentiality")
 
-    def write(self, path, text):
+    def write(self, path: str, text: str) -> None:
         """Make or replace a file."""
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"{text}\n" if text and not text.endswith("\n") else text, encoding="utf-8")
 
-    def remove(self, *paths):
+    def remove(self, *paths: str) -> None:
         """Remove files or folders."""
         for path in paths:
             if (self.root / path).is_dir():
@@ -117,12 +119,12 @@ class Tree:
             else:
                 (self.root / path).unlink()
 
-    def figures(self, **values):
+    def figures(self, **values: object) -> None:
         """Set figures of the driver."""
         for name, value in values.items():
             self.write(f"{GROUP}/{name}", str(value))
 
-    def load(self):
+    def load(self) -> None:
         """This project's driver is loaded."""
         for name, value in {"floor_mib": "0", "hot_add": "Y", "accounting": "keep"}.items():
             self.write(f"{MODULE}/parameters/{name}", value)
@@ -130,16 +132,16 @@ class Tree:
         self.write(f"{MODULE}/srcversion", SRCVERSION)
         self.write(f"{MODULE}/initstate", "live")
 
-    def debug(self):
+    def debug(self) -> None:
         """The driver's files in debugfs can be read."""
         for name, text in DEBUG_FILES.items():
             self.write(f"sys/kernel/debug/hv_balloon/{name}", text)
 
-    def unload(self):
+    def unload(self) -> None:
         """No driver is loaded."""
         self.remove(MODULE, GROUP, f"{BUS}/drivers/hv_balloon", f"{BUS}/devices/{DEVICE}/driver")
 
-    def load_in_tree(self, figures=IN_TREE_FIGURES):
+    def load_in_tree(self, figures: str = IN_TREE_FIGURES) -> None:
         """The driver of the kernel is loaded instead; its figures only if root may read them."""
         self.remove(MODULE, GROUP)
         self.write(f"{MODULE}/parameters/hot_add", "Y")
@@ -147,14 +149,14 @@ class Tree:
         if figures:
             self.write("sys/kernel/debug/hv-balloon", figures)
 
-    def install(self):
+    def install(self) -> None:
         """The module is installed for the running kernel, whose headers are there."""
         self.write(OURS, SIGNED)
         self.write(f"{MODULES}/modules.dep",
                    "kernel/net/core.ko:\nupdates/hv_balloon.ko: kernel/drivers/hv/hv_vmbus.ko\n")
         (self.root / MODULES / "build").mkdir(exist_ok=True)
 
-    def uninstall(self):
+    def uninstall(self) -> None:
         """Only the module of the kernel is there."""
         self.remove(OURS)
         self.write(f"{MODULES}/modules.dep",

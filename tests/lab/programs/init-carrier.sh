@@ -1,8 +1,10 @@
 #!/usr/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
 # First program of the emulated machine that carries the guest's QEMU: gives it KVM and the
 # folders of the real machine at their own paths (arguments of the kernel command line).
 
+# shellcheck source=init-common.sh
 . /lab/init-common.sh
 
 argument()
@@ -22,5 +24,6 @@ run=$(argument lab.run)
 mount_shared cache "$cache" ro,cache=loose
 mount_shared run "$run" rw,cache=none
 
+# shellcheck source=shell-server.sh
 . /lab/shell-server.sh
 serve carrier

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
 # What the init scripts of all lab machines do first. Sourced by them.
 
 export PATH=/usr/sbin:/usr/bin HOME=/tmp

@@ -13,5 +13,6 @@ modprobe -a virtio_pci virtio_console
 udevadm trigger --action=add --type=subsystems
 udevadm trigger --action=add --type=devices
 
+# shellcheck source=shell-server.sh
 . /lab/shell-server.sh
 serve shell

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
 # The shell server of a lab machine: answers requests on a virtio-serial port.
 # A request is a line "ID SECONDS COMMAND", an answer a line "ID STATUS OUTPUT";
 # COMMAND and OUTPUT are in base64. Sourced by the init scripts, runs for ever.

@@ -63,7 +63,7 @@ install-source:
 	install -d $(SOURCE)/lib $(SOURCE)/compat
 	install -p -m 644 Kbuild Makefile $(wildcard *.c *.h) $(SOURCE)
 	install -p -m 644 $(wildcard lib/*.[ch]) $(SOURCE)/lib
-	install -p -m 644 compat/probe.sh $(SOURCE)/compat
+	install -p -m 755 compat/probe.sh $(SOURCE)/compat
 
 # The command hvballoon, with its manual page.
 .PHONY: install-tools

@@ -112,8 +112,9 @@ def _rpms(clone, topdir, release):
     spec = clone / "packaging/rpm/hv_balloon-dkms.spec"
     text = spec.read_text(encoding="utf-8")
     text = re.sub(r"(?m)^Release:.*", f"Release: {release}", text)
-    text = text.replace("install -d $src/compat\n",
-                        f"install -d $src/compat\necho {release} >$src/RELEASE\n")
+    sources = "make install-source SOURCE=$src\n"
+    assert sources in text
+    text = text.replace(sources, f"{sources}echo {release} >$src/RELEASE\n")
     changed = topdir / "changed.spec"
     changed.write_text(text, encoding="utf-8")
     run("rpmbuild", "-bb", "--define", f"_topdir {topdir}", changed)

@@ -1,43 +1,60 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Boot images that list the module, through the life of the package, in systems of two releases.
 
-One has initramfs-tools, the other dracut. Nothing boots: the systems are entered only, which needs
-the rights of root.
+They have initramfs-tools or dracut. Nothing boots: the systems are entered only, which needs the
+rights of root.
 """
 
+import re
 import shutil
-import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from lab import PROJECT, roots
+from lab import roots
 
-from .test_packages import run
+from .commands import OLDER, run
 
-SYSTEMS = {
-    "bookworm": ("initramfs-tools", "lsinitramfs", "etc/initramfs-tools/modules", "hv_balloon\n",
-                 "update-initramfs -u -k {}"),
-    "trixie": ("dracut", "lsinitrd", "etc/dracut.conf.d/50-hv.conf", 'add_drivers+=" hv_balloon "\n',
-               "dracut --quiet --force /boot/initrd.img-{0} {0}"),
-}
+
+class Tool(NamedTuple):
+    """What makes boot images: its package, how one is listed, unpacked and made; its settings."""
+
+    package: str
+    listing: str
+    unpack: str
+    renew: str
+    file: str
+    text: str
+
+
+INITRAMFS_TOOLS = Tool("initramfs-tools", "lsinitramfs", "unmkinitramfs {} .",
+                       "update-initramfs -u -k {0}", "etc/initramfs-tools/modules", "hv_balloon\n")
+DRACUT = Tool("dracut", "lsinitrd", "lsinitrd --unpack {}",
+              "dracut --quiet --force /boot/initrd.img-{0} {0}", "etc/dracut.conf.d/50-hv.conf",
+              'add_drivers+=" hv_balloon "\n')
+SYSTEMS = {"bookworm": ("bookworm", INITRAMFS_TOOLS), "trixie": ("trixie", INITRAMFS_TOOLS),
+           "trixie-dracut": ("trixie", DRACUT)}
+# What DKMS, dpkg and their scripts say of failures.
+FAILED = re.compile(r"\bfailed\b|\berrors? (processing|was|were)|Bad return|could not", re.IGNORECASE)
 OWN, OURS = "kernel/drivers/hv/hv_balloon.ko", "updates/dkms/hv_balloon.ko"
 
 
 class System:
     """A system of a release, in a folder of its own, with a boot image that lists the module."""
 
-    def __init__(self, release, folder):
-        tools, self._list, file, text, renew = SYSTEMS[release]
-        fresh = roots.root(f"{release}-image", release,
-                           ("linux-image-cloud-amd64", tools, "dkms", "kmod", "udev"))
+    def __init__(self, name, folder):
+        self.release, self._tool = SYSTEMS[name]
+        fresh = roots.root(f"{name}-image", self.release,
+                           ("linux-image-cloud-amd64", self._tool.package, "dkms", "kmod", "udev"))
         self._root = folder / "root"
         run("cp", "-a", fresh, self._root)
         self.kernel = next((self._root / "lib/modules").iterdir()).name
-        (self._root / file).parent.mkdir(exist_ok=True)
-        with (self._root / file).open("a", encoding="utf-8") as opened:
-            opened.write(text)
-        self.enter(*renew.format(self.kernel).split())
+        settings = self._root / self._tool.file
+        settings.parent.mkdir(exist_ok=True)
+        with settings.open("a", encoding="utf-8") as opened:
+            opened.write(self._tool.text)
+        self.enter(*self._tool.renew.format(self.kernel).split())
 
     def enter(self, *words):
         """Run a command there; return what it prints."""
@@ -59,58 +76,72 @@ class System:
     def drivers(self, kernel=None):
         """Return which driver the next boot would load, and which one its image has."""
         kernel = kernel or self.kernel
-        names = self.enter(self._list, f"/boot/initrd.img-{kernel}")
+        names = self.enter(self._tool.listing, f"/boot/initrd.img-{kernel}")
         image = [name for name in (OWN, OURS) if f"/{kernel}/{name}" in names]
         file = self.enter("modinfo", "-k", kernel, "-n", "hv_balloon")
         return [name for name in (OWN, OURS) if name in file], image
 
+    def versions(self):
+        """Return the versions of the module in the image and of the one that is installed."""
+        unpack = self._tool.unpack.format(f"/boot/initrd.img-{self.kernel}")
+        self.enter("sh", "-ec", f"rm -rf /tmp/image; mkdir /tmp/image; cd /tmp/image; {unpack}")
+        image, = (self._root / "tmp/image").glob(f"**/updates/dkms/{Path(OURS).name}*")
+        version = ("modinfo", "-F", "version")
+        return (self.enter(*version, "/" / image.relative_to(self._root)).strip(),
+                self.enter(*version, "-k", self.kernel, "hv_balloon").strip())
 
-@pytest.fixture(name="packages", scope="module")
-def fixture_packages(tmp_path_factory):
-    """The binary packages of the last commit."""
-    clone = tmp_path_factory.mktemp("package") / "clone"
-    run("git", "clone", "-q", "--no-hardlinks", PROJECT, clone)
-    run("make", "-C", clone, "deb")
-    assert subprocess.run(["git", "-C", clone, "diff", "--quiet"], check=False).returncode == 0
-    return sorted((clone / "build/deb").glob("*.deb"))
+    def assert_in_order(self, text):
+        """Neither dpkg nor what it called has failed, or left anything half done."""
+        assert self.enter("dpkg", "--audit") == ""
+        assert not FAILED.search(text), text
 
 
-@pytest.mark.parametrize("release", SYSTEMS)
-def test_image_has_the_driver_that_is_installed(packages, tmp_path, release):
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_image_has_the_driver_that_is_installed(packages, tmp_path, name):
     """Without headers, with headers that come later, after an upgrade, beside a kernel that is too
     old, and after the removal."""
-    system = System(release, tmp_path)
+    system = System(name, tmp_path)
+    image = f"/boot/initrd.img-{system.kernel}"
+    renewed = f"renewing {image}, which holds a copy of the module"
+    older, newer = (system.copy(files) for files in packages)
     assert system.drivers() == ([OWN], [OWN])
-    files = system.copy(packages)
-    text = system.enter("dpkg", "-i", *files)
+    text = system.enter("dpkg", "-i", *older)
     assert f"NOT built for kernel {system.kernel}, whose headers are missing: apt install " \
         f"linux-headers-{system.kernel} (linux-headers-cloud-amd64 for updates too)" in text
+    system.assert_in_order(text)
     assert system.drivers() == ([OWN], [OWN])
     system.enter("apt-get", "update", "-qq")
-    system.install(f"linux-headers-{system.kernel}")
+    text = system.install(f"linux-headers-{system.kernel}")
+    system.assert_in_order(text)
+    assert renewed in text
     assert system.drivers() == ([OURS], [OURS])
+    assert system.versions() == (OLDER, OLDER)
     old = "/lib/modules/5.10.0-30-cloud-amd64"
     system.enter("mkdir", "-p", f"{old}/kernel", f"{old}/build/include")
     system.enter("touch", f"{old}/build/.config")
-    text = system.enter("dpkg", "-i", *files)
-    assert "kernel 5.10.0-30-cloud-amd64 is too old" in text
-    assert system.enter("dpkg", "--audit") == ""
+    text = system.enter("dpkg", "-i", *newer)
+    assert "kernel 5.10.0-30-cloud-amd64 is too old" in text and renewed in text
+    system.assert_in_order(text)
     assert system.drivers() == ([OURS], [OURS])
-    system.enter("apt-get", "remove", "-y", "hv-balloon-dkms")
+    image_has, installed = system.versions()
+    assert image_has == installed != OLDER
+    text = system.enter("apt-get", "remove", "-y", "hv-balloon-dkms")
+    system.assert_in_order(text)
+    assert renewed in text
     assert system.drivers() == ([OWN], [OWN])
 
 
-@pytest.mark.parametrize("release", SYSTEMS)
-def test_kernel_updates(packages, tmp_path, release):
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_kernel_updates(packages, tmp_path, name):
     """One without headers, which come later, and one that brings them; the older kernel keeps its
     module, and nothing of a kernel that was removed is left."""
-    system = System(release, tmp_path)
+    system = System(name, tmp_path)
     system.enter("apt-get", "update", "-qq")
     system.install(f"linux-headers-{system.kernel}")
-    system.enter("dpkg", "-i", *system.copy(packages))
+    system.enter("dpkg", "-i", *system.copy(packages[-1]))
     assert system.drivers() == ([OURS], [OURS])
 
-    backports = ("-t", f"{release}-backports")
+    backports = ("-t", f"{system.release}-backports")
     system.install(*backports, "linux-image-cloud-amd64")
     newer, = system.kernels() - {system.kernel}
     assert system.drivers(newer) == ([OWN], [OWN])

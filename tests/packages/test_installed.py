@@ -7,17 +7,15 @@ that. Making the systems needs the rights of root.
 """
 
 import json
-import shutil
 
 import pytest
 
-from lab import PROJECT, accel, installed
+from lab import accel, installed
 from lab.figures import SETTLE_LIMIT, hot_added_mib, reach
 from lab.real_guest import HOST_DELAY, Config
 
-from .test_packages import VERSIONED, run
+from .commands import OLDER
 
-OLDER = "0.0.9"
 STARTUP, MAXIMUM = 1024, 2048
 AUTOLOADED = 120    # seconds for udev, in a guest that boots in an emulated machine
 DKMS, REMOVED = 300, 1800   # seconds: apt, DKMS and depmod take long there
@@ -25,25 +23,6 @@ RULE = "/usr/lib/udev/rules.d/60-hv-balloon.rules"
 AUTOMATIC = "/sys/devices/system/memory/auto_online_blocks"
 # udev loads the driver here: for the delay see Guest.load(). Nothing but udev onlines memory.
 APPEND = f"hv_balloon.pressure_report_delay={HOST_DELAY + 10} memhp_default_state=offline"
-
-
-def _packages(clone):
-    """Return both binary packages, in an order in which dpkg can unpack them."""
-    run("make", "-C", clone, "deb")
-    return sorted((clone / "build/deb").glob("*.deb"))
-
-
-@pytest.fixture(name="packages", scope="module")
-def fixture_packages(tmp_path_factory):
-    """The binary packages of the last commit, after those of an older version."""
-    new = tmp_path_factory.mktemp("package") / "new"
-    run("git", "clone", "-q", "--no-hardlinks", PROJECT, new)
-    old = shutil.copytree(new, new.with_name("old"))
-    version = run("sh", old / "packaging/version.sh").strip()
-    for name in ("hv_balloon.c", "debian/control", *VERSIONED):
-        text = (old / name).read_text(encoding="utf-8")
-        (old / name).write_text(text.replace(version, OLDER), encoding="utf-8")
-    return _packages(old), _packages(new)
 
 
 @pytest.fixture(name="carrier", scope="module")

@@ -8,24 +8,13 @@ import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lab import PROJECT, kernels
 from lab import packages as bundles
 
-# Files that name the version, beside hv_balloon.c.
-VERSIONED = ("CHANGES", "dkms.conf", "debian/changelog", "packaging/rpm/hv_balloon-dkms.spec",
-             "packaging/arch/PKGBUILD", "tools/hvballoon")
-
-
-def run(*command: str | Path, **options: Any) -> str:
-    """Run a command that must succeed; return all that it printed."""
-    result = subprocess.run([str(word) for word in command], text=True, check=False,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
-    assert result.returncode == 0, result.stdout
-    return result.stdout
+from .commands import VERSIONED, run
 
 
 @pytest.fixture(name="clone")

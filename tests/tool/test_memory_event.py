@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The example on-memory-event, with programs that are played by scripts."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from lab import PROJECT
+
+SCRIPT = PROJECT / "packaging/examples/on-memory-event"
+MIB = 1 << 20
+PLAYED = {
+    "redis-cli": 'echo "$*" >>calls; [ "$*" != "info memory" ] || printf "used_memory:%d\\r\\n" 419430400',
+    "mariadb": 'echo "$*" >>calls; case $* in *SELECT*) echo 393216 ;; esac',
+    "jcmd": 'echo "$*" >>calls; [ $2 != VM.flags ] ||'
+            ' echo "-XX:CICompilerCount=2 -XX:MaxHeapSize=$MAXIMUM -XX:+UseZGC"',
+    "pgrep": "echo $PPID",
+    "systemctl": 'echo "$*" >>calls',
+}
+
+
+@pytest.fixture(name="on_event")
+def fixture_on_event(tmp_path):
+    """A function that runs the script for these programs; returns what they were told."""
+    for name, text in PLAYED.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\ncd {tmp_path}\n{text}\n", encoding="ascii")
+        (tmp_path / name).chmod(0o755)
+
+    def run(programs, percent=50, event="taken", status=0, maximum=1 << 50):
+        config = tmp_path / "config"
+        config.write_text(f'programs="{programs}"\npercent={percent}\nfifos={tmp_path}/fifos\n',
+                          encoding="ascii")
+        (tmp_path / "calls").write_text("")
+        result = subprocess.run(
+            ["sh", SCRIPT, event], text=True, check=False, timeout=30, stderr=subprocess.PIPE,
+            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}",
+                 "ON_MEMORY_EVENT_CONFIG": str(config), "MAXIMUM": str(maximum)})
+        assert result.returncode == status, result.stderr
+        return (tmp_path / "calls").read_text(encoding="ascii") if not status else result.stderr
+    return run
+
+
+def available_mib():
+    """Return what programs of this machine could still use."""
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        return int(re.search(r"MemAvailable: +(\d+)", lines.read()).group(1)) // 1024
+
+
+@pytest.mark.parametrize("programs, expression, used, unit", [
+    ("redis", r"^config set maxmemory (\d+)mb\nmemory purge$", 400, 1),
+    ("mariadb", r"SET GLOBAL innodb_buffer_pool_size = (\d+) \* 1048576$", 384, 1),
+    ("java", r"^\d+ VM.set_flag SoftMaxHeapSize (\d+)$", 5, MIB),
+], ids=("redis", "mariadb", "java"))
+def test_share(on_event, programs, expression, used, unit):
+    """Half of what it has and of what is available."""
+    told = int(re.search(expression, on_event(programs), re.MULTILINE).group(1)) // unit
+    assert told == pytest.approx((used + available_mib()) / 2, rel=0.1)
+
+
+def test_java_gets_no_more_than_its_maximum(on_event):
+    """More is refused by jcmd, which says so and succeeds: the smaller size would stay."""
+    told = on_event("java", event="given", maximum=64 * MIB)
+    assert f"VM.set_flag SoftMaxHeapSize {64 * MIB}\n" in told
+
+
+def test_all_of_them(on_event):
+    """One after the other; kubelet has no share."""
+    told = on_event("redis kubelet mariadb", 40)
+    assert re.search("maxmemory.*try-restart kubelet.*buffer_pool", told, re.DOTALL)
+
+
+def test_program_without_a_recipe(on_event):
+    """It is named."""
+    assert 'there is no recipe for "oracle"' in on_event("oracle", status=2)
+
+
+def test_services_are_told_by_the_protocol_of_systemd(on_event, tmp_path):
+    """One byte for each FIFO, when memory is taken; one that nobody reads holds nobody up."""
+    folder = tmp_path / "fifos"
+    folder.mkdir()
+    for name in ("read", "not-read"):
+        os.mkfifo(folder / name)
+    reader = os.open(folder / "read", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        on_event("pressure", event="given")
+        with pytest.raises(BlockingIOError):
+            os.read(reader, 10)
+        on_event("pressure")
+        assert os.read(reader, 10) == b"."
+    finally:
+        os.close(reader)

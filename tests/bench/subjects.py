@@ -14,6 +14,7 @@ from lab.memory import MIB
 from lab.qmp import Monitor
 from lab.shell import connected
 from simulated_host import simulator, wire
+from simulated_host.in_tree import InTreeSimulator
 from simulated_host.machine import HIGH_MIB
 
 HERE = Path(__file__).resolve().parent
@@ -71,7 +72,7 @@ class Subject:
     """A guest with one way to take memory from it. A context manager."""
 
     name = ""
-    driver = simulator.OURS
+    machine = simulator.Simulator
     modules: tuple[str, ...] = ()   # of the kernel, that the guest needs for it
     hot_adds = False    # memory can be added to a guest that was told of less
     PLUGGED = 0         # MiB of the guest's memory that are plugged in after the boot
@@ -88,8 +89,8 @@ class Subject:
         counting = ("-plugin", f"{plugin()},sum={self._count}")
         with contextlib.ExitStack() as started:
             started.enter_context(self._stack)
-            self.guest = self._stack.enter_context(simulator.Simulator(
-                version, driver=self.driver, files=self._files(), drivers=self.modules,
+            self.guest = self._stack.enter_context(self.machine(
+                version, files=self._files(), drivers=self.modules,
                 nodes=(mib - self.PLUGGED,), backed=True, told=told, room=self.PLUGGED,
                 append=append, devices=(*counting, *self._devices())))
             self._begin()
@@ -165,7 +166,7 @@ class InTree(DynamicMemory):
     """The kernel's own driver."""
 
     name = "in-tree"
-    driver = simulator.IN_TREE
+    machine = InTreeSimulator
 
 
 class BenchModule(Subject):

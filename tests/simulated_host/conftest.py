@@ -8,8 +8,8 @@ import pytest
 from lab import memory
 
 from . import coverage
-from .keeper import CHECKERS, Keeper, agreed, cleaned, udev_stopped
-from .simulator import IN_TREE, OURS
+from .keeper import CHECKERS, DRIVERS, Keeper, agreed, cleaned, udev_stopped
+from .simulator import OURS
 
 LOG_TAIL = 60  # lines
 
@@ -18,7 +18,7 @@ def pytest_addoption(parser):
     """Add the choices of the guest's kernel, of the driver, and of what costs time."""
     parser.addoption("--kernel", choices=("6.1", "6.12", "debug"), default="6.1",
                      help="kernel of the guest: a stock one, or one with checkers")
-    parser.addoption("--driver", choices=(OURS, IN_TREE), default=OURS,
+    parser.addoption("--driver", choices=DRIVERS, default=OURS,
                      help="this project's driver, or the one of the kernel")
     parser.addoption("--garbage", type=int, default=5000, metavar="N",
                      help="how many random messages to send")

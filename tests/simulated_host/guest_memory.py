@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from lab.memory import MIB
 
-from .simulator import NoFigures, Simulator
+from .simulator import Simulator
 
 
 def meminfo(guest: Simulator, name: str) -> int:
@@ -20,12 +20,8 @@ def available(guest: Simulator) -> int:
 
 
 def floor(guest: Simulator) -> int:
-    """Return the pages that the driver leaves. The kernel's own leaves as many and says nothing."""
-    total = guest.total()
-    figures = guest.status()
-    if isinstance(figures, NoFigures):
-        return 104 * MIB + total // 8 if total < 2048 * MIB else 232 * MIB + total // 16
-    return figures["pages_floor"]
+    """Return the pages that the driver leaves."""
+    return guest.floor()
 
 
 def spare(guest: Simulator) -> int:

@@ -10,9 +10,11 @@ import pytest
 from lab import kernels
 
 from . import books, coverage
+from .in_tree import InTreeSimulator
 from .memory_blocks import NewBlocks
 from .simulator import Simulator
 
+DRIVERS = {kind.driver: kind for kind in (Simulator, InTreeSimulator)}
 BLOCKS_OF_A_CASE = 6  # that it may add: none can be added twice to a guest
 # Unmapping each free page costs as much as all other checkers together.
 CHECKERS = {"most": "debug_pagealloc=off", "all": "debug_pagealloc=on page_poison=1"}
@@ -36,8 +38,7 @@ class Keeper:
         kernel = self._config.getoption("--kernel")
         if kernel == kernels.DEBUG:
             append += " mitigations=off " + CHECKERS[self._config.getoption("--checkers")]
-        return Simulator(kernel, driver=self._config.getoption("--driver"), append=append,
-                         **options)
+        return DRIVERS[self._config.getoption("--driver")](kernel, append=append, **options)
 
     def guest(self) -> Simulator:
         """Return the guest that is kept, or a new one if that has hardly a free block left."""
@@ -67,6 +68,24 @@ class Keeper:
                 books.assert_no_leaks(simulator)
         finally:
             self.discard()
+
+
+def own_keeper(checked: bool = True) -> Any:
+    """Return a fixture `keeper` for one script: guests of its cases only.
+
+    Such cases leave memory as movable, or out of use, which changes the cases of others; if it is
+    out of use the end of the guest is not `checked`.
+    """
+    @pytest.fixture(scope="module", name="keeper")
+    def fixture_keeper(request: pytest.FixtureRequest) -> Iterator[Keeper]:
+        """What starts the guests of this script."""
+        kept = Keeper(request.config)
+        yield kept
+        if checked:
+            kept.finish()
+        else:
+            kept.discard()
+    return fixture_keeper
 
 
 @contextlib.contextmanager

@@ -47,30 +47,6 @@ def make(folder: Path, headers: Path, *arguments: str) -> None:
         raise LabError(f"the module does not build:\n{result.stdout}")
 
 
-class Unknown:
-    """A figure that the driver does not have: whatever is asserted of it holds."""
-
-    def _same(self, *_):
-        return self
-
-    def _holds(self, *_):
-        return True
-
-    def __ne__(self, _):
-        return False
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = _same
-    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = _holds
-    __hash__ = None  # type: ignore[assignment]
-
-
-class NoFigures:
-    """What status() returns for a driver that has no such file."""
-
-    def __getitem__(self, _):
-        return Unknown()
-
-
 def build_folder(version: str) -> Path:
     """Return the folder for what is built for a kernel."""
     return cache.root() / "build" / f"{version}-sim"
@@ -109,14 +85,16 @@ def build(version: str) -> dict[str, Path]:
 class Simulator(Guest):
     """A guest with a simulated host. A context manager; `host` is the host's side."""
 
-    def __init__(self, version: str, driver: str = OURS, files: dict[str, Path] | None = None,
+    driver = OURS
+
+    def __init__(self, version: str, files: dict[str, Path] | None = None,
                  drivers: Iterable[str] = (), **options: Any) -> None:
         """Start the guest. It has `files` besides, by name, and modules of the kernel, `drivers`.
 
         Options: see Machine.
         """
         super().__init__()
-        self._driver, self._version = driver, version
+        self._version = version
         self._files, self._drivers = files or {}, drivers
         # How much longer all may take than in a stock kernel.
         self.patience = DEBUG_PATIENCE if version == kernels.DEBUG else 1
@@ -186,8 +164,7 @@ class Simulator(Guest):
 
     def load(self, parameters: str = "") -> None:
         """Load the driver while no device is there."""
-        if not (self._driver == IN_TREE and self.loaded()):
-            self.run(f"{self._insmod()} {parameters}")
+        self.run(f"{self._insmod()} {parameters}")
 
     def loaded(self) -> bool:
         """Tell whether a driver is loaded."""
@@ -199,14 +176,16 @@ class Simulator(Guest):
         self.run(f"{self._insmod()} {parameters} >/dev/null 2>&1 &")
 
     def _insmod(self):
-        # The in-tree driver has the checksums of hv_vmbus, and we are not that.
-        force = "-f" if self._driver == IN_TREE and not self.is_debug() else ""
-        return f"/usr/sbin/insmod {force} /lab/{self._driver}/hv_balloon.ko*"
+        return f"/usr/sbin/insmod /lab/{OURS}/hv_balloon.ko"
 
     def leave(self) -> None:
-        """Let driver and device go. The in-tree driver has no way to be unloaded."""
-        if self._driver == OURS and self.loaded():
+        """Let driver and device go, if they are there."""
+        if self.loaded():
             self.unload()
+        self.rescind_if_there()
+
+    def rescind_if_there(self) -> None:
+        """Let the device vanish, if it is there."""
         self.call(f"echo rescind >{CONTROL}", limit=120)
 
     def offer(self) -> None:
@@ -221,12 +200,6 @@ class Simulator(Guest):
         """Tell whether the driver is bound to the device."""
         return self.call("test -e /sys/bus/vmbus/devices/dynamic-memory/driver").status == 0
 
-    def status(self) -> Any:
-        """Return the driver's figures, numbers as int; NoFigures for the in-tree driver."""
-        if self._driver == IN_TREE:
-            return NoFigures()
-        return super().status()
-
     def wait_for(self, name: str, value: object, limit: float = 30) -> None:
         """Wait until a figure of the driver has that value."""
         deadline = time.monotonic() + limit * self.patience
@@ -236,15 +209,16 @@ class Simulator(Guest):
 
     def _figure(self, name):
         """Return one figure; the file is not there before the driver has agreed."""
-        if self._driver == IN_TREE:
-            time.sleep(1)
-            return Unknown()
         present = self.call("test -e /sys/kernel/debug/hv_balloon/status").status == 0
         return self.status()[name] if present else None
 
+    def floor(self) -> int:
+        """Return the pages that the driver leaves."""
+        return self.status()["pages_floor"]
+
     def has_said(self, text: str, lines: int = 5) -> bool:
-        """Tell whether the end of the log has that; the in-tree driver has its own words."""
-        return self._driver == IN_TREE or text in self.run(f"dmesg | tail -{lines}")
+        """Tell whether the end of the log has that."""
+        return text in self.run(f"dmesg | tail -{lines}")
 
     def counters(self) -> dict[str, int]:
         """Return what the simulated channel has counted."""

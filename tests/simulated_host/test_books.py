@@ -6,20 +6,14 @@ import time
 import pytest
 
 from . import wire
-from .keeper import Keeper, loaded_again
+from .keeper import loaded_again, own_keeper
 from .memory_blocks import BLOCK, change, folder_of
 from .ranges import inside, outside
 
 ROUNDS = 5
 DELAY = 0.5     # seconds; a block in thousands of pieces takes some to go
 
-
-@pytest.fixture(scope="module", name="keeper")
-def fixture_keeper(request):
-    """Guests of these cases only: what is left as movable changes the cases of others."""
-    kept = Keeper(request.config)
-    yield kept
-    kept.finish()
+fixture_keeper = own_keeper()
 
 
 def every_second_page(ranges):

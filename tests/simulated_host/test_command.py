@@ -9,8 +9,9 @@ import pytest
 from lab.memory import KIB, MIB
 
 from . import wire
+from .in_tree import InTreeSimulator
 from .memory_blocks import BLOCK
-from .simulator import IN_TREE, OURS, Simulator
+from .simulator import OURS
 
 
 @pytest.fixture(autouse=True)
@@ -184,7 +185,7 @@ def test_in_tree_driver(request):
     kernel = request.config.getoption("--kernel")
     if kernel == "6.12":
         pytest.skip("this kernel rejects its signed module after insmod -f has changed it")
-    with Simulator(kernel, driver=IN_TREE) as guest:
+    with InTreeSimulator(kernel) as guest:
         request.node.simulator = guest
         guest.load("pressure_report_delay=3600")
         guest.offer()

@@ -11,7 +11,7 @@ import pytest
 from lab.memory import MIB
 
 from . import wire
-from .keeper import Keeper, agreed, loaded_again
+from .keeper import agreed, loaded_again, own_keeper
 from .memory_blocks import BLOCK, change, folder_of
 from .ranges import halves, inside, outside
 from .simulator import CONTROL, DRIVER, IN_TREE, OURS
@@ -23,13 +23,7 @@ GOES = {"unload": "rmmod hv_balloon", "unbind": f"echo dynamic-memory >{DRIVER}/
         "rescind": f"echo rescind >{CONTROL}"}
 SECOND = "/sys/bus/vmbus/devices/dynamic-memory-2"
 
-
-@pytest.fixture(scope="module", name="keeper")
-def fixture_keeper(request):
-    """Guests of these cases only: what is left as movable, or out of use, changes others."""
-    kept = Keeper(request.config)
-    yield kept
-    kept.discard()
+fixture_keeper = own_keeper(checked=False)
 
 
 def marked_in(guest, block):

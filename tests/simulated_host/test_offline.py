@@ -12,7 +12,7 @@ from lab.memory import MIB
 from . import wire
 from .books import assert_books, give_back
 from .guest_memory import available, spare
-from .keeper import Keeper, loaded_again
+from .keeper import loaded_again, own_keeper
 from .machine import GUEST_MIB
 from .memory_blocks import BLOCK, BLOCKS_FOLDER, change, folder_of, going_offline, is_online
 from .ranges import halves, inside, outside
@@ -25,13 +25,7 @@ def assert_blocks(guest, offline):
     assert books["pages_hot_added_offline"] == offline
     assert books["pages_hot_added_online"] == books["pages_hot_added"] - offline
 
-
-@pytest.fixture(scope="module")
-def keeper(request):
-    """Guests of these cases only: what is left as movable changes the cases of others."""
-    kept = Keeper(request.config)
-    yield kept
-    kept.finish()
+fixture_keeper = own_keeper()
 
 
 @pytest.fixture

@@ -78,10 +78,10 @@ uninstall-tools:
 	rm -f $(BIN)/hvballoon $(SHARE)/man/man8/hvballoon.8 $(COMPLETIONS)/hvballoon
 	rm -rf $(SHARE)/hvballoon
 
-# Options: T=NAME for one case, LAYER=NAME for one layer.
+# Options: T=NAME for one case, LAYER=NAME for one layer, KEEP=1 for a prompt where one fails.
 .PHONY: check
 check:
-	tests/check $(if $(T),-T '$(T)') $(if $(LAYER),--layer $(LAYER))
+	tests/check $(if $(T),-T '$(T)') $(if $(LAYER),--layer $(LAYER)) $(if $(KEEP),--keep)
 
 .PHONY: check-all
 check-all:
@@ -140,6 +140,7 @@ help:
 	@echo '      STARTUP= MINIMUM= MAXIMUM=   sizes of the guest in MiB'
 	@echo '  make check          run the tests'
 	@echo '      T=NAME                 only the cases whose names match'
+	@echo '      KEEP=1                 where a case fails, take commands for its guest'
 	@echo '      LAYER=NAME             only one layer: static, unit, kunit, fuzz, tool, real-host-6.1 ...'
 	@echo '  make check-all      run also the tests that are slow and rarely fail'
 	@echo '  make bench          compare with other drivers, some hours; RUNS= W=WORKLOAD KERNEL='

@@ -15,6 +15,7 @@ guest      what each guest offers, whatever plays its host
 real_guest a guest of QEMU's host, with the controls of that
 installed  guests with an installed Debian and packages of ours
 repeat     cases that run again if what carries their guest fails
+results    what the layers have to say: failed, skipped, repeated
 variants   kernels for other processors and compilers, to build against
 kernlog    warnings in a kernel log
 memory     figures of a machine's memory

@@ -3,8 +3,12 @@
 
 import sys
 import time
+from typing import Any
+
+import pytest
 
 from . import LabError, cache
+from .guest import Guest
 from .real_guest import HOST_DELAY, RealGuest
 
 HELP = """\
@@ -20,14 +24,52 @@ COMMAND         run in the guest; a status other than 0 is told
 !log            the guest's console log
 !trace [N]      the last N lines of the host's trace (default: all)
 !warnings       lines of the guest's log that look like a kernel warning
-!quit           stop the guest"""
+!quit           end; the guest is stopped"""
 
 
-class Session:
-    """Reads commands until the end of the input."""
+class Prompt:
+    """Reads commands until the end of the input: for the guest, or after ! for something else."""
+
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+
+    def run(self) -> int:
+        """Execute stdin line by line; return the exit status."""
+        prompt = "guest# " if sys.stdin.isatty() else ""
+        while True:
+            print(prompt, end="", flush=True)
+            line = sys.stdin.readline()
+            if not line or line.strip() == "!quit":
+                return 0
+            self._execute(line.strip())
+
+    def _execute(self, line):
+        if not sys.stdin.isatty():
+            print(f"> {line}", flush=True)
+        try:
+            output = self._other(line[1:]) if line.startswith("!") else self._command(line)
+        except LabError as error:
+            output = f"error: {error}"
+        if output is not None and output != "":
+            print(str(output).rstrip("\n"), flush=True)
+
+    def _command(self, line):
+        if not line:
+            return ""
+        result = self._guest.call(line, limit=600)
+        return result.output + (f"[status {result.status}]" if result.status else "")
+
+    def _other(self, line: str) -> object:
+        """Do what is asked after !; return what is to be printed."""
+        raise NotImplementedError
+
+
+class Session(Prompt):
+    """The prompt of a guest of QEMU's host."""
 
     def __init__(self, guest: RealGuest) -> None:
-        self._guest = guest
+        super().__init__(guest)
+        self._real = guest
         self._commands = {
             "target": lambda mib: guest.set_target(int(mib)),
             "wait": self._wait,
@@ -44,34 +86,12 @@ class Session:
         }
 
     def run(self) -> int:
-        """Execute stdin line by line; return the exit status."""
-        prompt = "guest# " if sys.stdin.isatty() else ""
+        """Say what there is, then execute stdin."""
         cache.say("the guest is up; !help lists the host's commands. The host waits "
                   f"{HOST_DELAY} s after the module's start before its first request")
-        while True:
-            print(prompt, end="", flush=True)
-            line = sys.stdin.readline()
-            if not line or line.strip() == "!quit":
-                return 0
-            self._execute(line.strip())
+        return super().run()
 
-    def _execute(self, line):
-        if not sys.stdin.isatty():
-            print(f"> {line}", flush=True)
-        try:
-            output = self._host_command(line[1:]) if line.startswith("!") else self._command(line)
-        except LabError as error:
-            output = f"error: {error}"
-        if output is not None and output != "":
-            print(str(output).rstrip("\n"), flush=True)
-
-    def _command(self, line):
-        if not line:
-            return ""
-        result = self._guest.call(line, limit=600)
-        return result.output + (f"[status {result.status}]" if result.status else "")
-
-    def _host_command(self, line):
+    def _other(self, line):
         name, *arguments = line.split() or ["help"]
         if name not in self._commands:
             return f"no such command: !{name}\n{HELP}"
@@ -81,8 +101,19 @@ class Session:
             return f"error: !{name}: {error}"
 
     def _wait(self, mib, limit="120"):
-        seconds = self._guest.wait_actual(int(mib), float(limit))
+        seconds = self._real.wait_actual(int(mib), float(limit))
         return f"{mib} MiB after {seconds:.1f} s"
 
     def _trace(self, count="0"):
-        return "\n".join(self._guest.trace().splitlines()[-int(count):])
+        return "\n".join(self._real.trace().splitlines()[-int(count):])
+
+
+def keep(config: pytest.Config, what: str, prompt: Prompt) -> None:
+    """Take commands for the guest of a case that has failed; pytest waits."""
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    capture.suspend(in_=True)
+    try:
+        print(f"\n{what}\nThe guest is there until !quit; !help lists the commands.", flush=True)
+        prompt.run()
+    finally:
+        capture.resume()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import LabError, build, cache, initramfs, kernels
+from . import LabError, build, cache, initramfs, kernels, results
 from .carrier import Carrier, port, qemu
 from .guest import CONSOLE, Guest
 from .qmp import Monitor
@@ -152,6 +152,7 @@ class RealGuest(Guest):
                 if attempt == BOOT_ATTEMPTS:
                     raise silence from None
                 cache.say(f"the guest did not boot, trying once more: {silence}")
+                results.note_repeat(f"the guest did not boot: {silence}")
                 self._carrier.renew()
 
     def _start(self, command):

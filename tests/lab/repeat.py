@@ -3,7 +3,7 @@
 
 import pytest
 
-from . import LabError, cache
+from . import LabError, cache, results
 from .real_guest import CarrierBroken
 
 REPEATS = 3         # of a case: more than that is no accident
@@ -23,6 +23,7 @@ def call(item: pytest.Function) -> bool | None:
                 raise
             LEFT.pop()
             cache.say(f"{item.name}: repeated, since {error}")
+            results.note_repeat(str(error))
     _run(item)
     return True
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import accel, build, kernels, repeat
-from lab.real_guest import Config, RealGuest
+from lab import accel, build, interactive, kernels, repeat, results
+from lab.real_guest import CarrierBroken, Config, RealGuest
 
 LARGEST_GUEST = 6144
 
@@ -19,6 +19,8 @@ def pytest_addoption(parser):
                      help="stock kernel of the guest")
     parser.addoption("--logs", type=Path, default=None,
                      help="folder that gets each guest's log, host trace and driver figures")
+    parser.addoption("--keep", action="store_true",
+                     help="where a case fails, take commands for its guest before it ends")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -52,14 +54,17 @@ def boot(module, carrier, request):
         with RealGuest(carrier, Config(kernel, module=module, **configuration)) as guest:
             try:
                 yield guest
+            except CarrierBroken:
+                raise
+            except Exception as error:
+                if request.config.getoption("--keep"):
+                    interactive.keep(request.config, f"{request.node.nodeid} has failed: {error}",
+                                     interactive.Session(guest))
+                raise
             finally:
                 if folder:
-                    _save(guest, folder / f"{kernel}-{request.node.name}")
+                    results.keep_log(folder, f"{kernel}-{request.node.name}",
+                                     {"guest.log": guest.log(), "host.trace": guest.trace()})
             assert not guest.warnings(), "\n".join(guest.warnings())
     return start
 
-
-def _save(guest, folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "guest.log").write_text(guest.log(), encoding="utf-8")
-    (folder / "host.trace").write_text(guest.trace(), encoding="utf-8")

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import memory
+from lab import interactive, memory, results
 
 from . import coverage
 from .keeper import CHECKERS, DRIVERS, Keeper, agreed, cleaned, udev_stopped
+from .prompt import HostPrompt
 from .simulator import OURS
 
 LOG_TAIL = 60  # lines
@@ -26,6 +27,10 @@ def pytest_addoption(parser):
                      help="make the same random messages as an earlier run that printed this")
     parser.addoption("--checkers", choices=CHECKERS, default="most",
                      help="how much of the debug kernel's checkers to switch on")
+    parser.addoption("--logs", type=Path, metavar="FOLDER",
+                     help="where to keep the logs of the guests of cases that failed")
+    parser.addoption("--keep", action="store_true",
+                     help="where a case fails, take commands for its guest before it ends")
     parser.addoption("--slow", action="store_true", help="also the cases that take minutes")
     parser.addoption("--coverage", type=Path, metavar="FOLDER",
                      help="where to put what the debug kernel has counted (gcov)")
@@ -52,8 +57,20 @@ def pytest_runtest_makereport(item):
         item.failed = True
         simulator = getattr(item, "simulator", None)
         if simulator:
-            tail = "\n".join(simulator.log().splitlines()[-LOG_TAIL:])
-            report.sections.append(("end of the guest's log", tail))
+            show_failed(item, report, simulator)
+
+
+def show_failed(item, report, simulator):
+    """Show the end of the guest's log, keep all of it, and leave the guest to the developer."""
+    log = simulator.log()
+    report.sections.append(("end of the guest's log", "\n".join(log.splitlines()[-LOG_TAIL:])))
+    folder = item.config.getoption("--logs")
+    if folder:
+        kernel = item.config.getoption("--kernel")
+        results.keep_log(folder, f"simulated-{kernel}-{item.name}", {"guest.log": log})
+    if item.config.getoption("--keep"):
+        interactive.keep(item.config, f"{report.longreprtext}\n{item.nodeid} has failed.",
+                         HostPrompt(simulator))
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lab import PROJECT, LabError, cache, initramfs, kernels
+from lab import PROJECT, LabError, cache, initramfs, kernels, results
 from lab.build import copy_sources, intree_module, udev_rule
 from lab.carrier import DirectCarrier
 from lab.guest import Guest
@@ -125,6 +125,7 @@ class Simulator(Guest):
             self._start()
         except MachineSilent:
             cache.say("the guest did not boot in time, trying once more")
+            results.note_repeat("the guest did not boot in time")
             self._running.close()
             self._start()
 

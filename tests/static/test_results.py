@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The verdict of tests/check: what counts as failed, and what is shown."""
+
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab import PROJECT, results
+
+TESTS = PROJECT / "tests"
+PYTEST = ("/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q")
+
+SKIP = "this kernel injects no faults"
+CASES = f'''\
+import pytest
+from lab import results
+
+
+def test_passes():
+    pass
+
+
+def test_fails():
+    assert 1 == 2
+
+
+def test_is_skipped():
+    pytest.skip("{SKIP}")
+
+
+def test_has_no_reason():
+    pytest.skip("no idea")
+
+
+def test_is_repeated():
+    results.note_repeat("the machine hung")
+'''
+
+
+def run(folder: Path, *options: str, text: str = CASES) -> results.Results:
+    """Run cases as a layer is run; return its results."""
+    (folder / "conftest.py").write_text((TESTS / "conftest.py").read_text(encoding="utf-8"),
+                                        encoding="utf-8")
+    (folder / "test_it.py").write_text(text, encoding="utf-8")
+    report = folder / "a-layer.xml"
+    status = subprocess.run([*PYTEST, folder, f"--junitxml={report}", *options], check=False,
+                            env=os.environ | {"PYTHONPATH": str(TESTS)},
+                            stdout=subprocess.DEVNULL).returncode
+    return results.read(report, status, may_be_empty=False)
+
+
+def test_each_kind_of_case(tmp_path):
+    """Passed, failed, skipped for a reason that is known or not, repeated."""
+    found = run(tmp_path)
+    assert found.passed == 2
+    assert found.failed == [("test_fails", "assert 1 == 2"),
+                            ("test_has_no_reason", "skipped for a reason that is not known: no idea")]
+    assert found.skipped == [("test_is_skipped", SKIP)]
+    assert found.repeated == [("test_is_repeated", "the machine hung")]
+    found.seconds = 12.3
+    assert results.summary([found]) == [
+        "layer                   passed  failed  skipped  repeated     time",
+        "a-layer                      2       2        1         1     12 s",
+        f"SKIPPED a-layer: 1: {SKIP}",
+        "REPEATED a-layer: test_is_repeated: the machine hung",
+        "FAILED a-layer: test_fails: assert 1 == 2",
+        "FAILED a-layer: test_has_no_reason: skipped for a reason that is not known: no idea"]
+
+
+def test_error_of_a_fixture_counts(tmp_path):
+    """As one failure, of the case that needed it."""
+    found = run(tmp_path, text="import pytest\n\n\n@pytest.fixture\ndef a():\n    assert 0, 'no a'"
+                               "\n\n\ndef test_it(a):\n    pass\n")
+    assert (found.passed, len(found.failed), found.failed[0][0]) == (0, 1, "test_it")
+
+
+@pytest.mark.parametrize("options, text, why", [
+    (("-k", "nothing_of_that"), CASES, "no case ran"),
+    ((), "this is no Python", "collection failure"),
+    (("--no-such-option",), CASES, "no results"),
+], ids=("empty", "broken", "no report"))
+def test_layer_that_does_not_run_fails(tmp_path, options, text, why):
+    """Whatever pytest calls it."""
+    found = run(tmp_path, *options, text=text)
+    assert found.passed == 0 and any(why in reason for _, reason in found.failed), found
+
+
+def test_layer_may_be_empty_if_names_were_chosen(tmp_path):
+    """What `make check T=` names need not be in each layer."""
+    report = tmp_path / "a-layer.xml"
+    report.write_text("<testsuites><testsuite/></testsuites>", encoding="ascii")
+    assert results.read(report, 5, may_be_empty=True).failed == []
+    assert results.read(report, 5, may_be_empty=False).failed == [("the layer", "no case ran")]
+
+
+def test_reasons_to_skip_are_those_that_are_known():
+    """Each by its words, and none that no case has."""
+    found = {reason for path in TESTS.rglob("*.py") if path != Path(__file__)
+             for reason in re.findall(r'(?:pytest\.skip\(|skipif\(.*reason=)"([^"]*)"',
+                                      path.read_text(encoding="utf-8"))}
+    assert found == results.KNOWN_SKIPS
+
+
+def test_log_is_kept_whole(tmp_path):
+    """Under a name that a file can have."""
+    results.keep_log(tmp_path, "simulated-6.1-test_a[x/y-0 1]", {"guest.log": "a\n" * 10000})
+    assert (tmp_path / "simulated-6.1-test_a-x-y-0-1/guest.log").stat().st_size == 20000
+
+
+PROMPT = '''\
+from lab import interactive
+from lab.shell import Result
+
+
+class Guest:
+    def call(self, command, limit):
+        return Result(3, f"ran {command}\\\\n")
+
+
+class Prompt(interactive.Prompt):
+    def _other(self, line):
+        return f"other {line}"
+
+
+def test_it(pytestconfig):
+    interactive.keep(pytestconfig, "a case has failed", Prompt(Guest()))
+    assert input is not None
+'''.replace("\\\\n", "\\n")
+
+
+def test_prompt_is_there_while_pytest_waits(tmp_path):
+    """It reads the terminal, although pytest has taken that from the case."""
+    (tmp_path / "test_it.py").write_text(PROMPT, encoding="utf-8")
+    here, there = pty.openpty()
+    with subprocess.Popen([*PYTEST, tmp_path], stdin=there, stdout=subprocess.PIPE, text=True,
+                          env=os.environ | {"PYTHONPATH": str(TESTS)}) as program:
+        os.write(here, b"free -m\n!host\n!quit\n")
+        output, _ = program.communicate(timeout=60)
+    os.close(here)
+    os.close(there)
+    assert program.returncode == 0, output
+    for words in ("a case has failed", "guest# ran free -m\n[status 3]", "other host"):
+        assert words in output, output

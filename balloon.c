@@ -423,7 +423,7 @@ void hvb_deflate(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	}
 	mutex_unlock(&hvb->transfer_lock);
 
-	hvb_memory_came(hvb, before - hvb->balloon.pages);
+	hvb_memory_arrived(hvb, before - hvb->balloon.pages);
 	hvb_op_end(&hvb->record, HVB_OP_DEFLATE, before - hvb->balloon.pages);
 	hvb->inflate.shortage_logged = false;
 	if (!msg->unballoon.more)

@@ -47,13 +47,13 @@ void hvb_kick(struct hvb_dev *hvb, unsigned long delay)
 }
 
 /**
- * hvb_memory_came() - the guest has more memory
+ * hvb_memory_arrived() - the guest has more memory
  * @hvb: the device
  * @pages: how much more
  *
  * Context: any.
  */
-void hvb_memory_came(struct hvb_dev *hvb, u64 pages)
+void hvb_memory_arrived(struct hvb_dev *hvb, u64 pages)
 {
 	if (!pages)
 		return;

@@ -386,7 +386,7 @@ static inline u64 hvb_rejected_messages(const struct hvb_stats *stats)
 void hvb_device_init(struct hvb_dev *hvb);
 void hvb_queue(struct hvb_dev *hvb, struct delayed_work *work, unsigned long delay);
 void hvb_kick(struct hvb_dev *hvb, unsigned long delay);
-void hvb_memory_came(struct hvb_dev *hvb, u64 pages);
+void hvb_memory_arrived(struct hvb_dev *hvb, u64 pages);
 void hvb_notify(struct hvb_dev *hvb, const char *name);
 void hvb_wait_begin(struct hvb_dev *hvb, const char *what);
 void hvb_wait_end(struct hvb_dev *hvb);

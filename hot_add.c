@@ -212,7 +212,7 @@ static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
 	mutex_unlock(&hvb->transfer_lock);
 	if (!ret)
 		hvb_hot_add_done(&hvb->hot_add.request, filled, end);
-	hvb_memory_came(hvb, filled);
+	hvb_memory_arrived(hvb, filled);
 	return ret;
 }
 
@@ -434,7 +434,7 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 }
 
 /* A part of the request was processed. Return: jiffies to the next turn. */
-static unsigned long hvb_hot_add_go_on(struct hvb_dev *hvb, int ret)
+static unsigned long hvb_hot_add_continue(struct hvb_dev *hvb, int ret)
 {
 	struct hvb_hot_add_request *request = &hvb->hot_add.request;
 
@@ -460,14 +460,14 @@ static unsigned long hvb_hot_add_added(struct hvb_dev *hvb)
 	if (!add->result) {
 		hvb_hot_add_done(request, add->end - add->start, add->end);
 		hvb_hot_add_wait(request, HVB_HOT_ADD_ONLINING, HVB_ONLINE_WAIT);
-		return hvb_hot_add_go_on(hvb, 0);
+		return hvb_hot_add_continue(hvb, 0);
 	}
 
 	hvb_hot_add_set_state(request, HVB_HOT_ADD_NEXT);
 	if (add->result != -EEXIST)
-		return hvb_hot_add_go_on(hvb, add->result);
+		return hvb_hot_add_continue(hvb, add->result);
 	hvb_hot_add_skip(hvb, add->end);
-	return hvb_hot_add_go_on(hvb, 0);
+	return hvb_hot_add_continue(hvb, 0);
 }
 
 /**
@@ -504,7 +504,7 @@ unsigned long hvb_hot_add_run(struct hvb_dev *hvb)
 	default:
 		/* It may still be busy for an earlier request. */
 		return hvb_add_is_busy(&ha->add) ? HVB_NEVER :
-						   hvb_hot_add_go_on(hvb, hvb_hot_add_step(hvb));
+						   hvb_hot_add_continue(hvb, hvb_hot_add_step(hvb));
 	}
 
 	hvb_hot_add_set_state(request, HVB_HOT_ADD_NEXT);

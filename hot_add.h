@@ -137,10 +137,10 @@ struct hvb_hot_add {
 	struct hvb_hotplug_map map;
 
 	/**
-	 * @comes_movable: the last block came online in ZONE_MOVABLE; written by the
+	 * @onlined_movable: the last block came online in ZONE_MOVABLE; written by the
 	 * memory notifier, read anywhere
 	 */
-	bool comes_movable;
+	bool onlined_movable;
 
 	/**
 	 * @no_onlining: a block stayed offline too long, wait for none until one is

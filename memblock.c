@@ -145,7 +145,7 @@ int hvb_try_add_memory(struct hvb_dev *hvb, u64 block, bool whole)
 	int ret;
 
 	hvb_online_wait();
-	reserves = !READ_ONCE(ha->no_onlining) && !READ_ONCE(ha->comes_movable);
+	reserves = !READ_ONCE(ha->no_onlining) && !READ_ONCE(ha->onlined_movable);
 	if (READ_ONCE(ha->no_onlining) && si_mem_available() < (long)(hvb_floor(hvb) + needed))
 		return -ENOMEM;
 	if (hvb_kernel_pages(reserves) < needed)

@@ -37,15 +37,15 @@ static int hvb_going_online(struct hvb_hot_add *ha, const struct memory_notify *
 	return 0;
 }
 
-static void hvb_came_online(struct hvb_dev *hvb, const struct memory_notify *memory)
+static void hvb_onlined(struct hvb_dev *hvb, const struct memory_notify *memory)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	const u64 block = hvb_block_of(&ha->map, memory->start_pfn);
 
-	WRITE_ONCE(ha->comes_movable, is_zone_movable_page(pfn_to_page(memory->start_pfn)));
+	WRITE_ONCE(ha->onlined_movable, is_zone_movable_page(pfn_to_page(memory->start_pfn)));
 	WRITE_ONCE(ha->no_onlining, false);
 	hvb_pending_done(&ha->pending, block);
-	hvb_memory_came(hvb, memory->nr_pages);
+	hvb_memory_arrived(hvb, memory->nr_pages);
 }
 
 /* Tracks which blocks are online, and detaches pages of those that go offline. */
@@ -64,7 +64,7 @@ static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void
 		hvb_hotplug_map_set_online(&ha->map, memory->start_pfn, memory->nr_pages, false);
 		break;
 	case MEM_ONLINE:
-		hvb_came_online(hvb, memory);
+		hvb_onlined(hvb, memory);
 		break;
 	case MEM_GOING_OFFLINE:
 		ret = hvb_offline_begin(hvb, memory->start_pfn, memory->nr_pages);

@@ -83,7 +83,7 @@ static bool hvb_block_helps(struct hvb_hot_add *ha, u64 block)
 {
 	if (!hvb_block_online(&ha->map, block))
 		return false;
-	return !READ_ONCE(ha->comes_movable) || hvb_kernel_pages(false);
+	return !READ_ONCE(ha->onlined_movable) || hvb_kernel_pages(false);
 }
 
 /**

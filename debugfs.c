@@ -39,7 +39,7 @@ static void hvb_show_totals(struct seq_file *file, struct hvb_dev *hvb)
 	hvb_show(file, "pages_hot_added", backed);
 	hvb_show(file, "pages_hot_added_online", online);
 	hvb_show(file, "pages_hot_added_offline", backed - online);
-	hvb_show(file, "pages_max", hvb->hot_add.max_pages);
+	hvb_show(file, "pages_max", READ_ONCE(hvb->hot_add.max_pages));
 	hvb_show(file, "pages_hinted_free", READ_ONCE(hvb->reporting.pages));
 	hvb_show(file, "hints_failed", READ_ONCE(hvb->reporting.failures));
 	hvb_show(file, "pages_reported_available", hvb->report.status.available);

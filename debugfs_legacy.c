@@ -6,11 +6,11 @@
 #include <linux/seq_file.h>
 
 #include "debugfs.h"
+#include "demand.h"
 #include "device.h"
 #include "hot_add.h"
 #include "hotplug_map.h"
 #include "lib/limits.h"
-#include "demand.h"
 
 /* The states of that driver, and its numbers for them. */
 enum hvb_legacy_state {

@@ -220,7 +220,7 @@ struct hvb_dev {
 	 */
 	struct completion negotiated;
 
-	/** @no_reports: the host wants no status reports; pump only */
+	/** @no_reports: the host wants no status reports; written by the pump, read anywhere */
 	bool no_reports;
 
 	/** @hibernation_logged: the refusal of requests was logged; pump only */

@@ -285,6 +285,7 @@ static enum hvb_backing hvb_hotplug_map_span(struct hvb_hotplug_map *map, u64 pf
  * @end: in: where to stop, above @pfn; out: lowered to where the answer changes
  *
  * Context: process.
+ * Return: whether it may.
  */
 bool hvb_hotplug_map_usable(struct hvb_hotplug_map *map, u64 pfn, u64 *end)
 {
@@ -311,6 +312,7 @@ u64 hvb_ballooned_span(struct hvb_hotplug_map *map, u64 pfn, u64 end)
  * @block: first PFN of the block
  *
  * Context: process.
+ * Return: whether it is.
  */
 bool hvb_block_online(struct hvb_hotplug_map *map, u64 block)
 {
@@ -347,6 +349,7 @@ void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online)
  * @block: first PFN of the block
  *
  * Context: process.
+ * Return: whether it has one.
  */
 bool hvb_hotplug_map_is_partial(struct hvb_hotplug_map *map, u64 block)
 {
@@ -388,6 +391,7 @@ void hvb_hotplug_map_set_online(struct hvb_hotplug_map *map, u64 start, u64 coun
  * @pfn: PFN of the page
  *
  * Context: process.
+ * Return: whether it is.
  */
 bool hvb_goes_offline(struct hvb_hotplug_map *map, u64 pfn)
 {

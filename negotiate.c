@@ -44,6 +44,7 @@ static_assert(ARRAY_SIZE(hvb_state_names) == HVB_STATES);
  * hvb_state_name() - name of a state for people
  * @state: the state
  *
+ * Context: any.
  * Return: a constant string.
  */
 const char *hvb_state_name(enum hvb_state state)
@@ -195,7 +196,7 @@ void hvb_negotiate_capabilities(struct hvb_dev *hvb, const struct hvb_msg *msg)
 		return;
 	}
 
-	hvb->no_reports = msg->accept.no_reports;
+	WRITE_ONCE(hvb->no_reports, msg->accept.no_reports);
 	hvb_set_state(hvb, HVB_RUNNING);
 	hvb_log_agreed(hvb);
 	hvb_report_start(hvb);

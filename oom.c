@@ -65,8 +65,8 @@ static bool hvb_oom_hits_us(struct hvb_dev *hvb)
  */
 static bool hvb_oom_may_wait(struct hvb_dev *hvb)
 {
-	if (!READ_ONCE(hvb_params.oom_wait) || hvb->state != HVB_RUNNING || hvb->no_reports ||
-	    hvb_must_rest(hvb))
+	if (!READ_ONCE(hvb_params.oom_wait) || READ_ONCE(hvb->state) != HVB_RUNNING ||
+	    READ_ONCE(hvb->no_reports) || hvb_must_rest(hvb))
 		return false;
 	if (fatal_signal_pending(current) || current->flags & PF_EXITING || hvb_oom_hits_us(hvb))
 		return false;

@@ -80,7 +80,7 @@ static void hvb_info(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	if (!msg->info.has_max_pages || msg->info.max_pages == hvb->hot_add.max_pages)
 		return;
 
-	hvb->hot_add.max_pages = msg->info.max_pages;
+	WRITE_ONCE(hvb->hot_add.max_pages, msg->info.max_pages);
 	pr_info_ratelimited("Max. dynamic memory size: %llu MB\n",
 			    hvb_pages_to_mib(msg->info.max_pages));
 }

@@ -22,6 +22,7 @@ static_assert(ARRAY_SIZE(hvb_op_names) == HVB_OPS);
  * hvb_op_name() - name of an operation for people
  * @op: the operation
  *
+ * Context: any.
  * Return: a constant string.
  */
 const char *hvb_op_name(enum hvb_op op)

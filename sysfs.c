@@ -12,6 +12,7 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
+#include "demand.h"
 #include "device.h"
 #include "events.h"
 #include "hot_add.h"
@@ -19,7 +20,6 @@
 #include "negotiate.h"
 #include "params.h"
 #include "status.h"
-#include "demand.h"
 #include "sysfs.h"
 
 /* The largest step: 64 TiB, in KiB. */

@@ -240,6 +240,37 @@ def test_a_lock_that_is_not_asserted_is_found():
     assert _locks_not_asserted(text % "\tlockdep_assert_held(&b->lock);\n") == []
 
 
+# A function that other files can call, without the tables of values.
+GLOBAL = re.compile(r"^(?!static\b)(?:[a-z_]\w*[ *]+)+(hvb_\w+)\([^;{]*?\)\n\{", re.MULTILINE)
+
+
+def _undescribed(text, is_pure=False):
+    """Return each such function and what its comment lacks; pure ones run in any context."""
+    found = []
+    for match in GLOBAL.finditer(text):
+        comment = text[:match.start()].rpartition("/**")[2] if text[:match.start()].endswith(
+            " */\n") else ""
+        wanted = {f"{match.group(1)}()", "" if is_pure else "Context:",
+                  "" if match.group().startswith("void") else "Return:"}
+        found += [(match.group(1), words) for words in sorted(wanted) if words not in comment]
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_functions_of_other_files_are_described(path):
+    """By a comment with their context and what they return."""
+    assert _undescribed(path.read_text(encoding="utf-8"), path.parent.name == "lib") == []
+
+
+def test_a_function_without_a_description_is_found():
+    """Without a comment, and with one that lacks a part."""
+    text = ("int hvb_a(void)\n{\n}\n\n"
+            "/**\n * hvb_b() - do\n *\n * Context: any.\n */\n%s hvb_b(void)\n{\n}\n")
+    bare = [("hvb_a", words) for words in ("Context:", "Return:", "hvb_a()")]
+    assert _undescribed(text % "void") == bare
+    assert _undescribed(text % "int") == [*bare, ("hvb_b", "Return:")]
+
+
 def _table(heading):
     """Return the names in the first column of the first table behind a heading of figures.md."""
     text = (PROJECT / "docs/figures.md").read_text(encoding="utf-8")

@@ -163,7 +163,7 @@ keep_programs()
 	done <"$work/programs"
 }
 
-# The name of the machine is nobody's business.
+# Without the name of the machine.
 collect_report()
 {
 	[ -n "$root" ] || print_into uname uname -srvm

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh disable=SC2154 # reads the variables of hvballoon
 #
-# What hvballoon doctor looks for, one function for each thing. Sourced by
+# The checks of hvballoon doctor, a function for each problem. Sourced by
 # hvballoon, which has collected the facts; diagnose() at the end runs all.
 
 blocks=$root/sys/devices/system/memory
@@ -63,7 +63,7 @@ is_root()
 	[ "$(id -u)" -eq 0 ]
 }
 
-# unseen WHAT: it could not be read. Nobody but root can read everything.
+# unseen WHAT: it could not be read. Only root can read everything.
 unseen()
 {
 	one_line "$1"
@@ -263,7 +263,7 @@ check_not_loaded()
 		problem earlier-balloon \
 			"The driver was unloaded while the host had memory of this guest, which
 			stays out of use." \
-			"Load the driver again: it takes the books over, and the host can give the
+			"Load the driver again: it adopts the ballooned pages, and the host can give the
 			memory back."
 	fi
 }
@@ -485,7 +485,7 @@ check_balloon()
 		mib "$value"
 		note refused \
 			"The guest has refused $mib MiB of what the host asked for, to keep its
-			floor or as no free memory was to be had. That is its task; if it happens
+			floor or for lack of free memory. This is normal; if it happens
 			all the time, the minimum on the host is below the floor of the guest."
 	fi
 }
@@ -540,7 +540,7 @@ check_budget()
 	[ "$cost" -gt "$budget" ] || return 0
 	if [ "$maximum" -eq 1048576 ]; then
 		note default-maximum \
-			"The maximum is 1 TiB, what Hyper-V sets if nobody chooses: to manage that much
+			"The maximum is 1 TiB, the default of Hyper-V: a memory map for that much
 			would cost the guest $cost MiB, and it was started with $startup. No harm is
 			done if the host never gives so much; else set a maximum that is meant."
 		return
@@ -629,7 +629,7 @@ check_host()
 		"times the host has given back memory that it did not have. The driver has ignored
 		that." \
 		"Nothing is lost. Report it to who runs the host, with \"dmesg | grep
-		hv_balloon\": its books and those of the guest differ; a restart of the guest
+		hv_balloon\": host and guest count ballooned pages differently; a restart of the guest
 		makes them agree."
 	check_count rejected_messages rejected-messages \
 		"messages of the host made no sense, and were rejected." \

@@ -87,9 +87,9 @@ function sizes() {
 	gauge("total_bytes", "mem_total_kb", 1024, "MemTotal of the guest.")
 	gauge("available_bytes", "mem_available_kb", 1024, "MemAvailable of the guest.")
 	gauge("reported_available_bytes", "reported_available_kb", 1024,
-	      "Available memory, as the host was told last; 0 before the first report.")
+	      "Available memory of the last status report; 0 before the first one.")
 	gauge("reported_committed_bytes", "reported_committed_kb", 1024,
-	      "Memory needed, with the balloon and the floor, as the host was told last.")
+	      "Committed memory of the last status report, with balloon and floor.")
 	gauge("demand_bytes", "demand_kb", 1024, "Memory that the guest needs, without the balloon.")
 	gauge("demand_used_bytes", "demand_used_kb", 1024, "Memory in use; falls slowly.")
 	gauge("demand_cache_bytes", "demand_cache_kb", 1024,

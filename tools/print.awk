@@ -170,7 +170,7 @@ function named(bad,    text, i) {
 	return text
 }
 
-# A figure for whoever draws graphs of what plugins print.
+# A figure in the form of performance data of plugins.
 function measured(name, figure, most) {
 	return has(figure) ? " " name "=" known[figure] "KB;;;0" (most > 0 ? ";" most : "") : ""
 }

@@ -7,12 +7,12 @@
 # the driver that added it. Each line is a list of KEY OP "VALUE", and if all that
 # it compares is so, it does what it assigns.
 #
-# What nobody can know from outside the event (what a program says, a property
-# of another rule) is taken to be so in one pass, and not to be so in another: a
+# Conditions that are unknown outside the event (output of a program, a property
+# of another rule) are true in one pass and false in another: a
 # rule that may online the block is no fault.
 #
 # Variables: root (where the guest's files are), machine (as uname -m says), told
-# (whether the driver tells of the blocks that it adds: that of this project does).
+# (whether the driver lists the blocks that it adds: that of this project does).
 
 BEGIN { NO = 0; YES = 1; UNKNOWN = 2 }
 

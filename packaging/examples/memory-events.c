@@ -30,7 +30,7 @@
 static const char help[] =
 "Usage: memory-events PERCENT\n"
 "Keep a cache of PERCENT (1 to 90) of the memory that the guest could use, and follow the host\n"
-"when it takes or gives memory. Set event_step_kb beside the file events first, or nobody wakes it.\n";
+"when it takes or gives memory. Set event_step_kb, in the same directory, first: without it there are no events.\n";
 
 static void die(const char *what)
 {
@@ -57,7 +57,7 @@ static int open_events(void)
 	return fd;
 }
 
-/* A file of sysfs wakes only whoever has read it. Return: its value. */
+/* poll() reports a change of a sysfs file only after a read of it. Return: its value. */
 static unsigned long long read_value(int fd)
 {
 	char text[32] = "";

@@ -20,6 +20,12 @@
 #define HVB_RATE_RISE_MS	1000
 #define HVB_RATE_FALL_MS	5000
 
+/*
+ * A faster rate tells no more, and the products of this one fit into 64 bits. The commit
+ * charge has no limit, and may grow by any amount within a millisecond.
+ */
+#define HVB_RATE_MAX		(16ULL << 40)
+
 /* From growth to memory: report, the host's next poll, the guest's answer. */
 #define HVB_LEAD_MS		3000
 
@@ -31,8 +37,8 @@
 #define HVB_EMERGENCY_SHARE	4
 
 /*
- * Move @value towards @goal by @ms / @span_ms of the distance. A guest has fewer than
- * 2^44 pages, so that no product exceeds 64 bits.
+ * Move @value towards @goal by @ms / @span_ms of the distance. Neither a guest's pages
+ * nor a rate exceed 2^44, so that no product exceeds 64 bits.
  */
 static u64 hvb_approach(u64 value, u64 goal, u64 ms, u64 span_ms)
 {
@@ -51,7 +57,8 @@ static u64 hvb_growth(u64 before, u64 now)
 /* Return: the rate, in pages per second, after @growth pages in @ms. */
 static u64 hvb_rate(u64 rate, u64 growth, u64 ms)
 {
-	const u64 now = growth * HVB_MS_PER_S / ms;
+	const u64 most = HVB_RATE_MAX / HVB_MS_PER_S * ms;
+	const u64 now = growth < most ? growth * HVB_MS_PER_S / ms : HVB_RATE_MAX;
 
 	return hvb_approach(rate, now, ms, now > rate ? HVB_RATE_RISE_MS : HVB_RATE_FALL_MS);
 }

@@ -116,6 +116,33 @@ static void lead_of_growth(struct kunit *test)
 	}
 }
 
+/*
+ * Programs map and unmap more than any machine has, a thousand times a second: the rate
+ * stays one that can be calculated with, and is gone when they are.
+ */
+static void growth_beyond_measure(struct kunit *test)
+{
+	static const u64 charges[] = { 1ULL << 44, 1ULL << 53, 1ULL << 63 };
+	unsigned int i;
+	u64 ms;
+
+	for (i = 0; i < ARRAY_SIZE(charges); i++) {
+		struct hvb_usage usage = look(0, GIB);
+		struct hvb_use_model model = {};
+
+		for (ms = 0; ms < 4000; ms++) {
+			usage.now_ms = ms;
+			usage.vm_committed = ms % 2 ? charges[i] : 0;
+			hvb_use_model_update(&model, &usage);
+		}
+		KUNIT_EXPECT_EQ(test, model.lead, GIB / 4);
+		usage.now_ms = ms + 5000;
+		hvb_use_model_update(&model, &usage);
+		KUNIT_EXPECT_EQ(test, model.commit_rate, 0ULL);
+		KUNIT_EXPECT_EQ(test, model.lead, 0ULL);
+	}
+}
+
 /* What is used at most, as nothing says that a short rise goes on. */
 static void lead_has_a_limit(struct kunit *test)
 {
@@ -240,6 +267,7 @@ static struct kunit_case usage_cases[] = {
 	KUNIT_CASE(long_silence),
 	KUNIT_CASE(no_time),
 	KUNIT_CASE(lead_of_growth),
+	KUNIT_CASE(growth_beyond_measure),
 	KUNIT_CASE(lead_has_a_limit),
 	KUNIT_CASE(promises),
 	KUNIT_CASE(promises_kept),

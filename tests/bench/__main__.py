@@ -3,8 +3,9 @@
 
 Counts of instructions, messages, ranges and moved pages do not depend on the machine; seconds
 do, and are worth something only as a ratio of one run. Nothing is asserted: figures are not tests.
-All runs are printed. build/results gets the tables (bench.md), a picture (bench.svg), and all
-figures for machines (bench.json).
+All runs are printed. build/results gets the tables (bench.md), a picture (bench.svg), and all figures
+for machines (bench.json); of each workload in which the host has a policy a picture over time, and its
+figures (curves.json).
 """
 
 import argparse
@@ -17,12 +18,11 @@ from lab import PROJECT, LabError, cache
 from lab.real_guest import CarrierBroken
 
 from . import picture
-from .real_host import REAL
-from .subjects import SUBJECTS, InTree
-from .workloads import GUESTS
+from .subjects import DynamicMemory, InTree
+from .workloads import DRIVERS, GUESTS, KILLED
 
 RESULTS = PROJECT / "build/results"
-OURS = next(iter(SUBJECTS))
+OURS = DynamicMemory.name
 
 
 def parse_arguments():
@@ -32,7 +32,7 @@ def parse_arguments():
     parser.add_argument("--kernel", choices=("6.1", "6.12"), default="6.1")
     parser.add_argument("--runs", type=int, default=3, metavar="N",
                         help="guests for each driver and workload (default %(default)s)")
-    parser.add_argument("--driver", action="append", choices=SUBJECTS,
+    parser.add_argument("--driver", action="append", choices=DRIVERS,
                         help="only this one; may be given more than once")
     parser.add_argument("--workload", action="append", metavar="NAME", choices=workload_names(),
                         help="only this one; may be given more than once: %(choices)s")
@@ -53,21 +53,21 @@ def plan(options):
     for guest, spec in GUESTS.items():
         chosen = [name for name in spec.workloads
                   if name in (options.workload or spec.workloads)]
-        drivers = [name for name in options.driver or SUBJECTS
-                   if (name in REAL if spec.real else not spec.told or SUBJECTS[name].hot_adds)]
+        drivers = [name for name in options.driver or DRIVERS
+                   if name in spec.subjects
+                   and (not spec.told or spec.subjects[name].hot_adds)]
         for run in range(options.runs) if chosen else ():
             for driver in drivers:
                 yield run, driver, guest, chosen
 
 
 def run_guest(kernel, driver, guest, names):
-    """Run workloads in one guest; yield each one's figures."""
+    """Run workloads in one guest; yield each one's name, figures and curve."""
     spec = GUESTS[guest]
-    subjects = REAL if spec.real else SUBJECTS
-    with subjects[driver](kernel, spec.mib, spec.append, spec.told) as subject:
+    with spec.subjects[driver](kernel, spec.mib, spec.append, spec.told) as subject:
         try:
             for name in names:
-                yield name, spec.workloads[name](subject)
+                yield name, spec.workloads[name](subject), subject.curve
         except CarrierBroken:
             raise
         except LabError as error:
@@ -86,19 +86,24 @@ def run_whole_guest(*arguments):
 
 
 def run_all(options):
-    """Run everything; return {workload: {step: {figure: {driver: [values]}}}}."""
-    found = tree()
+    """Run everything; return {workload: {step: {figure: {driver: [values]}}}} and
+    {workload: {driver: [curves]}}."""
+    found, curves = tree(), tree()
     steps = list(plan(options))
     for number, (run, driver, guest, names) in enumerate(steps, 1):
         cache.say(f"{number} of {len(steps)}: {driver}, guest of {guest}, run {run + 1}")
         try:
-            for name, result in run_whole_guest(options.kernel, driver, guest, names):
+            for name, result, curve in run_whole_guest(options.kernel, driver, guest, names):
                 note(found[name], driver, result)
+                if curve:
+                    curves[name].setdefault(driver, []).append(curve)
         except Exception as error:
             # One guest that fails must not cost the figures of the others.
             cache.say(f"{driver}, guest of {guest}: {type(error).__name__}: {str(error)[-5000:]}")
         RESULTS.mkdir(parents=True, exist_ok=True)
         (RESULTS / "bench.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+        (RESULTS / "curves.json").write_text(json.dumps(curves, indent=1), encoding="utf-8")
+        picture.draw_curves(curves, RESULTS)
     return found
 
 
@@ -122,8 +127,10 @@ def readable(value):
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
-def summary(values):
+def summary(figure, values):
     """Return the median, and what the runs varied between."""
+    if figure == KILLED:
+        return f"{sum(values)} of {len(values)}"
     text = readable(statistics.median(values))
     if min(values) == max(values):
         return text
@@ -140,14 +147,14 @@ def ratio(drivers):
 
 def table(workload, steps):
     """Yield the lines of a workload's table."""
-    drivers = [name for name in SUBJECTS
+    drivers = [name for name in DRIVERS
                if any(name in row for rows in steps.values() for row in rows.values())]
     yield f"\n### {workload}\n"
     yield f"| | {' | '.join(drivers)} | in-tree / ours |"
     yield f"| --- |{' --- |' * (len(drivers) + 1)}"
     for step, rows in steps.items():
         for figure, row in rows.items():
-            cells = (summary(row[name]) if name in row else "" for name in drivers)
+            cells = (summary(figure, row[name]) if name in row else "" for name in drivers)
             yield f"| {step}, {figure} | {' | '.join(cells)} | {ratio(row)} |"
 
 
@@ -160,7 +167,7 @@ def main():
         found = run_all(options)
     text = "\n".join(line for name, steps in found.items() for line in table(name, steps))
     (RESULTS / "bench.md").write_text(text + "\n", encoding="utf-8")
-    picture.draw(found, OURS, [name for name in SUBJECTS if name != OURS], RESULTS / "bench.svg")
+    picture.draw(found, OURS, [name for name in DRIVERS if name != OURS], RESULTS / "bench.svg")
     print(f"{text}\n\nmedians (and what the runs varied between)")
     print(f"also in {RESULTS}/: bench.md, bench.svg, bench.json")
     return 0 if found else 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The benchmark's figures as a picture: how many times ours each driver needs."""
+"""The benchmark's figures as pictures: how many times ours each driver needs, and curves."""
 
 import statistics
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ FIGURES = ("instructions", "ranges", "messages", "longest stall, ms",
            "lost for 1 GiB out and back, s")
 COLOURS = ("#D55E00", "#999999", "#0072B2", "#E69F00", "#009E73")  # told apart in grey, too
 BAR = 0.8
+LINES = {"assigned": "#0072B2", "demand": "#E69F00", "used": "#D55E00"}
 
 
 def draw(found: dict[str, Any], ours: str, others: Sequence[str], path: Path) -> None:
@@ -53,3 +54,37 @@ def _rows(found, ours, others):
                           if name in row and mine and statistics.median(row[name])}
                 if ratios:
                     yield f"{workload}: {step}, {figure}", ratios
+
+
+def draw_curves(curves: dict[str, Any], folder: Path) -> None:
+    """Write a picture for each workload and driver: a row for each run, over its time."""
+    for workload, drivers in curves.items():
+        for driver, runs in drivers.items():
+            name = f"{workload}-{driver}".replace(", ", "-").replace(" ", "-")
+            _draw_runs(f"{workload}, {driver}", runs, folder / f"{name}.svg")
+
+
+def _draw_runs(title, runs, path):
+    figure, rows = pyplot.subplots(len(runs), figsize=(9, 1 + 2.2 * len(runs)), sharex=True,
+                                   squeeze=False, layout="constrained")
+    for axes, samples in zip(rows[:, 0], runs):
+        _draw_run(axes, samples)
+    figure.suptitle(title)
+    rows[-1, 0].set_xlabel("seconds")
+    rows[0, 0].legend(frameon=False, loc="upper left")
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+def _draw_run(axes, samples):
+    times = [sample["seconds"] for sample in samples]
+    for name, colour in LINES.items():
+        axes.plot(times, [sample[name] for sample in samples], color=colour, label=name)
+    axes.fill_between(times, [sample["used"] for sample in samples],
+                      [sample["assigned"] for sample in samples], color="#DDDDDD")
+    for before, sample in zip(samples, samples[1:]):
+        if sample["kills"] > before["kills"]:
+            axes.axvline(sample["seconds"], color="black", linestyle=":")
+            axes.annotate("killed", (sample["seconds"], sample["used"]))
+    axes.set_ylabel("MiB")
+    axes.spines[["top", "right"]].set_visible(False)

@@ -17,27 +17,23 @@ RESPONSE = re.compile(r"incoming balloon response \d+, ranges (\d+)")
 MESSAGE = re.compile(r"@(\d+\.\d+):hv_balloon_(?:incoming|outgoing)_")
 
 
-class RealHost:
-    """Like the subjects with a simulated host; nothing counts instructions here."""
+class Started:
+    """A guest of QEMU's host with a Dynamic Memory driver. A context manager."""
 
     name = DynamicMemory.name
     in_tree = False
+    parameters = ""     # of the driver
+    curve = ()          # nothing is noted over time
 
-    def __init__(self, version, mib, append="", told=0):
-        """Start a guest of that size and bring the host to its first request."""
-        assert not told, "this guest knows all of its memory"
+    def __init__(self, config: Config) -> None:
+        """Start the guest and load the driver."""
         self._stack = contextlib.ExitStack()
-        self.mib = mib
-        self._seen = 0
         with contextlib.ExitStack() as started:
             started.enter_context(self._stack)
-            carrier = self._stack.enter_context(accel.open_carrier(mib))
-            config = Config(version, mib, mib, append=append,
-                            files={"spinner": build.program("spinner", HERE)})
+            carrier = self._stack.enter_context(accel.open_carrier(config.maximum))
             self.guest = self._stack.enter_context(RealGuest(carrier, config))
-            self.guest.load(intree=self.in_tree)
-            self._reach(mib - STEP, HOST_DELAY + LIMIT)
-            self._reach(mib)
+            self.guest.load(self.parameters, intree=self.in_tree)
+            self._begin()
             started.pop_all()
 
     def __enter__(self):
@@ -46,12 +42,31 @@ class RealHost:
     def __exit__(self, *_):
         self._stack.close()
 
+    def _begin(self):
+        """Bring the host to where a workload begins."""
+
+
+class RealHost(Started):
+    """Like the subjects with a simulated host; nothing counts instructions here."""
+
+    def __init__(self, version, mib, append="", told=0):
+        """Start a guest of that size and bring the host to its first request."""
+        assert not told, "this guest knows all of its memory"
+        self.mib = mib
+        self._seen = 0
+        super().__init__(Config(version, mib, mib, append=append,
+                                files={"spinner": build.program("spinner", HERE)}))
+
+    def _begin(self):
+        self._reach(self.mib - STEP, HOST_DELAY + LIMIT)
+        self._reach(self.mib)
+
     def _reach(self, mib, limit=LIMIT):
         """Let the host count that much for the guest."""
         self.guest.set_target(mib)
         self.guest.wait_actual(mib, limit)
 
-    def _begin(self):
+    def _note(self):
         """Note where the host's trace of the next operation begins."""
         self._seen = len(self.guest.trace())
 
@@ -61,7 +76,7 @@ class RealHost:
 
     def take(self, pages):
         """Take pages and return Taken, without the ranges themselves."""
-        self._begin()
+        self._note()
         self._reach(self.mib - pages // MIB)
         found = [int(count) for count in RESPONSE.findall(self._operation())]
         return Taken(pages, count=sum(found), messages=len(found))
@@ -72,7 +87,7 @@ class RealHost:
 
     def give(self, taken):
         """Give all back; returns when the guest has answered the last message."""
-        self._begin()
+        self._note()
         self._reach(self.mib)
         time.sleep(ANSWER)
         self.guest.wait(self._answered, LIMIT, lambda: "the last message is not answered", ANSWER)

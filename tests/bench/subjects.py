@@ -76,6 +76,7 @@ class Subject:
     modules: tuple[str, ...] = ()   # of the kernel, that the guest needs for it
     hot_adds = False    # memory can be added to a guest that was told of less
     PLUGGED = 0         # MiB of the guest's memory that are plugged in after the boot
+    curve = ()          # nothing is noted over time
 
     def __init__(self, version, mib, append="", told=0):
         """Start the guest with that much memory; `told`: what it knows of it at boot, 0 for all."""

@@ -12,7 +12,10 @@ from lab.memhog import Memhog
 from lab.memory import MIB
 from simulated_host.machine import HIGH_MIB
 
-from .subjects import LIMIT
+from . import policy
+from .policy import POLICY
+from .real_host import REAL
+from .subjects import LIMIT, SUBJECTS
 
 HALVES_MIB = 3700       # what a program touches before it gives every second page back
 FRAGMENT_MIB = 3000
@@ -20,6 +23,7 @@ SHELL_KIB = 3072        # what the commands of the benchmark need
 ROOM_MIB = 128          # what the guest keeps when it makes large pages
 ROUNDS = 4              # of 1 GiB beside programs
 PROCESSORS = 2
+KILLED = policy.KILLED
 SPINNERS = """
 for cpu in 0 1; do
     taskset $((cpu + 1)) /lab/spinner/spinner >/tmp/spinner.$cpu & echo $! >>/tmp/spinners
@@ -246,7 +250,7 @@ class Setting:
     mib: int = 4096
     told: int = 0       # what it knows of that at boot, 0 for all: the rest can be added
     append: str = ""    # more arguments of its kernel
-    real: bool = False  # its host is QEMU's own
+    subjects: dict = dataclasses.field(default_factory=lambda: SUBJECTS)
 
 
 NOT_ZEROED = "init_on_alloc=0"
@@ -259,8 +263,11 @@ GUESTS = {
     "4 GiB, busy": Setting({"busy programs": busy_programs, "streaming": streaming}),
     "10 GiB": Setting({"sizes": sizes}, mib=10240, append=NOT_ZEROED),
     "4 GiB, every second page in use, real host": Setting(
-        {"every second page, real host": every_second_page}, real=True),
-    "4 GiB, busy, real host": Setting({"busy programs, real host": busy_programs}, real=True),
+        {"every second page, real host": every_second_page}, subjects=REAL),
+    "4 GiB, busy, real host": Setting({"busy programs, real host": busy_programs}, subjects=REAL),
     "1 GiB": Setting({"hot-add": hot_add}, told=1024),
     "1 GiB, full": Setting({"hot-add, memory exhausted": hot_add_exhausted}, told=1024),
+    **{f"{name}, host with a policy": Setting(workloads, mib=mib, subjects=POLICY)
+       for name, (mib, workloads) in policy.GUESTS.items()},
 }
+DRIVERS = tuple(dict.fromkeys((*SUBJECTS, *POLICY)))

@@ -37,6 +37,7 @@ static const char help[] =
 "  -s, --small-pages  ask for 4 KiB pages only\n"
 "  -H, --huge-pages   ask for huge pages\n"
 "  -M, --shared       memory as programs share it: the kernel has it as pages of a file\n"
+"  -c, --charge       let what is touched count as committed, as malloc() does\n"
 "  -l, --lock         lock what is touched, so that the kernel cannot take it away\n"
 "  -r, --run=PAGES    give that many back at a time when thinned (default 1)\n"
 "  -f, --file=FILE    for each 2 MiB, have the kernel read a page of FILE ahead\n"
@@ -69,6 +70,7 @@ struct hog {
 	int file;		/* to be read ahead, or -1 */
 	size_t ahead;		/* pages to be read ahead each time, */
 	size_t piece;		/* for so many that are touched */
+	bool charge;		/* what is touched becomes writable, and so charged, before */
 	bool pin;		/* pages lie in pipes, */
 	int pipe;		/* of which this has room; -1 if there is none yet */
 	bool corrupt;		/* a check has failed */
@@ -193,14 +195,28 @@ static void take(struct hog *hog)
 		pin(hog, page);
 }
 
+/* The kernel charges private memory when it becomes writable. */
+static void charge(const struct hog *hog, size_t pages)
+{
+	if (mprotect(page_at(hog, hog->pages), pages * PAGE_SIZE, PROT_READ | PROT_WRITE))
+		die("mprotect");
+}
+
+static void advance(struct hog *hog, size_t pages)
+{
+	if (hog->charge && pages)
+		charge(hog, pages);
+	for (size_t end = hog->pages + pages; hog->pages < end; )
+		take(hog);
+}
+
 static void grow(struct hog *hog, size_t pages)
 {
 	if (pages > MAX_MIB * PAGES_PER_MIB - hog->pages) {
 		printf("error: more than %lu MiB\n", MAX_MIB);
 		return;
 	}
-	for (size_t end = hog->pages + pages; hog->pages < end; )
-		take(hog);
+	advance(hog, pages);
 	printf("holding %zu MiB\n", held_mib(hog));
 }
 
@@ -226,8 +242,7 @@ static void leave(struct hog *hog, size_t kib)
 {
 	advise(hog, hog->pages, MADV_NOHUGEPAGE);
 	for (size_t left; (left = free_kib()) > kib; )
-		for (size_t end = hog->pages + (left - kib) / 8 + 1; hog->pages < end; )
-			take(hog);
+		advance(hog, (left - kib) / 8 + 1);
 	printf("holding %zu MiB, %zu KiB are free\n", held_mib(hog), free_kib());
 }
 
@@ -325,8 +340,11 @@ static void catch_signals(void)
 
 static void reserve(struct hog *hog, int advice, bool lock, bool shared)
 {
-	hog->memory = mmap(NULL, MAX_MIB << 20, PROT_READ | PROT_WRITE, MAP_ANONYMOUS |
-			   MAP_NORESERVE | (shared ? MAP_SHARED : MAP_PRIVATE), -1, 0);
+	const int access = hog->charge ? PROT_NONE : PROT_READ | PROT_WRITE;
+	const int charging = hog->charge ? 0 : MAP_NORESERVE;
+
+	hog->memory = mmap(NULL, MAX_MIB << 20, access, MAP_ANONYMOUS | charging |
+			   (shared ? MAP_SHARED : MAP_PRIVATE), -1, 0);
 	if (hog->memory == MAP_FAILED)
 		die("mmap");
 	advise(hog, 0, advice);
@@ -351,6 +369,7 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 		{ "small-pages", no_argument, NULL, 's' },
 		{ "huge-pages", no_argument, NULL, 'H' },
 		{ "shared", no_argument, NULL, 'M' },
+		{ "charge", no_argument, NULL, 'c' },
 		{ "lock", no_argument, NULL, 'l' },
 		{ "run", required_argument, NULL, 'r' },
 		{ "seed", required_argument, NULL, 'S' },
@@ -365,7 +384,7 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 	size_t mib;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "qsHMlr:S:f:a:ph", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "qsHMclr:S:f:a:ph", options, NULL)) != -1) {
 		if (option == 'q')
 			hog->words = 1;
 		else if (option == 's')
@@ -374,6 +393,8 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 			advice = MADV_HUGEPAGE;
 		else if (option == 'M')
 			shared = true;
+		else if (option == 'c')
+			hog->charge = true;
 		else if (option == 'l')
 			lock = true;
 		else if (option == 'r' && sscanf(optarg, "%zu", &hog->run) == 1 && hog->run)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The verdict of tests/check: what counts as failed, and what is shown."""
 
+import importlib.machinery
 import os
 import pty
 import re
 import subprocess
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -95,6 +98,32 @@ def test_layer_may_be_empty_if_names_were_chosen(tmp_path):
     report.write_text("<testsuites><testsuite/></testsuites>", encoding="ascii")
     assert results.read(report, 5, may_be_empty=True).failed == []
     assert results.read(report, 5, may_be_empty=False).failed == [("the layer", "no case ran")]
+
+
+def _check():
+    """Return tests/check as a module."""
+    loader = importlib.machinery.SourceFileLoader("check", str(TESTS / "check"))
+    module = types.ModuleType(loader.name)
+    sys.modules[loader.name] = module
+    loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("words, layers", [
+    ((), {"static": "not coccinelle", "unit": ""}),
+    (("-T", "floor"), {"static": "floor", "unit": "floor"}),
+    (("--layer", "packages", "-T", "floor"), {"packages": "floor"}),
+    (("--layer", "static"), {"static": ""}),
+    (("--all",), {"static": "", "unit": "", "proof": "", "packages": ""}),
+], ids=("make check", "T", "LAYER and T", "LAYER", "make check-all"))
+def test_which_layers_run(monkeypatch, words, layers):
+    """T is for the layers of `make check`; LAYER runs all of one, what is left out there too."""
+    check = _check()
+    monkeypatch.setattr(sys, "argv", ["check", *words])
+    found = {layer.name: select for layer, select in check.chosen(check.parse_arguments())}
+    assert len(found) == 1 or "--layer" not in words
+    known = {"static", "unit", "proof", "packages"}
+    assert {name: select for name, select in found.items() if name in known} == layers
 
 
 def test_reasons_to_skip_are_those_that_are_known():

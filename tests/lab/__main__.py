@@ -5,8 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import LabError, accel, build, interactive, kernels, packages
-from .carrier import end_on_sigterm
+from . import accel, build, carrier, interactive, kernels, packages
 from .real_guest import Config, RealGuest
 
 
@@ -29,7 +28,7 @@ def boot(options):
     """Boot a guest on a Dynamic Memory host, load hv_balloon, and take commands from stdin."""
     config = Config(options.kernel, options.mem, max(options.mem, options.max), options.smp,
                     _module(options), options.append)
-    with accel.open_carrier(config.maximum) as carrier, RealGuest(carrier, config) as guest:
+    with accel.open_carrier(config.maximum) as opened, RealGuest(opened, config) as guest:
         if not options.no_load:
             guest.load(" ".join(options.param), intree=options.intree)
         return interactive.Session(guest).run()
@@ -82,14 +81,7 @@ def _add_boot(commands):
 def main():
     """Run the command; return the exit status."""
     options = parse_arguments()
-    end_on_sigterm()
-    try:
-        return options.action(options)
-    except LabError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return carrier.program("lab", lambda: options.action(options))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -313,6 +313,18 @@ def _remove_left_behind(runs):
 def end_on_sigterm() -> None:
     """Let SIGTERM unwind the program like an exception, so that it cleans up."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def program(name: str, run: Callable[[], int | None]) -> int | None:
+    """Run a program with guests; return its exit status. What the lab lacks is said in a line."""
+    end_on_sigterm()
+    try:
+        return run()
+    except LabError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def die_with_parent() -> None:

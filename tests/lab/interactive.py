@@ -3,13 +3,14 @@
 
 import sys
 import time
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from . import LabError, cache
 from .guest import Guest
 from .real_guest import HOST_DELAY, RealGuest
+
+if TYPE_CHECKING:
+    import pytest   # the prompt is also there without it
 
 HELP = """\
 COMMAND         run in the guest; a status other than 0 is told
@@ -108,7 +109,7 @@ class Session(Prompt):
         return "\n".join(self._real.trace().splitlines()[-int(count):])
 
 
-def keep(config: pytest.Config, what: str, prompt: Prompt) -> None:
+def keep(config: "pytest.Config", what: str, prompt: Prompt) -> None:
     """Take commands for the guest of a case that has failed; pytest waits."""
     capture: Any = config.pluginmanager.getplugin("capturemanager")
     capture.suspend(in_=True)

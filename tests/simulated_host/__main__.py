@@ -4,15 +4,20 @@
 import argparse
 import sys
 
-from lab import LabError, kernels
-from lab.carrier import end_on_sigterm
+from lab import carrier, kernels
 
 from . import prompt
 from .keeper import agreed
 from .simulator import Simulator
 
 
-def main() -> int:
+def run(kernel: str, parameters: list[str]) -> int:
+    """Take commands for a guest with the driver."""
+    with Simulator(kernel) as guest:
+        return prompt.HostPrompt(agreed(guest, " ".join(parameters))).run()
+
+
+def main() -> int | None:
     """Run the prompt; return the exit status."""
     parser = argparse.ArgumentParser("simulated_host", description=__doc__,
                                      epilog=f"Commands:\n{prompt.HELP}",
@@ -21,15 +26,7 @@ def main() -> int:
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE",
                         help="parameter of the module; may be given more than once")
     options = parser.parse_args()
-    end_on_sigterm()
-    try:
-        with Simulator(options.kernel) as guest:
-            return prompt.HostPrompt(agreed(guest, " ".join(options.param))).run()
-    except LabError as error:
-        print(f"simulated_host: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return carrier.program("simulated_host", lambda: run(options.kernel, options.param))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,9 @@
 /*
  * Dynamic Memory for Linux guests of Hyper-V: the core of the driver.
  *
- * The host changes the memory of a guest as the guest needs it. It
- * asks for pages (the balloon inflates), gives them back (it deflates), and
- * adds memory beyond what the guest was started with (hot-add). The guest
- * answers, and reports its memory pressure every second.
+ * The host adapts the memory of a guest to its demand: it asks for pages (the balloon
+ * inflates), returns them (it deflates), and adds memory beyond what the guest was
+ * started with (hot-add). The guest answers, and reports its demand every second.
  *
  *	             propose          accepted           accepted
  *	   OPENED ------> VERSION --------> CAPABILITIES --------> RUNNING

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Arithmetic of the balloon: what the guest keeps, what it tells the host, in
- * which pieces it gives. Pure. All figures are pages of 4 KiB unless said.
+ * Arithmetic of the balloon: the floor, the limit of a request, the demand, the order
+ * of the next block. Pure. All figures are pages of 4 KiB unless said.
  */
 #ifndef _HVB_LIMITS_H
 #define _HVB_LIMITS_H

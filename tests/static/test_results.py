@@ -134,6 +134,17 @@ def test_reasons_to_skip_are_those_that_are_known():
     assert found == results.KNOWN_SKIPS
 
 
+def test_reader_that_ends_by_an_error_fails_the_case(tmp_path):
+    """With the options that all layers have."""
+    (tmp_path / "pytest.ini").write_text((TESTS / "pytest.ini").read_text(encoding="utf-8"),
+                                         encoding="utf-8")
+    found = run(tmp_path, text="import threading\n\n\ndef test_it():\n"
+                               "    thread = threading.Thread(target=lambda: 1 / 0)\n"
+                               "    thread.start()\n    thread.join()\n")
+    assert found.passed == 0 and found.failed[0][0] == "test_it"
+    assert "Exception in thread" in found.failed[0][1]
+
+
 def test_log_is_kept_whole(tmp_path):
     """Under a name that a file can have."""
     results.keep_log(tmp_path, "simulated-6.1-test_a[x/y-0 1]", {"guest.log": "a\n" * 10000})

@@ -3,7 +3,7 @@
  * spinner - a busy program, and what is taken from it.
  *
  * Streams through memory in small steps and reads the clock after each. Two readings far apart
- * mean that something else had the processor meanwhile. At SIGTERM it prints the longest such
+ * mean that something else had the processor. At SIGTERM it prints the longest such
  * time in nanoseconds, and how much it has got through, in KiB per second.
  */
 #include <signal.h>

@@ -95,7 +95,7 @@ def spinning(guest):
 
 
 def both(subject, mib, prefix="", large=False):
-    """Take memory and give it back; `large`: count the large pages that can be had meanwhile."""
+    """Take memory and give it back; `large`: count the large pages that can be had then."""
     alive = memory.oom_kills(subject.guest)
     taken, figures = out(subject, mib)
     if large:
@@ -107,12 +107,12 @@ def both(subject, mib, prefix="", large=False):
 
 
 def mostly_free(subject):
-    """Memory that nobody uses: 2 GiB out and back."""
+    """Unused memory: 2 GiB out and back."""
     return both(subject, 2048)
 
 
 def every_second_page(subject):
-    """A program has every second page: 1 GiB out, large pages meanwhile, and back."""
+    """A program has every second page: 1 GiB out, large pages, and back."""
     hog = Memhog(subject.guest, HALVES_MIB, "--small-pages --quick")
     hog.thin()
     result = both(subject, 1024, large=True)
@@ -121,7 +121,7 @@ def every_second_page(subject):
 
 
 def fragmented(subject, seed=1):
-    """What hours of mixed work leave: 1 GiB out, large pages meanwhile, and back."""
+    """What hours of mixed work leave: 1 GiB out, large pages, and back."""
     guest = subject.guest
     guest.run("mkdir -p /tmp/fragments && mount -t tmpfs -o nr_inodes=0,size=100% none"
               f" /tmp/fragments && {{ /lab/fragment/fragment {seed} {FRAGMENT_MIB} /tmp/fragments"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The bookkeeping of regions. The first byte of the input says where the memory
- * lies and how long its blocks are; then three bytes are one thing that happens,
+ * lies and how long its blocks are; then three bytes are one event,
  * to the regions or to a set of page frames apart from them. After each, all has
  * to be as in the bitmaps.
  */

@@ -30,7 +30,7 @@ def of_build(folder: Path) -> frozenset[str]:
 
 
 def expected(release: str) -> frozenset[str] | None:
-    """Return what a kernel of Debian must have; None if nobody has said."""
+    """Return what a kernel of Debian must have; None if that is not known."""
     series = re.match(r"\d+\.\d+", release)
     return EXPECTED.get(series[0]) if series else None
 

@@ -80,7 +80,7 @@ def features_row(version, release):
     found, expected = features.of_build(build_folder(version)), features.expected(release)
     text = ", ".join(sorted(found)) or "none"
     if expected is None:
-        text += " (nobody has said which it has)"
+        text += " (not known which it has)"
     elif found != expected:
         text = f"**{text}; expected: {', '.join(sorted(expected)) or 'none'}**"
     return f"{release} ({version})", text

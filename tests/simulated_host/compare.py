@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Run the scripts of the simulated host on the kernel's own driver and print what it fails.
 
-That shows two things: that the scripts are right where both drivers pass, and what is better
-here. Figures that the kernel's driver does not have count as right; scripts that are about such
-figures only, or need a kernel that injects faults, are left out.
+Where both drivers pass the scripts are right; where only this one does it is better. Figures that
+the kernel's driver does not have count as right; scripts that are about such figures only, or need
+a kernel that injects faults, are left out.
 """
 
 import argparse

@@ -125,7 +125,7 @@ def loaded_again(guest: Simulator, parameters: str = "") -> None:
 
 @contextlib.contextmanager
 def udev_stopped(guest: Simulator) -> Iterator[None]:
-    """There is no udev meanwhile. One that is told to read its rules anew may do so too late."""
+    """No udev runs while the block does: one that reloads its rules may do so too late."""
     guest.run("killall systemd-udevd; until ! pidof systemd-udevd; do sleep 0.1; done;"
               " rm -f /run/udev/control")
     try:

@@ -131,7 +131,7 @@ def test_hot_add_is_off(running):
 
 @pytest.mark.usefixtures("nobody_onlines")
 def test_nobody_onlines(running, blocks):
-    """First that nobody will online memory, then that it is offline; its advice helps."""
+    """First that nothing will online memory, then that it is offline; its advice helps."""
     assert problems(running) == ["no-onlining"]
     assert running.host.add(next(blocks), BLOCK) == (BLOCK, 1)
     assert problems(running) == ["blocks-offline", "no-onlining"]

@@ -40,7 +40,7 @@ def returned(generator, ranges):
 
 @pytest.mark.parametrize("cycles", [50, pytest.param(1000, marks=pytest.mark.slow)])
 def test_up_and_down(running, cycles):
-    """No page is lost, whatever its processor does meanwhile."""
+    """No page is lost, whatever its processor does at the same time."""
     generator = random.Random(cycles)
     running.host.deflate(running.host.inflate(LARGEST)[0])
     free, total = free_pages(running), running.total()

@@ -35,7 +35,7 @@ def marked_in(guest, block):
 
 
 def assert_kept_out(guest, block, pages):
-    """Nobody gets these pages of the block: it is gone, or online with them left out."""
+    """These pages of the block stay out of use: it is gone, or online without them."""
     if guest.call(f"test -e {folder_of(block)}").status:
         return
     guest.call(f"echo online >{folder_of(block)}/state")
@@ -219,7 +219,7 @@ def callback_mode(guest):
 
 
 def test_channel_is_left_as_it_was(guest):
-    """Whoever opens it next reads in the usual way; also after it could not be opened."""
+    """Its next driver reads in the usual way; also after it could not be opened."""
     agreed(guest)
     assert callback_mode(guest) == DIRECT
     guest.run(f"echo dynamic-memory >{DRIVER}/unbind")

@@ -226,7 +226,7 @@ def killed_while_a_block_comes(guest, block):
 @pytest.mark.parametrize("how, killed", [("slow", 0), ("hold", 1)])
 def test_program_waits_for_a_block_that_comes(running, blocks, gate, how, killed):
     """The map of the block has taken what it needs, but the block is nearly there: the kernel
-    kills nobody. The driver promises that for a second and no longer."""
+    kills no program. The driver promises that for a second and no longer."""
     fill(running, 4 * LEFT_KIB)
     gate(how)
     assert killed_while_a_block_comes(running, next(blocks)) == killed

@@ -209,7 +209,7 @@ def fragmented(guest, options):
 
 @contextlib.contextmanager
 def pages_of_a_server_that_hangs(guest):
-    """In each 2 MiB of memory a page of a file is locked, since nobody answers the read of it."""
+    """In each 2 MiB of memory a page of a file is locked, as the read of it is not answered."""
     # The program goes last: it has the file open.
     with contextlib.ExitStack() as stack:
         with server_that_hangs(guest) as file:
@@ -226,7 +226,7 @@ def pages_that_are_pinned(guest):
 
 @contextlib.contextmanager
 def page_held_in_migration(guest, parameters=""):
-    """A page is locked the moment before the kernel moves it, when nobody looks any more."""
+    """A page is locked just before the kernel migrates it, after the last check."""
     with (server_that_hangs(guest, "--errors") as file, fragmented(guest, f"--file={file}")):
         guest.run(f"insmod /lab/lock/sim_lock.ko {parameters}")
         try:
@@ -370,7 +370,7 @@ def block_with_pinned_pages(guest, block):
 @pytest.mark.parametrize("hangs", [pytest.param(block_held_up, id="held up"),
                                    rarely(block_with_pinned_pages, id="pinned pages")])
 def test_memory_is_offered_while_a_block_hangs_on_its_way_offline(service, blocks, hangs):
-    """The kernel adds none meanwhile, but all else goes on. In the end all is added."""
+    """The kernel adds none in that time, but all else goes on. In the end all is added."""
     guest, early = service.guest, list(service.ranges)
     going, offered = next(blocks), next(blocks)
     with block_for_programs(service, going), hangs(guest, going):
@@ -424,7 +424,7 @@ def large(keeper, request):
 
 @contextlib.contextmanager
 def pages_that_are_pinned_and_never_written(guest):
-    """Much of the memory is half full of pages of a file that nobody has ever written to, and in
+    """Much of the memory is half full of pages of a file that was never written to, and in
     each 2 MiB there is a page that is pinned."""
     with server_that_hangs(guest, "--errors") as file:
         guest.run(f"echo 0 >{PROACTIVE}")

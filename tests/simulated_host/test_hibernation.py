@@ -161,7 +161,7 @@ def test_hibernates_while_it_negotiates(guest):
 @pytest.mark.usefixtures("nobody_onlines")
 @pytest.mark.parametrize("when", ["freezing", "frozen"])
 def test_device_goes_while_the_guest_hibernates(running, blocks, when):
-    """A part of a block was never given, and nobody has onlined it: it is removed all the same,
+    """A part of a block was never given, and it is offline: it is removed all the same,
     though the kernel locks memory hotplug until the thaw. The guest hibernates nevertheless."""
     block = next(blocks)
     assert running.host.add(block, STEP) == (STEP, 1)
@@ -189,7 +189,7 @@ def test_probed_while_the_system_freezes(guest):
 
 
 def test_hibernates_while_the_ring_is_full(running):
-    """Nobody waits for a host that does not listen; what it was not told of stays the guest's."""
+    """No wait for a host that does not listen; what was not reported stays the guest's."""
     running.host.pause()
     for _ in range(700):
         running.host.send(wire.unballoon([]))

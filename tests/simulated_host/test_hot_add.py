@@ -67,7 +67,7 @@ def wait_added(guest, before, count):
 
 @pytest.mark.usefixtures("udev_onlines")
 def test_udev_onlines(running, blocks):
-    """Where the kernel onlines nothing, the project's rule does; without it, nobody does."""
+    """Where the kernel onlines nothing, the project's rule does; without it, nothing does."""
     before = running.total()
     assert running.host.add(next(blocks), BLOCK) == (BLOCK, DONE)
     wait_added(running, before, BLOCK)

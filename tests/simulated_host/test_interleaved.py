@@ -29,7 +29,7 @@ def answers(host, ends):
         elif found.type == wire.HOT_ADD_RESPONSE:
             added += found.words("<II")[0]
         left[found.type] -= not more
-        assert left[found.type] >= 0, f"an answer of type {found.type} that nobody waits for"
+        assert left[found.type] >= 0, f"an answer of type {found.type} without a request"
     return ranges, added
 
 

@@ -100,7 +100,7 @@ def test_kexec(own):
     assert any(WHOLE in memory for memory in memory_of(own))
     assert not any(PARTIAL in memory for memory in memory_of(own))
     assert_books(own, 0)
-    # Whoever knows of no page that is out frees none.
+    # A driver that knows of no ballooned page frees none.
     own.host.deflate(ranges)
     assert own.status()["foreign_ranges"] == len(ranges)
     own.host.deflate(own.host.inflate(100 * MIB)[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hosts that go, come back, or do not listen; drivers that are unbound meanwhile."""
+"""Hosts that go, come back, or do not listen; drivers that are unbound in between."""
 
 import time
 
@@ -159,7 +159,7 @@ def test_unbind_and_bind(guest, accounting):
 
 
 def test_gaps_in_two_blocks_and_two_reloads(running, blocks):
-    """Gaps keep their mark for as long as nobody fills them, however often the driver changes."""
+    """Gaps keep their mark until they are filled, however often the driver changes."""
     total, gaps = running.total(), marked(running)
     first = blocks.row(2)
     second = first + BLOCK

@@ -73,7 +73,7 @@ def test_host_is_silent(guest, answers):
 
 
 def test_requests_before_the_agreement_are_refused(guest):
-    """Nobody waits for an answer, nothing is done."""
+    """No answer is expected, nothing is done."""
     start(guest)
     guest.host.expect(wire.VERSION_REQUEST)
     guest.host.send(wire.balloon(1000))

@@ -45,7 +45,7 @@ def take(guest, block):
 
 
 def test_block_of_boot_memory(running):
-    """What was not hot-added may go offline as well, if nobody but the host has a part of it."""
+    """What was not hot-added may go offline as well, if only the host has a part of it."""
     whole = running.total()
     ranges, _ = running.host.inflate(400 * MIB)
     kept, first = [], None
@@ -279,7 +279,7 @@ def test_mode_that_hides(running, block):
 
 @pytest.mark.usefixtures("nobody_onlines")
 def test_block_that_came_in_steps(running, blocks):
-    """It may go and come back with its gap, or filled meanwhile, as one."""
+    """It may go and come back with its gap, or filled in between, as one."""
     one, before, half = next(blocks), running.total(), BLOCK // 2
     assert running.host.add(one, half) == (half, DONE)
     change(running, one, "online_movable")

@@ -126,7 +126,7 @@ def switch_off(guest, line):
 @pytest.mark.slow
 @pytest.mark.parametrize("line", lines())
 def test_line(equipped, line, request):
-    """It runs, and shows what happens meanwhile."""
+    """It runs, and shows what happens in that time."""
     request.node.simulator = equipped
     fragmented = "balloon_order_down" in line
     with (cut_up(equipped) if fragmented else contextlib.nullcontext(),

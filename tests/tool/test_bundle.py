@@ -86,7 +86,7 @@ def test_what_is_in_it(command, full, folder):
     lambda tree: tree.remove("run/udev/control"),
 ], ids=["healthy", "not loaded", "in-tree", "no VMBus", "two", "no rule", "no udev"])
 def test_doctor_says_the_same_of_it(command, full, folder, plant):
-    """Whoever gets it can ask the doctor, who sees what was there; but for the module itself."""
+    """The doctor finds in it what it found in the guest; but for the module itself."""
     plant(full)
     file = folder / "report.tar.gz"
     write(command, file)

@@ -171,7 +171,7 @@ class Terminal:
     def _more(self):
         try:
             return os.read(self._file, 65536).decode()
-        except OSError:  # nobody has it open any more
+        except OSError:  # it is not open any more
             return ""
 
 

@@ -353,7 +353,7 @@ def test_signature_of_a_compressed_module(command, tree, suffix, tool):
 
 
 def test_kernel_onlines(command, tree):
-    """Where the kernel onlines what is added, nobody misses the rule."""
+    """Where the kernel onlines what is added, the rule is not missed."""
     tree.remove(RULE)
     tree.write(f"{BLOCKS}/auto_online_blocks", "online")
     assert command.problems() == []

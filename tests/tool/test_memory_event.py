@@ -77,7 +77,7 @@ def test_program_without_a_recipe(on_event):
 
 
 def test_services_are_told_by_the_protocol_of_systemd(on_event, tmp_path):
-    """One byte for each FIFO, when memory is taken; one that nobody reads holds nobody up."""
+    """One byte for each FIFO, when memory is taken; one without a reader causes no wait."""
     folder = tmp_path / "fifos"
     folder.mkdir()
     for name in ("read", "not-read"):

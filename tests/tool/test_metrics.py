@@ -171,7 +171,7 @@ def test_problems(command, tree):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="is not root, who can be anybody")
 def test_not_root(command, tree):
-    """Whoever may not read debugfs gets the rest."""
+    """Without the right to read debugfs all else is there."""
     tree.debug()
     (tree.root / "sys/kernel/debug").chmod(0o700)
     found = metrics(command, user=NOBODY)

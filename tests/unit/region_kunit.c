@@ -308,7 +308,7 @@ static void taken_totals(struct kunit *test)
 
 #define RANDOM_STEPS	3000
 
-/* One of the things that can happen to a block that is there. */
+/* One event of a block that is there. */
 static void random_existing(struct kunit *test, struct world *world,
 			    struct hvb_prng *prng, unsigned int block)
 {

@@ -212,7 +212,7 @@ static inline void world_fill(struct kunit *test, struct world *world,
 	}
 }
 
-/* The host has some steps of blocks that go offline, whoever added them. */
+/* The host has some steps of blocks that go offline, of any driver. */
 static inline void world_take(struct kunit *test, struct world *world,
 			      unsigned int first, unsigned int end)
 {

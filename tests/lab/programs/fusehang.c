@@ -4,7 +4,7 @@
  *
  * It has one file, "file". A page of it that is read ahead stays locked, and on the kernel's
  * lists of pages in use, until this program ends: then the kernel gives each read an error.
- * With errors from the beginning such pages are not locked; nobody has ever written to them,
+ * With errors from the beginning such pages are not locked; they were never written to,
  * so that they cost the machine below nothing, however many they are.
  * Speaks the protocol of /dev/fuse itself; see linux/fuse.h.
  */

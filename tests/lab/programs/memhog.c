@@ -153,7 +153,7 @@ static void drop(const struct hog *hog)
 	printf("dropped %zu pages\n", hog->pages / hog->piece * (hog->ahead / 2));
 }
 
-/* Both ends stay open, for nobody to read from. */
+/* Both ends stay open, without a reader. */
 static int open_pipe(void)
 {
 	int ends[2];

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Holds up whoever empties a range of memory, for tests only.
+ * Holds up the evacuation of a range of memory, for tests only.
  *
  * Migration waits for a page that is locked, or under writeback, for as long as it
- * takes, and nobody can interrupt it. On real machines a disk or a server that does
+ * takes, and cannot be interrupted. On real machines a disk or a server that does
  * not answer keeps pages so, and it is a matter of luck which. Here it is certain:
  * while this module is loaded, a page of a file (in FUSE) is locked in the very moment
  * in which a range of memory that it lies in is being emptied, after all that the
@@ -38,7 +38,7 @@ static bool sim_may_suit(struct folio *folio)
 }
 
 /*
- * Of the file system of the tests, which nobody else in the guest would wait for.
+ * Of the file system of the tests, which no other task of the guest would wait for.
  * Anonymous pages will not do: one with a reference of ours is not moved at all.
  */
 static bool sim_suits(struct folio *folio)
@@ -135,5 +135,5 @@ static void __exit sim_lock_exit(void)
 module_exit(sim_lock_exit);
 
 MODULE_AUTHOR("The hv_balloon authors");
-MODULE_DESCRIPTION("Holds up whoever empties a range of memory, for tests");
+MODULE_DESCRIPTION("Holds up the evacuation of a range of memory, for tests");
 MODULE_LICENSE("GPL");

@@ -16,7 +16,7 @@
  *			"offer-frozen": it appears when the system begins to freeze,
  *			and the host, which is not frozen, agrees with the driver;
  *			"offer-second", "rescind-second": a second one, to which
- *			nobody listens;
+ *			no listener;
  *			"fail-open": the channel cannot be opened the next time;
  *			"hints", "fail-hints", "no-hints": the host takes hints at
  *			free memory, says that it does and fails, takes none;
@@ -96,7 +96,7 @@ static ssize_t control_store(struct device *dev, struct device_attribute *attrib
 	return -EINVAL;
 }
 
-/* Not in debugfs, where a kernel in lockdown lets nobody write. */
+/* Not in debugfs, where a kernel in lockdown permits no write. */
 static DEVICE_ATTR_WO(control);
 
 /* A driver of another kind of memory adds or removes a block, at an address. */

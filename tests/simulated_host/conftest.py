@@ -9,6 +9,7 @@ from lab import interactive, memory, results
 
 from . import coverage
 from .keeper import CHECKERS, DRIVERS, Keeper, agreed, cleaned, udev_stopped
+from .memory_blocks import onlined
 from .prompt import HostPrompt
 from .simulator import OURS
 
@@ -126,10 +127,8 @@ def running(guest):
 @pytest.fixture
 def udev_onlines(running):
     """The kernel does not online what is added: that is left to udev and its rules."""
-    automatic = "/sys/devices/system/memory/auto_online_blocks"
-    running.run(f"echo offline >{automatic}")
-    yield
-    running.run(f"echo online >{automatic}")
+    with onlined(running, "offline"):
+        yield
 
 
 @pytest.fixture

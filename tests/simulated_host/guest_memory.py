@@ -19,6 +19,13 @@ def available(guest: Simulator) -> int:
     return meminfo(guest, "MemAvailable")
 
 
+def kernel_zones(guest: Simulator, name: str) -> int:
+    """Return a figure of /proc/zoneinfo, such as free or min, of all zones but ZONE_MOVABLE."""
+    program = (f'/^Node/ {{ kernel = $4 != "Movable" }} kernel && $(NF - 1) == "{name}"'
+               " && NF <= 3 { pages += $NF } END { print pages + 0 }")
+    return int(guest.run(f"awk '{program}' /proc/zoneinfo"))
+
+
 def floor(guest: Simulator) -> int:
     """Return the pages that the driver leaves."""
     return guest.floor()

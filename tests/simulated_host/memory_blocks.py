@@ -15,6 +15,7 @@ BLOCK = 128 * MIB
 BLOCKS = (*range(GUEST_MIB * MIB, MACHINE_MIB // 2 * MIB - BLOCK, BLOCK),
           *range(HIGH_MIB * MIB, (HIGH_MIB + MACHINE_MIB // 2) * MIB, BLOCK))
 BLOCKS_FOLDER = "/sys/devices/system/memory"
+AUTOMATIC = f"{BLOCKS_FOLDER}/auto_online_blocks"
 
 
 class NewBlocks:
@@ -54,6 +55,16 @@ def is_online(guest: Simulator, block: int) -> bool:
 def change(guest: Simulator, block: int, state: str) -> None:
     """Let a block go online or offline."""
     guest.run(f"echo {state} >{folder_of(block)}/state", limit=60)
+
+
+@contextlib.contextmanager
+def onlined(guest: Simulator, how: str) -> Iterator[None]:
+    """Let the kernel online what is added in that way, "offline" for not at all."""
+    guest.run(f"echo {how} >{AUTOMATIC}")
+    try:
+        yield
+    finally:
+        guest.run(f"echo online >{AUTOMATIC}")
 
 
 @contextlib.contextmanager

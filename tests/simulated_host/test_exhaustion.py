@@ -15,8 +15,8 @@ from lab.memory import MIB
 
 from . import wire
 from .books import assert_books
-from .guest_memory import meminfo
-from .memory_blocks import BLOCK, NewBlocks, folder_of
+from .guest_memory import kernel_zones, meminfo
+from .memory_blocks import BLOCK, NewBlocks, folder_of, onlined
 from .simulator import CONTROL
 from .wire import DONE, TRANSIENT
 
@@ -188,6 +188,32 @@ def test_blocks_that_nobody_onlines_leave_the_reserve_alone(running, blocks):
     assert answer(running, 3 * RETRY) == (count * BLOCK, DONE)
     for block in range(first, first + count * BLOCK, BLOCK):
         running.run(f"echo online >{folder_of(block)}/state")
+
+
+@pytest.fixture
+def for_programs(running, blocks):
+    """A block is online that the kernel uses for nothing of its own, as will be all that come."""
+    with onlined(running, "online_movable"):
+        assert running.host.add(next(blocks), BLOCK) == (BLOCK, DONE)
+        yield
+
+
+@pytest.mark.usefixtures("for_programs", "low_watermarks")
+def test_blocks_for_programs_leave_the_reserve_alone(running, blocks):
+    """The kernel pays for the memory map of each, and gets nothing: what is free in them is no
+    reason to go on."""
+    reserve, spare, count = 16384, 4096, 8  # KiB, KiB, blocks; they cost more than is spare
+    set_watermarks(running, {"min_free_kbytes": str(reserve)})
+    first = blocks.row(count)
+    program = fill(running, reserve + spare)
+    before = kernel_zones(running, "free")
+    running.host.send(wire.hot_add(first, count * BLOCK))
+    assert running.host.silent(5)
+    left, least = kernel_zones(running, "free"), kernel_zones(running, "min")
+    print(f"kernel zones: {before} pages free before, {left} with the offer, min {least}")
+    assert left > least * 3 / 4
+    program.stop()
+    assert answer(running, 3 * RETRY) == (count * BLOCK, DONE)
 
 
 GROWTH_MIB = 16  # of a program while a block is on its way: more than is left

@@ -21,7 +21,7 @@ from . import wire
 from .books import assert_books
 from .guest_memory import available, floor
 from .keeper import Keeper, agreed, cleaned
-from .memory_blocks import BLOCK, folder_of, going_offline
+from .memory_blocks import BLOCK, folder_of, going_offline, onlined
 from .power import SWAP, sleep
 from .simulator import CONTROL, DRIVER
 from .tracing import calls_counted
@@ -39,7 +39,6 @@ LARGE_MIB = 65536
 SWEPT_MIB = 32768   # of these, so many are tried in vain
 ROUNDS = 5
 PINNED_MIB = 16     # of a program of which some pages are pinned
-AUTOMATIC = "/sys/devices/system/memory/auto_online_blocks"
 PROACTIVE = "/proc/sys/vm/compaction_proactiveness"
 HELD = "/sys/module/sim_lock/parameters/pages"
 
@@ -336,14 +335,11 @@ def test_host_is_served(stage, service):
 @contextlib.contextmanager
 def block_for_programs(service, block):
     """That block is added, and the kernel uses it for nothing that cannot move."""
-    service.guest.run(f"echo online_movable >{AUTOMATIC}")
-    try:
+    with onlined(service.guest, "online_movable"):
         service.offer(block)
         assert service.added() == (BLOCK, 1)
         service.hot_added = None
         yield
-    finally:
-        service.guest.run(f"echo online >{AUTOMATIC}")
 
 
 def block_held_up(guest, block):

@@ -41,7 +41,7 @@ class Memhog:
         return self._command(f"shrink {mib}")
 
     def thin(self) -> str:
-        """Give every second page back."""
+        """Give pages back, by default every second one."""
         return self._command("thin")
 
     def drop(self) -> str:

@@ -53,7 +53,7 @@ def build_folder(version: str) -> Path:
 
 
 def build(version: str) -> dict[str, Path]:
-    """Build the simulated host, what holds up migration and offlining, the driver against the
+    """Build the simulated host, what stages rare states of the guest, the driver against the
     host's symbols, the relay, and the example.
 
     The driver makes its hypercalls of the simulated host.
@@ -76,8 +76,8 @@ def build(version: str) -> dict[str, Path]:
                                 (example, EXAMPLES / "memory-events.c")):
             subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", program,
                             source], check=True)
-    return {"sim": sim / "hvb_sim.ko", "lock": sim / "sim_lock.ko", "ref": sim / "sim_ref.ko",
-            "relay": relay,
+    return {"sim": sim / "hvb_sim.ko", "relay": relay,
+            **{name: sim / f"sim_{name}.ko" for name in ("atomic", "lock", "ref", "slab")},
             OURS: driver / "hv_balloon.ko", IN_TREE: intree_module(version),
             "example": example, "example-rule": EXAMPLES / "61-memory-events.rules"}
 

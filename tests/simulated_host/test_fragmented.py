@@ -17,6 +17,7 @@ from . import wire
 from .books import assert_books
 from .guest_memory import available, pages_in_blocks, spare
 from .keeper import agreed, cleaned
+from .tracing import calls_counted
 
 LEFT_MIB = 80   # what the program leaves before it gives every second page back
 GUEST_MIB = 3072
@@ -24,6 +25,14 @@ LARGE_ORDER = 9
 KEPT = 8        # one block is left free for so many that the host has
 IN_LISTS = 2    # blocks that are free, but in the list of a processor
 PATIENCE = 20   # seconds
+FEW_MIB = 220   # of a program that keeps one page of EACH
+EACH = 8
+NEAR_MIB = 8    # what the host leaves of what can be spared
+FLOOR_MIB = 32  # far less than what that program gives back
+SCALE = "/proc/sys/vm/watermark_scale_factor"
+HIGHEST_SCALE = 3000    # the low watermark is 30 % of all memory
+# What empties a range of memory, by its name in one kernel or another.
+RANGE_FUNCTIONS = ("alloc_contig_range_noprof", "alloc_contig_range")
 
 pytestmark = pytest.mark.usefixtures("no_program_is_killed")
 
@@ -82,3 +91,77 @@ def test_guest_keeps_large_blocks(larger):
         for ranges in halves:
             larger.host.deflate(ranges)
         assert_books(larger, 0)
+
+
+
+# Chunks that are no candidates
+
+
+@pytest.fixture
+def sparse(keeper, request):
+    """A guest of its own in which a program has one page of eight in a part of memory, and nobody
+    has a page of the rest. Some of these chunks are of the kind that a module of the lab makes,
+    whose name is the parameter."""
+    module, kind = f"sim_{request.param}", request.param
+    with keeper.new() as simulator:
+        request.node.simulator = simulator
+        simulator.run("echo 0 >/proc/sys/vm/compaction_proactiveness")
+        with cleaned(simulator, request.node):
+            guest = agreed(simulator, f"floor_mib={FLOOR_MIB}")
+            few = Memhog(guest, FEW_MIB, f"--small-pages --quick --each={EACH}", "few")
+            rest = Memhog(guest, available(guest) // MIB - LEFT_MIB, "--small-pages --quick")
+            few.thin()
+            usual = guest.run(f"cat {SCALE}; echo {HIGHEST_SCALE} >{SCALE}").strip()
+            guest.run(f"insmod /lab/{kind}/{module}.ko; echo {usual} >{SCALE}")
+            # It takes its time to end; what it gives back before is there at once.
+            rest.shrink(GUEST_MIB)
+            rest.kill()
+            yield guest
+            guest.run(f"rmmod {module}")
+            few.stop()
+
+
+def pageblocks_for_atomic(guest):
+    """Return how many pageblocks are of that kind, and for how many the zones account."""
+    kinds = guest.run("grep -A99 '^Number of blocks' /proc/pagetypeinfo").splitlines()
+    # The first line reads: Number of blocks type KIND KIND ...; the others: Node N, zone ZONE N N.
+    column = kinds[0].split()[4:].index("HighAtomic") + 4
+    return (sum(int(line.split()[column]) for line in kinds[1:]),
+            int(guest.run("cat /sys/module/sim_atomic/parameters/reserved")))
+
+
+def nearly_all(guest):
+    """Return nearly all pages that the guest can spare."""
+    return (spare(guest) - NEAR_MIB) * MIB
+
+
+@pytest.mark.parametrize("sparse", ["atomic"], indirect=True)
+def test_pageblocks_for_atomic_allocations_stay(sparse):
+    """Moving pages out of one would make it an ordinary one, which the zone counts as reserved for
+    ever."""
+    there, counted = pageblocks_for_atomic(sparse)
+    assert there == counted > 0
+    ranges, _ = sparse.host.inflate(nearly_all(sparse))
+    evacuated = sparse.status()["blocks_cleared"]
+    print(f"{wire.total(ranges) // MIB} MiB out, {evacuated} chunks evacuated, {there} pageblocks for"
+          f" atomic allocations before, {pageblocks_for_atomic(sparse)} after")
+    assert evacuated > FEW_MIB // 8
+    sparse.host.deflate(ranges)
+    there, counted = pageblocks_for_atomic(sparse)
+    assert there == counted
+    assert_books(sparse, 0)
+
+
+@pytest.mark.parametrize("sparse", ["slab"], indirect=True)
+def test_slab_pages_without_a_reference_stay(sparse):
+    """Newer kernels have these; nothing is moved from a chunk that has one, as it would not become
+    free by that."""
+    chunks = int(sparse.run("cat /sys/module/sim_slab/parameters/pages"))
+    assert chunks > FEW_MIB // 4
+    with calls_counted(sparse, *RANGE_FUNCTIONS) as calls:
+        ranges, _ = sparse.host.inflate(nearly_all(sparse))
+        tried = calls()
+    print(f"{chunks} chunks with such a page, {tried} chunks tried")
+    assert tried < chunks // 8
+    sparse.host.deflate(ranges)
+    assert_books(sparse, 0)

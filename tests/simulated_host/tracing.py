@@ -33,14 +33,17 @@ def has_tracer(guest: Simulator, tracer: str) -> bool:
 
 
 @contextlib.contextmanager
-def calls_counted(guest: Simulator, function: str) -> Iterator[Callable[[], int]]:
+def calls_counted(guest: Simulator, *names: str) -> Iterator[Callable[[], int]]:
     """Calls of a function of the kernel are counted; yields what tells how many there were.
 
-    There are none in a kernel that cannot count them.
+    Its name is the first of these that the kernel has. There are no calls in a kernel that cannot
+    count them.
     """
     if not has_tracer(guest, "function"):
         yield lambda: 0
         return
+    function = guest.run(f"cd {TRACING} && for name in {' '.join(names)}; do grep -xm1 $name"
+                         " available_filter_functions && break; done").strip()
     guest.run(f"cd {TRACING} && echo {function} >set_ftrace_filter &&"
               " echo function >current_tracer")
     try:

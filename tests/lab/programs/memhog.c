@@ -40,6 +40,7 @@ static const char help[] =
 "  -c, --charge       let what is touched count as committed, as malloc() does\n"
 "  -l, --lock         lock what is touched, so that the kernel cannot take it away\n"
 "  -r, --run=PAGES    give that many back at a time when thinned (default 1)\n"
+"  -e, --each=N       keep each Nth of these when thinned (default 2)\n"
 "  -f, --file=FILE    for each 2 MiB, have the kernel read a page of FILE ahead\n"
 "  -a, --ahead=PAGES  read so many ahead, for each page\n"
 "  -p, --pin          keep the page where it is for which a page was, or would be, read ahead:\n"
@@ -51,7 +52,7 @@ static const char help[] =
 "  grow MIB     touch that much more\n"
 "  leave KIB    touch more until only that much of the machine's memory is free\n"
 "  shrink MIB   give the last MIB back\n"
-"  thin         give every second page, or run of pages, back\n"
+"  thin         give pages, or runs of pages, back: by default every second one\n"
 "  drop         of what was read ahead give the first half of each piece back\n"
 "  verify       check the pattern of all pages (SIGUSR1 does the same)\n"
 "  quit         check the pattern and end\n"
@@ -62,8 +63,9 @@ static const char help[] =
 struct hog {
 	uint64_t *memory;
 	size_t pages;		/* touched, from the start of memory */
-	size_t thinned;		/* of these, so many have every second run given back */
+	size_t thinned;		/* of these, so many have all but each Nth run given back */
 	size_t run;		/* pages */
+	size_t each;		/* N */
 	size_t words;		/* written per page */
 	uint64_t seed;
 	int drop;		/* the advice that gives pages back */
@@ -100,12 +102,12 @@ static uint64_t *page_at(const struct hog *hog, size_t page)
 
 static bool is_held(const struct hog *hog, size_t page)
 {
-	return page >= hog->thinned || page / hog->run % 2 == 0;
+	return page >= hog->thinned || page / hog->run % hog->each == 0;
 }
 
 static size_t held_mib(const struct hog *hog)
 {
-	return (hog->pages - hog->thinned / 2) / PAGES_PER_MIB;
+	return (hog->pages - hog->thinned + hog->thinned / hog->each) / PAGES_PER_MIB;
 }
 
 /* The pattern differs between pages and between words of a page. */
@@ -259,8 +261,8 @@ static void shrink(struct hog *hog, size_t pages)
 
 static void thin(struct hog *hog)
 {
-	for (size_t page = hog->run; page < hog->pages; page += 2 * hog->run)
-		release(hog, page, hog->run);
+	for (size_t page = hog->run; page < hog->pages; page += hog->each * hog->run)
+		release(hog, page, (hog->each - 1) * hog->run);
 	hog->thinned = hog->pages;
 	printf("holding %zu MiB\n", held_mib(hog));
 }
@@ -372,6 +374,7 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 		{ "charge", no_argument, NULL, 'c' },
 		{ "lock", no_argument, NULL, 'l' },
 		{ "run", required_argument, NULL, 'r' },
+		{ "each", required_argument, NULL, 'e' },
 		{ "seed", required_argument, NULL, 'S' },
 		{ "file", required_argument, NULL, 'f' },
 		{ "ahead", required_argument, NULL, 'a' },
@@ -384,7 +387,7 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 	size_t mib;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "qsHMclr:S:f:a:ph", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "qsHMclr:e:S:f:a:ph", options, NULL)) != -1) {
 		if (option == 'q')
 			hog->words = 1;
 		else if (option == 's')
@@ -398,6 +401,8 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 		else if (option == 'l')
 			lock = true;
 		else if (option == 'r' && sscanf(optarg, "%zu", &hog->run) == 1 && hog->run)
+			continue;
+		else if (option == 'e' && sscanf(optarg, "%zu", &hog->each) == 1 && hog->each > 1)
 			continue;
 		else if (option == 'S')
 			hog->seed = strtoull(optarg, NULL, 0);
@@ -423,7 +428,7 @@ static size_t parse_arguments(struct hog *hog, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct hog hog = {
-		.words = WORDS_PER_PAGE, .seed = 1, .run = 1, .file = -1, .pipe = -1,
+		.words = WORDS_PER_PAGE, .seed = 1, .run = 1, .each = 2, .file = -1, .pipe = -1,
 		.ahead = 1, .piece = BLOCK_PAGES,
 	};
 	size_t mib = parse_arguments(&hog, argc, argv);

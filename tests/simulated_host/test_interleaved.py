@@ -118,6 +118,7 @@ def test_numbers_rise_while_an_answer_waits(guest):
     for _ in range(480):
         guest.host.send(wire.unballoon([]))
     guest.host.send(wire.balloon(300 * MIB))
+    guest.wait_for("pages_ballooned", 300 * MIB)
     time.sleep(5 * guest.patience)
     before = len(guest.host.reported)
     guest.host.resume()

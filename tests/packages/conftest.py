@@ -32,4 +32,6 @@ def packages(tmp_path_factory):
     for name in ("hv_balloon.c", "debian/control", *VERSIONED):
         text = (old / name).read_text(encoding="utf-8")
         (old / name).write_text(text.replace(version, OLDER), encoding="utf-8")
-    return _build(old), _build(new)
+    built = _build(old), _build(new)
+    run("git", "-C", new, "diff", "--exit-code")
+    return built

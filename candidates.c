@@ -127,19 +127,32 @@ static bool hvb_looks_movable(struct page *page, unsigned int pass)
 }
 
 /**
- * hvb_zone_can_spare() - whether a zone has free pages above its reserves
+ * hvb_zone_spare() - free pages of a zone above its reserves
  * @zone: the zone
  *
  * The reserves are for the whole guest.
  *
  * Context: any.
- * Return: whether it has two chunks more.
+ * Return: pages.
+ */
+u64 hvb_zone_spare(struct zone *zone)
+{
+	const u64 reserves = high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
+	const u64 free = zone_page_state(zone, NR_FREE_PAGES);
+
+	return free - min(free, reserves);
+}
+
+/**
+ * hvb_zone_can_spare() - whether a zone has a few chunks above its reserves
+ * @zone: the zone
+ *
+ * Context: any.
+ * Return: whether it has.
  */
 bool hvb_zone_can_spare(struct zone *zone)
 {
-	const u64 reserves = high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
-
-	return zone_page_state(zone, NR_FREE_PAGES) > reserves + 2 * HVB_CHUNK_PAGES;
+	return hvb_zone_spare(zone) > 2 * HVB_CHUNK_PAGES;
 }
 
 /**

@@ -45,6 +45,9 @@ static_assert(HVB_MARK_ORDER < HVB_MARK_ORDERS);
  */
 #define HVB_GFP_ONCE	((HVB_GFP & ~(__GFP_FS | __GFP_IO)) | __GFP_NORETRY)
 
+/* Of the movable pages so many count as one of which the kernel can make blocks. */
+#define HVB_MOVABLE_SHARE	4
+
 /* No reclaim, no compaction: free blocks only. */
 #define HVB_GFP_FREE	(HVB_GFP & ~__GFP_RECLAIM)
 
@@ -111,21 +114,26 @@ static void hvb_split_block(struct hvb_dev *hvb, struct page *page)
 		set_page_private(page + i, mark);
 }
 
+/*
+ * Free blocks that are not reserved, and a part of the movable pages: the kernel empties
+ * blocks by moving those, but not where ballooned pages lie between them.
+ */
 static u64 hvb_zone_whole_pages(struct zone *zone)
 {
-	u64 pages = hvb_free_in_blocks(zone, PAGE_ALLOC_COSTLY_ORDER);
+	const u64 blocks = hvb_free_in_blocks(zone, PAGE_ALLOC_COSTLY_ORDER);
+	u64 movable = 0;
 	unsigned int i;
 
 	/* Not the unevictable list: compact_unevictable_allowed may be off. */
 	for (i = 0; i < LRU_UNEVICTABLE; i++)
-		pages += zone_page_state(zone, NR_ZONE_LRU_BASE + i);
-	return pages;
+		movable += zone_page_state(zone, NR_ZONE_LRU_BASE + i);
+	return min(blocks, hvb_zone_spare(zone)) + movable / HVB_MOVABLE_SHARE;
 }
 
 /*
  * Pages of which the kernel has, or can make, blocks of orders that it retries for
- * (PAGE_ALLOC_COSTLY_ORDER): free blocks, and movable pages. An estimate, read
- * without a lock. ZONE_MOVABLE does not count.
+ * (PAGE_ALLOC_COSTLY_ORDER). An estimate, read without a lock. ZONE_MOVABLE does not
+ * count.
  */
 static u64 hvb_whole_pages(void)
 {

@@ -53,10 +53,9 @@ u64 hvb_demand_available(void)
  */
 u64 hvb_floor(const struct hvb_dev *hvb)
 {
-	const u64 total = totalram_pages() + READ_ONCE(hvb->balloon.hidden);
 	const u64 wish = READ_ONCE(hvb_params.floor_mib);
 
-	return hvb_floor_pages(hvb_host_pages(total, PAGE_SHIFT), wish * HVB_PAGES_PER_MIB);
+	return hvb_floor_pages(hvb_assigned(hvb), wish * HVB_PAGES_PER_MIB);
 }
 
 /**

@@ -56,14 +56,17 @@ static u64 hvb_floor_by_size(u64 assigned)
 
 /**
  * hvb_floor_pages() - the pages that ballooning leaves the guest
- * @total: all memory of the guest, ballooned pages included
- * @wish: what the administrator asks for, 0 for the floor that follows from @total
+ * @assigned: memory that the guest has, without ballooned pages
+ * @wish: what the administrator asks for, 0 for the floor that follows from @assigned
  *
- * Return: the floor in pages, never above @total.
+ * While the balloon grows that floor sinks, but more slowly than what is available:
+ * ballooning ends where both meet, however often the host asks.
+ *
+ * Return: the floor in pages, never above @assigned.
  */
-u64 hvb_floor_pages(u64 total, u64 wish)
+u64 hvb_floor_pages(u64 assigned, u64 wish)
 {
-	return min(wish ?: hvb_floor_by_size(total), total);
+	return min(wish ?: hvb_floor_by_size(assigned), assigned);
 }
 
 /**
@@ -88,13 +91,14 @@ u64 hvb_inflate_limit(u64 available, u64 floor, u64 wanted)
  * A floor of nothing but single pages would be worth little: the kernel needs
  * small blocks for its stacks and page tables, and runs out of memory for want
  * of them. Ballooned pages cannot move, so it could not make any. Hence some
- * are left to it, and of what lies below only single pages are taken.
+ * are left to it, and of what lies below only single pages are taken. What it needs
+ * does not depend on the floor, so there is a least.
  *
  * Return: whether to go on.
  */
 bool hvb_may_take(u64 whole, u64 floor, unsigned int order)
 {
-	const u64 kept = floor / HVB_WHOLE_SHARE;
+	const u64 kept = max_t(u64, floor / HVB_WHOLE_SHARE, HVB_WHOLE_LEAST);
 
 	return whole > (order ? kept : kept / 2);
 }

@@ -14,8 +14,9 @@
 /* The largest block that the balloon takes in one piece: 2 MiB. */
 #define HVB_CHUNK_ORDER		9
 
-/* Part of the floor that is not to be left in small pieces. */
+/* Part of the floor that is not to be left in small pieces, and the least of it: 32 MiB. */
 #define HVB_WHOLE_SHARE		4
+#define HVB_WHOLE_LEAST		(32 * HVB_PAGES_PER_MIB)
 
 /**
  * struct hvb_demand - what goes into the committed figure of a status report

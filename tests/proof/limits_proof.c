@@ -66,14 +66,15 @@ void prove_inflate_limit(void)
 void prove_may_take(void)
 {
 	const u64 whole = nondet_u64(), more = nondet_u64(), floor = nondet_u64();
+	const u64 kept = max_t(u64, floor / 4, HVB_WHOLE_LEAST);
 	const unsigned int order = nondet_u32();
 
 	assume(more >= whole);
-	prove(implies(hvb_may_take(whole, floor, order), whole > floor / 8));
+	prove(implies(hvb_may_take(whole, floor, order), whole > kept / 2));
 	prove(implies(hvb_may_take(whole, floor, order), hvb_may_take(more, floor, order)));
 	prove(implies(hvb_may_take(whole, floor, order), hvb_may_take(whole, floor, 0)));
-	prove(implies(order && hvb_may_take(whole, floor, order), whole > floor / 4));
-	prove(implies(whole > floor / 4, hvb_may_take(whole, floor, order)));
+	prove(implies(order && hvb_may_take(whole, floor, order), whole > kept));
+	prove(implies(whole > kept, hvb_may_take(whole, floor, order)));
 }
 
 static struct hvb_demand any_demand(void)

@@ -58,7 +58,7 @@ PURE = (
     Fault("limit leaves less than the floor", "lib/limits.c",
           "available - floor)", "available)", "prove_inflate_limit", "floor"),
     Fault("all of the whole blocks taken", "lib/limits.c",
-          "order ? kept : kept / 2", "kept / 2", "prove_may_take", "floor / 4"),
+          "order ? kept : kept / 2", "kept / 2", "prove_may_take", "kept"),
     Fault("demand without ballooned pages", "lib/limits.c",
           " + demand->ballooned", "", "prove_demand", "ballooned"),
     Fault("cache above all that is cached", "lib/usage.c",

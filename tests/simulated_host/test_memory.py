@@ -37,8 +37,9 @@ def take_all(guest, seconds=60):
 def test_a_program_may_use_the_floor(running):
     """It grows by nearly that, as fast as it can, while the host asks for more all the time."""
     hog = Memhog(running, spare(running) // 2, "--quick")
+    ranges = running.host.inflate(ALL)[0]
+    # The floor of what it has now.
     hog.begin(f"grow {floor(running) // MIB - 64}")
-    ranges = []
     while not hog.answered():
         for _ in range(5):
             ranges += running.host.inflate(ALL)[0]

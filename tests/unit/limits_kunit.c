@@ -267,14 +267,19 @@ static const struct whole_case {
 	unsigned int order;
 	bool may;
 } whole_cases[] = {
-	{ "nothing to keep", 1, 0, HVB_CHUNK_ORDER, true },
 	{ "nothing there", 0, 0, 0, false },
-	{ "large block, a page above", 251, 1000, HVB_CHUNK_ORDER, true },
-	{ "large block, at the limit", 250, 1000, HVB_CHUNK_ORDER, false },
-	{ "two pages, at the limit", 250, 1000, 1, false },
-	{ "single page, at the limit of blocks", 250, 1000, 0, true },
-	{ "single page, a page above", 126, 1000, 0, true },
-	{ "single page, at its limit", 125, 1000, 0, false },
+	{ "no floor, a page above the least", 32 * MIB + 1, 0, HVB_CHUNK_ORDER, true },
+	{ "no floor, the least", 32 * MIB, 0, HVB_CHUNK_ORDER, false },
+	{ "no floor, single page of the least", 32 * MIB, 0, 0, true },
+	{ "no floor, half of the least", 16 * MIB, 0, 0, false },
+	{ "floor of the same", 32 * MIB, 128 * MIB, 1, false },
+	{ "floor of a page more", 32 * MIB + 1, 128 * MIB + 4, 1, false },
+	{ "large block, a page above", 50001, 200000, HVB_CHUNK_ORDER, true },
+	{ "large block, at the limit", 50000, 200000, HVB_CHUNK_ORDER, false },
+	{ "two pages, at the limit", 50000, 200000, 1, false },
+	{ "single page, at the limit of blocks", 50000, 200000, 0, true },
+	{ "single page, a page above", 25001, 200000, 0, true },
+	{ "single page, at its limit", 25000, 200000, 0, false },
 	{ "above 32 bits", (1ULL << 34) + 1, 1ULL << 36, 1, true },
 	{ "above 32 bits, at the limit", 1ULL << 34, 1ULL << 36, 1, false },
 };

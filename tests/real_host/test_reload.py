@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The driver leaves and comes back: the books stay right, what the host holds stays held."""
+"""The driver leaves and comes back: the counts stay right, what the host holds stays held."""
 
 import pytest
 

@@ -41,8 +41,8 @@ def _assert_agree(guest, size, startup, aside):
     files = dict(line.split(":", 1) for line in lines)
     change = int(files["hot_added_online_kb"]) - int(files["ballooned_kb"])
     assert startup * MIB + change == size * MIB
-    books = guest.status()
-    assert int(files["ballooned_kb"]) == books["pages_ballooned"] * KIB
+    figures = guest.status()
+    assert int(files["ballooned_kb"]) == figures["pages_ballooned"] * KIB
     seen = _ask(guest, "status")
     assert {name: str(seen[name]) for name in ("ballooned_kb", "hot_added_kb", "balloon_requests",
                                                "hot_add_requests", "returned_kb")} == {

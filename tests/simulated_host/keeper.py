@@ -9,7 +9,7 @@ import pytest
 
 from lab import kernels
 
-from . import books, coverage
+from . import balance, coverage
 from .in_tree import InTreeSimulator
 from .memory_blocks import NewBlocks
 from .simulator import Simulator
@@ -46,7 +46,7 @@ class Keeper:
             self.finish()
         if not self._simulator:
             self._simulator = self.new(**self._options)
-            self._marked = books.marked_pages(self._simulator)
+            self._marked = balance.marked_pages(self._simulator)
             self.blocks = NewBlocks()
         return self._simulator
 
@@ -64,8 +64,8 @@ class Keeper:
         simulator = self._simulator
         try:
             if simulator:
-                assert books.marked_pages(simulator) == self._marked, "pages stay ballooned"
-                books.assert_no_leaks(simulator)
+                assert balance.marked_pages(simulator) == self._marked, "pages stay ballooned"
+                balance.assert_no_leaks(simulator)
         finally:
             self.discard()
 
@@ -90,11 +90,11 @@ def own_keeper(checked: bool = True) -> Any:
 
 @contextlib.contextmanager
 def cleaned(machine: Simulator, node: pytest.Item) -> Iterator[None]:
-    """Remove driver and device when the block ends; the books must balance then.
+    """Remove driver and device when the block ends; the counts must balance then.
 
     The log must have no new warning, whatever else has failed.
     """
-    before = books.Books(machine)
+    before = balance.Balance(machine)
     known = len(machine.warnings())
     yield
     machine.host.resume()

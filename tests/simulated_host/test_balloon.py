@@ -8,7 +8,7 @@ import pytest
 from lab.memory import MIB
 
 from . import wire
-from .books import assert_books
+from .balance import assert_counts
 from .keeper import agreed
 from .memory_blocks import BLOCK
 
@@ -21,9 +21,9 @@ def test_whole_blocks_come_first_and_merged(running):
     assert sorted(ranges) == ranges
     assert all(one[0] + one[1] <= two[0] for one, two in zip(ranges, ranges[1:]))
     assert merged(ranges)
-    assert_books(running, 200 * MIB)
+    assert_counts(running, 200 * MIB)
     running.host.deflate(ranges)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def joined(ranges):
@@ -60,7 +60,7 @@ def test_no_range_crosses_a_memory_block(running):
     runs = joined(ranges)
     assert not in_memory_blocks(runs)
     running.host.deflate(runs)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 @pytest.mark.parametrize("mib", [2, 6, 64])
@@ -77,7 +77,7 @@ def test_administrator_limits_ranges(guest, mib):
     # How long they can be is the allocator's luck: none is shorter than it could be.
     assert merged(ranges) and in_memory_blocks(ranges)
     guest.host.deflate(ranges)
-    assert_books(guest, 0)
+    assert_counts(guest, 0)
 
 
 @pytest.mark.parametrize("value", ["1", "65536", "-1", "all"])
@@ -95,7 +95,7 @@ def test_just_what_was_asked_for(running, count):
     ranges, _ = running.host.inflate(count)
     assert wire.total(ranges) == count
     running.host.deflate(ranges)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_nothing_asked_for(running):
@@ -114,7 +114,7 @@ def test_more_than_the_guest_has(running):
     assert floor * 0.9 < free < floor * 1.2
     assert running.total() == before
     running.host.deflate(ranges)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_returned_in_single_pages_and_in_any_order(running):
@@ -123,7 +123,7 @@ def test_returned_in_single_pages_and_in_any_order(running):
     single = [(start + i, 1) for start, count in ranges for i in range(count)]
     random.Random(1).shuffle(single)
     running.host.deflate(single)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_returned_across_blocks(running):
@@ -132,7 +132,7 @@ def test_returned_across_blocks(running):
     pieces = [(at, min(700, start + count - at))
               for start, count in ranges for at in range(start, start + count, 700)]
     running.host.deflate(pieces)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def foreign_ranges(ours):
@@ -157,9 +157,9 @@ def test_pages_that_the_host_never_had(running):
     for number, one in enumerate(foreign.values(), 1):
         running.host.deflate([one])
         assert running.status()["foreign_ranges"] == number
-    assert_books(running, 4 * MIB)
+    assert_counts(running, 4 * MIB)
     running.host.deflate(ranges)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_returned_twice(running):
@@ -171,7 +171,7 @@ def test_returned_twice(running):
     running.host.deflate([(start, 100)])
     assert running.status()["foreign_ranges"] == 3
     running.host.deflate([(start + 100, count - 100), *ranges[1:]])
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_several_messages_one_answer(running):
@@ -182,7 +182,7 @@ def test_several_messages_one_answer(running):
     assert running.host.silent()
     running.host.send(wire.unballoon([(start + 1, count - 1), *ranges[1:]]))
     running.host.expect(wire.UNBALLOON_RESPONSE)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_request_during_a_request(running):
@@ -195,9 +195,9 @@ def test_request_during_a_request(running):
         ranges += some
         ends += not more
     assert 10 * MIB <= wire.total(ranges) <= 310 * MIB
-    assert_books(running, wire.total(ranges))
+    assert_counts(running, wire.total(ranges))
     running.host.deflate(ranges)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_unload_and_load_with_pages_out(running):

@@ -89,10 +89,10 @@ def test_status_agrees_with_the_driver(running):
     ranges, _ = running.host.inflate(100 * MIB)
     rows = {line[2:24].strip(): line[24:].split()
             for line in running.run("hvballoon").splitlines() if line.startswith("  ")}
-    books = running.status()
+    figures = running.status()
     assert rows["ballooned"][0] == "100"
-    assert rows["floor"][0] == str(books["pages_floor"] // MIB)
-    assert rows["hot-added"][0] == str(books["pages_hot_added"] // MIB)
+    assert rows["floor"][0] == str(figures["pages_floor"] // MIB)
+    assert rows["hot-added"][0] == str(figures["pages_hot_added"] // MIB)
     assert rows["assigned by the host"][0] == str(running.total() // MIB - 100)
     assert rows["requests for memory"][0] == "1"
     assert rows["health"] == ["good"]

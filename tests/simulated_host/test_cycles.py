@@ -9,7 +9,7 @@ import pytest
 from lab.memory import MIB, free_pages
 
 from . import wire
-from .books import assert_books
+from .balance import assert_counts
 
 LARGEST = 32 * MIB
 TOLERANCE = 8 * MIB
@@ -51,8 +51,8 @@ def test_up_and_down(running, cycles):
             assert wire.total(ranges) == asked
             running.host.deflate(returned(generator, ranges))
             if number % 10 == 0:
-                assert_books(running, 0)
-    assert_books(running, 0)
+                assert_counts(running, 0)
+    assert_counts(running, 0)
     assert running.status()["balloon_requests"] == cycles + 1
     assert running.total() == total
     assert free - free_pages(running) < TOLERANCE

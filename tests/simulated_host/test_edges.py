@@ -160,7 +160,7 @@ def test_block_of_others_comes_online_while_a_part_of_it_is_offered(running, blo
     """It is on its way online when the host offers a part of it: all of it is the guest's."""
     one, before = next(blocks), running.total()
     assert running.host.add(one, BLOCK) == (BLOCK, DONE)
-    # Whole blocks that an earlier load has added are not in the books of this one.
+    # Whole blocks that an earlier load has added are not in the map of this one.
     loaded_again(running)
     hold(running, one, "online", "online_movable")
     running.host.send(wire.hot_add(one, BLOCK // 2))

@@ -14,7 +14,7 @@ from lab.memhog import Memhog
 from lab.memory import MIB
 
 from . import wire
-from .books import assert_books
+from .balance import assert_counts
 from .guest_memory import kernel_zones, meminfo
 from .memory_blocks import BLOCK, NewBlocks, folder_of, onlined
 from .simulator import CONTROL
@@ -119,7 +119,7 @@ def test_memory_comes_back_by_deflate(
     assert seconds_from_deflate_to_add(running) < RETRY / 4
     hog.stop()
     assert running.total() == before + BLOCK
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_memory_comes_back_by_the_end_of_a_program(running, blocks, hog):
@@ -161,7 +161,7 @@ def test_balloon_while_an_offer_waits(running, blocks, ranges, hog):
     hog.kill()
     assert answer(running, 3 * RETRY) == (BLOCK, DONE)
     running.host.deflate(ranges)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 @pytest.mark.usefixtures("hog")

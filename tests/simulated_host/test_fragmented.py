@@ -14,7 +14,7 @@ from lab.memhog import Memhog
 from lab.memory import MIB
 
 from . import wire
-from .books import assert_books
+from .balance import assert_counts
 from .guest_memory import available, pages_in_blocks, spare
 from .keeper import agreed, cleaned
 from .tracing import calls_counted
@@ -62,9 +62,9 @@ def test_every_second_page_in_use(running, attempt):
     assert (wire.total(ranges), messages) == (wanted, 1)
     assert wire.in_large_blocks(ranges) > 0.9 * wanted
     assert len(ranges) < wanted // wire.LARGE
-    assert_books(running, wanted)
+    assert_counts(running, wanted)
     running.host.deflate(ranges)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_guest_keeps_large_blocks(larger):
             time.sleep(0.2)
         for ranges in halves:
             larger.host.deflate(ranges)
-        assert_books(larger, 0)
+        assert_counts(larger, 0)
 
 
 
@@ -149,7 +149,7 @@ def test_pageblocks_for_atomic_allocations_stay(sparse):
     sparse.host.deflate(ranges)
     there, counted = pageblocks_for_atomic(sparse)
     assert there == counted
-    assert_books(sparse, 0)
+    assert_counts(sparse, 0)
 
 
 @pytest.mark.parametrize("sparse", ["slab"], indirect=True)
@@ -164,4 +164,4 @@ def test_slab_pages_without_a_reference_stay(sparse):
     print(f"{chunks} chunks with such a page, {tried} chunks tried")
     assert tried < chunks // 8
     sparse.host.deflate(ranges)
-    assert_books(sparse, 0)
+    assert_counts(sparse, 0)

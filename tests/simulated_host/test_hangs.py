@@ -18,7 +18,7 @@ from lab.memhog import Memhog
 from lab.memory import MIB
 
 from . import wire
-from .books import assert_books
+from .balance import assert_counts
 from .guest_memory import available, floor
 from .keeper import Keeper, agreed, cleaned
 from .memory_blocks import BLOCK, folder_of, going_offline, onlined
@@ -329,7 +329,7 @@ def test_host_is_served(stage, service):
         service.deflate(service.ranges[:1])
         service.assert_reported()
     service.give_back()
-    assert_books(guest, 0)
+    assert_counts(guest, 0)
 
 
 @contextlib.contextmanager
@@ -380,7 +380,7 @@ def test_memory_is_offered_while_a_block_hangs_on_its_way_offline(service, block
     assert service.added() == (BLOCK, 1)
     assert guest.run(f"cat {folder_of(offered)}/state").strip() == "online"
     service.give_back()
-    assert_books(guest, 0)
+    assert_counts(guest, 0)
 
 
 def test_cost_of_a_block_is_looked_at_when_its_turn_comes(service, blocks):
@@ -450,7 +450,7 @@ def test_sweep_through_much_memory(large):
             service.answered()
         service.assert_reported()
     service.give_back()
-    assert_books(large, 0)
+    assert_counts(large, 0)
 
 
 # The end
@@ -532,7 +532,7 @@ def test_suspended_while_a_page_hangs(stage, service):
         sleep(guest, "freeze", "freezer")
         service.deflate(early)
     service.give_back()
-    assert_books(guest, 0)
+    assert_counts(guest, 0)
 
 
 FROZEN = 8      # seconds; the device goes after two, see sim_freeze.c

@@ -12,7 +12,7 @@ import pytest
 from lab.memory import MIB
 
 from . import wire
-from .books import assert_books
+from .balance import assert_counts
 from .keeper import udev_stopped
 from .memory_blocks import BLOCK, folder_of
 from .power import SLEEP, SWAP, sleep
@@ -57,10 +57,10 @@ def test_frozen_while_it_gives_memory(running):
     assert_slept(running)
     assert wire.total(ranges) == asked
     ranges += running.host.inflate(10 * MIB)[0]
-    assert_books(running, 300 * MIB - len(single[::3]) + asked + 10 * MIB)
+    assert_counts(running, 300 * MIB - len(single[::3]) + asked + 10 * MIB)
     running.host.deflate(ranges)
     running.host.deflate(single[1::3] + single[2::3])
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_frozen_while_it_adds_memory(running, blocks):
@@ -88,9 +88,9 @@ def test_asked_while_it_is_frozen(running):
     running.host.expect(wire.UNBALLOON_RESPONSE)
     _, ranges = wire.ranges_of(running.host.expect(wire.BALLOON_RESPONSE))
     assert_slept(running)
-    assert_books(running, 32 * MIB)
+    assert_counts(running, 32 * MIB)
     running.host.deflate(ranges)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 @pytest.mark.parametrize("level", [pytest.param("freezer", marks=pytest.mark.slow), "devices",
@@ -103,9 +103,9 @@ def test_suspended_to_idle(running, level):
     after = running.counters()
     assert (after["opens"], after["suspends"]) == (before["opens"], before["suspends"])
     assert running.status()["state"] == "running"
-    assert_books(running, 64 * MIB)
+    assert_counts(running, 64 * MIB)
     running.host.deflate(ranges)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def hibernate_for_a_test(guest):
@@ -132,10 +132,10 @@ def test_resumed_with_pages_out(guest, accounting):
     guest.host.reports()
     time.sleep(3)
     assert guest.host.reports(), "no status reports after the resume"
-    assert_books(guest, 100 * MIB)
+    assert_counts(guest, 100 * MIB)
     ranges += guest.host.inflate(MIB)[0]
     guest.host.deflate(ranges)
-    assert_books(guest, 0)
+    assert_counts(guest, 0)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_hibernates_while_it_negotiates(guest):
     guest.host.negotiate()
     guest.wait_for("state", "running")
     guest.host.deflate(guest.host.inflate(MIB)[0])
-    assert_books(guest, 0)
+    assert_counts(guest, 0)
 
 
 @pytest.mark.usefixtures("nobody_onlines")
@@ -185,7 +185,7 @@ def test_probed_while_the_system_freezes(guest):
     guest.host.expect(wire.VERSION_REQUEST)
     guest.host.expect(wire.CAPABILITIES_REPORT)
     guest.host.deflate(guest.host.inflate(MIB)[0])
-    assert_books(guest, 0)
+    assert_counts(guest, 0)
 
 
 def test_hibernates_while_the_ring_is_full(running):
@@ -198,7 +198,7 @@ def test_hibernates_while_the_ring_is_full(running):
     running.host.resume()
     running.host.negotiate()
     running.wait_for("state", "running")
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_channel_that_does_not_open_again(running):
@@ -212,7 +212,7 @@ def test_channel_that_does_not_open_again(running):
     running.host.negotiate()
     running.wait_for("state", "running")
     running.host.deflate(ranges)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 @pytest.mark.slow
@@ -266,7 +266,7 @@ def test_hibernates_with_pages_out(keeper, request):
         guest.wait_for("state", "running")
         ranges, _ = guest.host.inflate(100 * MIB)
         switch_off_and_on_again(guest, "shutdown")
-        assert_books(guest, 100 * MIB)
+        assert_counts(guest, 100 * MIB)
         guest.host.deflate(ranges)
-        assert_books(guest, 0)
+        assert_counts(guest, 0)
         assert not guest.warnings()

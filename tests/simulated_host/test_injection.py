@@ -11,7 +11,7 @@ from lab.memhog import Memhog
 from lab.memory import MIB
 
 from . import wire
-from .books import assert_books
+from .balance import assert_counts
 from .guest_memory import spare
 from .memory_blocks import BLOCK, BLOCKS_FOLDER, change
 from .ranges import inside
@@ -121,7 +121,7 @@ def test_inflate(running, probability, times):
     with faults(running, PAGES, probability, times):
         ranges, _ = running.host.inflate(wanted)
         given = wire.total(ranges)
-        assert_books(running, given)
+        assert_counts(running, given)
         half = len(ranges) // 2
         running.host.deflate(ranges[:half])
     # Ten orders are tried for a block, and again later. The failures are not only the driver's:
@@ -131,9 +131,9 @@ def test_inflate(running, probability, times):
     assert (probability, times) != (100, -1) or not given
     ranges = ranges[half:]
     ranges += running.host.inflate(wanted - wire.total(ranges))[0]
-    assert_books(running, wanted)
+    assert_counts(running, wanted)
     running.host.deflate(ranges)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_blocks_are_cleared(running):
@@ -146,11 +146,11 @@ def test_blocks_are_cleared(running):
     assert (wire.total(ranges), messages) == (wanted, 1)
     assert running.status()["blocks_cleared"] == wanted // wire.LARGE
     assert all(start % wire.LARGE == count % wire.LARGE == 0 for start, count in ranges)
-    assert_books(running, wanted)
+    assert_counts(running, wanted)
     first = ranges[0][0]
     running.host.deflate([(first + 1, 1), (first, 1)])
     running.host.deflate([(first + 2, ranges[0][1] - 2)] + ranges[1:])
-    assert_books(running, 0)
+    assert_counts(running, 0)
     hog.stop()
 
 
@@ -201,7 +201,7 @@ def test_offer_waits_in_vain(running, blocks):
 
 
 def known_to_be_out(guest):
-    """Return the pages that the books have as the host's, of the allocator or of blocks' gaps."""
+    """Return the pages that the map has as the host's, of the allocator or of blocks' gaps."""
     folder = "/sys/kernel/debug/hv_balloon"
     blocks = guest.run("awk 'NR > 1 { pages += $3 } END { print pages + 0 }'"
                        f" {folder}/balloon")
@@ -212,7 +212,7 @@ def known_to_be_out(guest):
 @pytest.mark.usefixtures("nobody_onlines")
 @pytest.mark.parametrize("state", ["offline", "online"])
 def test_return_of_what_lies_in_a_block_that_went_offline(running, blocks, state):
-    """The books grow with each piece that comes back alone: what they do not take is still out."""
+    """The map grows with each piece that comes back alone: what it does not take is still out."""
     block, whole = next(blocks), running.total()
     assert running.host.add(block, BLOCK) == (BLOCK, DONE)
     change(running, block, "online_movable")

@@ -8,7 +8,7 @@ import pytest
 from lab.memory import MIB
 
 from . import wire
-from .books import assert_books
+from .balance import assert_counts
 from .keeper import agreed
 from .memory_blocks import BLOCK
 from .wire import STEP
@@ -40,9 +40,9 @@ def test_deflate_during_inflate(running):
     running.host.send(wire.unballoon(ranges))
     more, _ = answers(running.host, {wire.BALLOON_RESPONSE: 1, wire.UNBALLOON_RESPONSE: 1})
     assert wire.total(more) <= 300 * MIB
-    assert_books(running, wire.total(more))
+    assert_counts(running, wire.total(more))
     running.host.deflate(more)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_deflate_of_what_an_inflate_has_just_given(running):
@@ -51,13 +51,13 @@ def test_deflate_of_what_an_inflate_has_just_given(running):
     goes_on, first = wire.ranges_of(running.host.expect(wire.BALLOON_RESPONSE))
     running.host.send(wire.unballoon(first))
     more, _ = answers(running.host, {wire.BALLOON_RESPONSE: goes_on, wire.UNBALLOON_RESPONSE: 1})
-    assert_books(running, wire.total(more))
+    assert_counts(running, wire.total(more))
     running.host.deflate(more)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_hot_add_during_inflate_and_deflate(running, blocks):
-    """Each gets its answer, the first offer perhaps a short one; the books of each hold."""
+    """Each gets its answer, the first offer perhaps a short one; the counts of each hold."""
     block, before = next(blocks), running.total()
     ranges, _ = running.host.inflate(32 * MIB)
     running.host.send(wire.balloon(200 * MIB))
@@ -69,7 +69,7 @@ def test_hot_add_during_inflate_and_deflate(running, blocks):
     assert wire.total(more) <= 200 * MIB and added in (4 * STEP, 12 * STEP)
     assert running.total() == before + added
     running.host.deflate(more)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 @pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.slow)])
@@ -87,7 +87,7 @@ def test_ring_full_in_mid_answer(running, seconds):
     for _ in range(700):
         running.host.expect(wire.UNBALLOON_RESPONSE)
     running.host.deflate(single[1::2])
-    assert_books(running, 0)
+    assert_counts(running, 0)
     assert running.status()["send_failures"] == 0
 
 
@@ -104,10 +104,10 @@ def test_ring_full_while_memory_is_taken(running, seconds):
     time.sleep(seconds)
     running.host.resume()
     more, _ = answers(running.host, {wire.BALLOON_RESPONSE: 1})
-    assert_books(running, 180 * MIB + wire.total(more))
+    assert_counts(running, 180 * MIB + wire.total(more))
     running.host.deflate(single[1::2])
     running.host.deflate(more)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_numbers_rise_while_an_answer_waits(guest):
@@ -128,7 +128,7 @@ def test_numbers_rise_while_an_answer_waits(guest):
     assert len(guest.host.reported) > before + 2, "no status report has overtaken the answer"
     assert not guest.host.disorder
     guest.host.deflate(ranges)
-    assert_books(guest, 0)
+    assert_counts(guest, 0)
 
 
 @pytest.mark.usefixtures("nobody_onlines")
@@ -163,7 +163,7 @@ def test_reports_while_the_ring_is_full(guest):
     assert guest.host.disorder == []
     guest.host.deflate(single[1::2])
     guest.host.deflate(more)
-    assert_books(guest, 0)
+    assert_counts(guest, 0)
 
 
 REQUESTS = {

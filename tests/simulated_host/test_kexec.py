@@ -8,7 +8,7 @@ import pytest
 
 from lab.memory import MIB
 
-from .books import assert_books
+from .balance import assert_counts
 from .keeper import agreed
 from .machine import HIGH_MIB
 from .memory_blocks import BLOCK
@@ -99,7 +99,7 @@ def test_kexec(own):
     agreed(own)
     assert any(WHOLE in memory for memory in memory_of(own))
     assert not any(PARTIAL in memory for memory in memory_of(own))
-    assert_books(own, 0)
+    assert_counts(own, 0)
     # A driver that knows of no ballooned page frees none.
     own.host.deflate(ranges)
     assert own.status()["foreign_ranges"] == len(ranges)

@@ -10,7 +10,7 @@ from lab.memhog import Memhog
 from lab.memory import MIB
 
 from . import wire
-from .books import assert_books
+from .balance import assert_counts
 from .memory_blocks import BLOCK
 from .simulator import DRIVER
 
@@ -137,7 +137,7 @@ def test_reclaim_in_the_other_accounting_mode(guest):
     reload(guest, "keep reclaim=1")
     assert guest.has_said("reclaimed (reclaim=1)")
     assert guest.total() == total
-    assert_books(guest, 0)
+    assert_counts(guest, 0)
 
 
 @pytest.mark.parametrize("accounting", ["keep", "shrink"])

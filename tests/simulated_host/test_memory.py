@@ -10,7 +10,7 @@ from lab.memhog import Memhog
 from lab.memory import MIB
 
 from . import wire
-from .books import assert_books, give_back
+from .balance import assert_counts, give_back
 from .guest_memory import available, floor, meminfo, pages_in_blocks, spare
 from .memory_blocks import BLOCK
 from .wire import ALL, DONE
@@ -27,7 +27,7 @@ def take_all(guest, seconds=60):
     ranges, _ = guest.host.inflate(ALL)
     assert time.monotonic() - start < seconds
     assert available(guest) > guest.status()["pages_floor"] - FLOOR_SLACK
-    assert_books(guest, guest.status()["pages_ballooned"])
+    assert_counts(guest, guest.status()["pages_ballooned"])
     return ranges
 
 
@@ -60,7 +60,7 @@ def test_program_and_host_each_get_their_part(running, options):
         ranges += running.host.inflate(4 * MIB)[0]
     assert hog.answer() == f"holding {program} MiB"
     assert wire.total(ranges) == host // 4 * 4 * MIB
-    assert_books(running, wire.total(ranges))
+    assert_counts(running, wire.total(ranges))
     hog.stop()
     give_back(running, ranges)
 
@@ -172,7 +172,7 @@ def test_full_of_page_cache(disk):
     ranges, _ = disk.host.inflate(wanted)
     assert time.monotonic() - start < 60
     assert wire.total(ranges) == wanted
-    assert_books(disk, wanted)
+    assert_counts(disk, wanted)
     hog.stop()
     give_back(disk, ranges)
 
@@ -210,7 +210,7 @@ def test_cache_that_a_program_uses(disk, capsys):
         print(f" {wire.total(ranges) // MIB} MiB out: {refaults} refaults, {faults} major faults ")
     assert refaults < used * MIB // 50
     disk.host.deflate(ranges)
-    assert_books(disk, 0)
+    assert_counts(disk, 0)
 
 
 def test_full_of_cache_that_is_not_written_yet(disk):

@@ -5,7 +5,7 @@ import pytest
 
 from lab.memory import MIB
 
-from .books import assert_books
+from .balance import assert_counts
 from .guest_memory import node_figure
 from .keeper import agreed, cleaned
 from .memory_blocks import BLOCK
@@ -56,9 +56,9 @@ def test_all_nodes_give_and_get_back(own, accounting):
     assert min(given) > (0 if own.is_debug() else LEAST_GIVEN)
     missing = [a - b for a, b in zip(total, node_figure(own, "MemTotal"))]
     assert missing == (given if accounting == "shrink" else [0, 0])
-    assert_books(own, sum(given))
+    assert_counts(own, sum(given))
     own.host.deflate(ranges)
-    assert_books(own, 0)
+    assert_counts(own, 0)
     assert node_figure(own, "MemTotal") == total
     lost = [a - b for a, b in zip(free, node_free(own))]
     assert max(lost) < TOLERANCE

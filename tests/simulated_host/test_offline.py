@@ -10,7 +10,7 @@ from lab.memhog import Memhog
 from lab.memory import MIB
 
 from . import wire
-from .books import assert_books, give_back
+from .balance import assert_counts, give_back
 from .guest_memory import available, spare
 from .keeper import loaded_again, own_keeper
 from .machine import GUEST_MIB
@@ -21,9 +21,9 @@ from .wire import ALL, DONE, STEP
 
 def assert_blocks(guest, offline):
     """The driver knows how much of what it added is offline and not the host's."""
-    books = guest.status()
-    assert books["pages_hot_added_offline"] == offline
-    assert books["pages_hot_added_online"] == books["pages_hot_added"] - offline
+    figures = guest.status()
+    assert figures["pages_hot_added_offline"] == offline
+    assert figures["pages_hot_added_online"] == figures["pages_hot_added"] - offline
 
 fixture_keeper = own_keeper()
 
@@ -58,7 +58,7 @@ def test_block_of_boot_memory(running):
     change(running, first, "online")
     out = wire.total(kept)
     assert running.total() == whole - out
-    assert_books(running, 400 * MIB)
+    assert_counts(running, 400 * MIB)
 
     with going_offline(running, first, "refuse-offline"):
         running.host.deflate(kept[:1])
@@ -94,7 +94,7 @@ def test_memory_for_programs_is_taken_first(running, blocks):
     assert left // 2 <= wire.total(inside(more, first) + inside(more, second)) <= left
     running.host.deflate(ranges)
     running.host.deflate(more)
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 @pytest.mark.usefixtures("nobody_onlines")
@@ -107,7 +107,7 @@ def test_memory_for_programs_in_pieces(running, blocks):
     others += running.host.inflate(ALL)[0]
     single = [(start + page, 1) for start, count in kept for page in range(0, count, 2)]
     running.host.deflate(single)
-    assert_books(running, wire.total(kept) + wire.total(others) - len(single))
+    assert_counts(running, wire.total(kept) + wire.total(others) - len(single))
     again, _ = running.host.inflate(len(single))
     assert wire.total(again) <= len(single)
     rest = [(start + page, 1) for start, count in kept for page in range(1, count, 2)]
@@ -121,13 +121,13 @@ def test_goes_offline_with_ballooned_pages(running, block):
     out = wire.total(kept) + wire.total(others)
     change(running, block, "offline")
     assert running.total() == with_block - BLOCK
-    assert_books(running, out)
+    assert_counts(running, out)
     assert_blocks(running, BLOCK - wire.total(kept))
 
     first, second = halves(kept)
     running.host.deflate(first)
     out -= wire.total(first)
-    assert_books(running, out)
+    assert_counts(running, out)
     assert running.total() == with_block - BLOCK
     assert_blocks(running, BLOCK - wire.total(second))
 
@@ -136,9 +136,9 @@ def test_goes_offline_with_ballooned_pages(running, block):
     assert_blocks(running, 0)
     running.host.deflate(second)
     assert running.total() == with_block
-    assert_books(running, wire.total(others))
+    assert_counts(running, wire.total(others))
     running.host.deflate(others)
-    assert_books(running, 0)
+    assert_counts(running, 0)
     # The memory is there, and programs can use it.
     hog = Memhog(running, spare(running) - 32)
     hog.stop()
@@ -152,10 +152,10 @@ def test_goes_offline_again_and_again(running, block):
         change(running, block, "offline")
         change(running, block, "online_movable")
         assert running.total() == with_block - wire.total(kept)
-        assert_books(running, wire.total(kept) + wire.total(others))
+        assert_counts(running, wire.total(kept) + wire.total(others))
     running.host.deflate(kept + others)
     assert running.total() == with_block
-    assert_books(running, 0)
+    assert_counts(running, 0)
     change(running, block, "offline")
     assert running.total() == with_block - BLOCK
     change(running, block, "online")
@@ -188,7 +188,7 @@ def test_page_is_referenced_for_a_moment(running, block, referenced, held_ms):
     assert running.total() == with_block - wire.total(kept)
     running.host.deflate(kept + others)
     assert running.total() == with_block
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_hot_add_of_what_the_host_has(running, block):
@@ -203,7 +203,7 @@ def test_hot_add_of_what_the_host_has(running, block):
     running.host.deflate(kept[:1])
     assert running.status()["foreign_ranges"] == 1
     assert running.total() == with_block
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 @pytest.mark.parametrize("end", ["let-offline", "refuse-offline"])
@@ -214,7 +214,7 @@ def test_host_returns_it_while_it_goes(running, block, end):
     first, second = halves(kept)
     with going_offline(running, block, end):
         running.host.deflate(first)
-        assert_books(running, wire.total(second) + wire.total(others))
+        assert_counts(running, wire.total(second) + wire.total(others))
     assert is_online(running, block) == (end == "refuse-offline")
     if end == "let-offline":
         assert running.total() == with_block - BLOCK
@@ -223,7 +223,7 @@ def test_host_returns_it_while_it_goes(running, block, end):
     assert_blocks(running, 0)
     running.host.deflate(second + others)
     assert running.total() == with_block
-    assert_books(running, 0)
+    assert_counts(running, 0)
 
 
 def test_offline_block_goes_at_unload(running, block):
@@ -239,7 +239,7 @@ def test_offline_block_goes_at_unload(running, block):
 
 
 def give_back_to_the_next(guest, ranges):
-    """Return what an earlier load gave; the books of this one know the half only."""
+    """Return what an earlier load gave; the map of this one has the half only."""
     guest.host.deflate(ranges)
     assert guest.status()["pages_ballooned"] == 0
 

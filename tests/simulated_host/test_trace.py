@@ -64,15 +64,15 @@ def test_status_has_the_figures_of_the_report(guest):
     guest.run(f"cd {TRACING} && echo 0 >events/hyperv/balloon_status/enable")
     line = only(LINE.findall(guest.run(f"cat {TRACING}/trace")), "balloon_status")[-1]
     traced_now = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", line)}
-    books = guest.status()
+    figures = guest.status()
     assert (traced_now["available"], traced_now["committed"]) in [
         report.words("<QQQQII")[:2] for report in guest.host.reports()]
-    assert traced_now["pages_ballooned"] == books["pages_ballooned"] == 1000
-    assert traced_now["pages_added"] == books["pages_hot_added"]
-    assert traced_now["pages_onlined"] == books["pages_hot_added_online"]
+    assert traced_now["pages_ballooned"] == figures["pages_ballooned"] == 1000
+    assert traced_now["pages_added"] == figures["pages_hot_added"]
+    assert traced_now["pages_onlined"] == figures["pages_hot_added_online"]
     assert traced_now["committed"] == (
         traced_now["vm_memory_committed"] + 1000 + traced_now["pages_added"]
-        - traced_now["pages_onlined"] + books["pages_floor"])
+        - traced_now["pages_onlined"] + figures["pages_floor"])
     guest.host.deflate(ranges)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from lab import PROJECT, kernels, roots
 
-from . import books, wire
+from . import balance, wire
 from .tracing import TRACING, cut_up
 
 RELEASES = {"6.1": "bookworm", "6.12": "trixie"}
@@ -68,7 +68,7 @@ def equipped(keeper, request):
     share = f"local,path={root},mount_tag=tools,security_model=none,readonly=on"
     with keeper.new(drivers=("9p", "9pnet_virtio"), devices=("-virtfs", share)) as guest:
         guest.run(ENTER)
-        marked = books.marked_pages(guest)
+        marked = balance.marked_pages(guest)
         guest.load("pressure_report_delay=1")
         guest.offer()
         guest.host.negotiate()
@@ -76,7 +76,7 @@ def equipped(keeper, request):
         yield guest
         guest.leave()
         # What is in use is not compared: the kernel keeps its buffers for traces.
-        assert books.marked_pages(guest) == marked, "pages stay ballooned"
+        assert balance.marked_pages(guest) == marked, "pages stay ballooned"
 
 
 @contextlib.contextmanager

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The books of hot-added memory, read by one task while another one writes them."""
+"""The hotplug map, read by one task while another one writes them."""
 
 import time
 
@@ -22,7 +22,7 @@ def every_second_page(ranges):
 
 
 def taken(guest):
-    """Return the pages that the books have as taken."""
+    """Return the pages that the map has as taken."""
     program = "/^taken/ { pages += $4 } END { print pages + 0 }"
     return int(guest.run(f"awk '{program}' /sys/kernel/debug/hv_balloon/regions"))
 
@@ -39,10 +39,10 @@ def comes_and_goes(guest, block, last):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("nobody_onlines")
-def test_offer_while_the_books_move(running, blocks):
+def test_offer_while_the_map_changes(running, blocks):
     """An offer of memory that the guest has, while a block goes offline in many pieces.
 
-    The driver has the last block only as one gap, above thousands of others, that move in the books
+    The driver has the last block only as one gap, above thousands of others, that move in the map
     with each piece. It must find it each time, or it takes the block for one to be added, fails,
     and forgets what the host has of it.
     """
@@ -51,7 +51,7 @@ def test_offer_while_the_books_move(running, blocks):
     assert running.host.add(low, 3 * BLOCK)[0] == 3 * BLOCK
     for one in (low, middle, high):
         change(running, one, "online_movable")
-    # Whole blocks that an earlier load has added are not in the books of this one.
+    # Whole blocks that an earlier load has added are not in the map of this one.
     loaded_again(running)
     whole = running.total()
     ranges, _ = running.host.inflate(3 * BLOCK - 4 * wire.LARGE)

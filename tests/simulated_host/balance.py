@@ -20,7 +20,7 @@ DEBUG_BLOCK_COST_MIB = 24
 PATIENCE = 20   # seconds in which the memory of a program that was ended must be free again
 
 
-class Books:
+class Balance:
     """The figures of a guest in which no driver is loaded."""
 
     def __init__(self, guest: Simulator) -> None:
@@ -72,16 +72,16 @@ def assert_no_leaks(guest: Simulator) -> None:
         assert not leaks, f"kmemleak has found:\n{leaks}"
 
 
-def assert_books(guest: Simulator, ballooned: int) -> None:
+def assert_counts(guest: Simulator, ballooned: int) -> None:
     """Every page that was asked for was given or refused; what is out is what was not returned."""
-    books = guest.status()
-    assert books["balloon_pages_requested"] == (books["balloon_pages_given"]
-                                                + books["balloon_pages_refused"])
-    assert books["pages_ballooned"] == ballooned
-    assert books["balloon_pages_given"] - books["balloon_pages_returned"] == ballooned
+    figures = guest.status()
+    assert figures["balloon_pages_requested"] == (figures["balloon_pages_given"]
+                                                + figures["balloon_pages_refused"])
+    assert figures["pages_ballooned"] == ballooned
+    assert figures["balloon_pages_given"] - figures["balloon_pages_returned"] == ballooned
 
 
 def give_back(guest: Simulator, ranges: Ranges) -> None:
     """Give everything back."""
     guest.host.deflate(ranges)
-    assert_books(guest, 0)
+    assert_counts(guest, 0)

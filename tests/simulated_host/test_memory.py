@@ -213,6 +213,22 @@ def test_cache_that_a_program_uses(disk, capsys):
     assert_counts(disk, 0)
 
 
+def test_host_wants_what_a_program_reads(disk):
+    """Whatever the floor: ballooning ends when the program reads again what was taken."""
+    used = 300
+    floor_mib = "/sys/module/hv_balloon/parameters/floor_mib"
+    disk.run(f"echo 16 >{floor_mib}; dmesg -c >/dev/null")
+    disk.run(f"maploop /dev/vda {used} >/tmp/rounds & echo $! >/tmp/maploop;"
+             " until [ $(wc -l </tmp/rounds) -gt 2 ]; do sleep 0.1; done", limit=120)
+    try:
+        ranges = disk.host.inflate(ALL)[0]
+        assert "programs pay with refaults" in disk.run("dmesg")
+        assert meminfo(disk, "Buffers") > used // 2 * MIB
+    finally:
+        disk.run(f"echo 0 >{floor_mib}; kill $(cat /tmp/maploop)")
+    give_back(disk, ranges)
+
+
 def test_full_of_cache_that_is_not_written_yet(disk):
     """What is not on the disk cannot go: the answer comes soon all the same, and then the rest."""
     disk.run("cd /proc/sys/vm; echo 0 >dirty_writeback_centisecs; echo 90 >dirty_ratio;"

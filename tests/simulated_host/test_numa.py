@@ -3,7 +3,8 @@
 
 import pytest
 
-from lab.memory import MIB
+from lab.memhog import Memhog
+from lab.memory import MIB, oom_kills
 
 from .balance import assert_counts
 from .guest_memory import node_figure
@@ -13,6 +14,8 @@ from .memory_blocks import BLOCK
 # Boot memory ends in the middle of node 1, so node 2 has none.
 NODES_MIB = (512, 1024, 512)
 ON_NODE_1, ON_NODE_2 = 1024 * MIB, 1536 * MIB
+TWO_MIB = (1024, 1024)
+FLOOR_MIB, BOUND_MIB = 300, 100     # half of the floor is the second node's, and enough
 # Free memory moves between nodes by itself. What a node gave is counted exactly besides.
 LEAST_GIVEN, TOLERANCE = 96 * MIB, 48 * MIB
 
@@ -62,6 +65,31 @@ def test_all_nodes_give_and_get_back(own, accounting):
     assert node_figure(own, "MemTotal") == total
     lost = [a - b for a, b in zip(free, node_free(own))]
     assert max(lost) < TOLERANCE
+
+
+@pytest.fixture
+def bound(keeper):
+    """A guest with two nodes, and a group of programs that have memory of the second one only."""
+    with keeper.new(nodes=TWO_MIB, told=0) as guest:
+        guest.run("mkdir /tmp/groups; mount -t cgroup2 none /tmp/groups;"
+                  " echo +cpuset >/tmp/groups/cgroup.subtree_control; mkdir /tmp/groups/bound;"
+                  " echo 1 >/tmp/groups/bound/cpuset.mems")
+        yield agreed(guest, f"floor_mib={FLOOR_MIB}")
+
+
+def test_each_node_keeps_its_share(bound):
+    """The host asks for all: a program that may use one node only lives on."""
+    kills = oom_kills(bound)
+    bound.host.inflate(2 ** 32 - 1)
+    left = node_figure(bound, "MemFree")
+    assert min(left) > (FLOOR_MIB // 2 - 32) * MIB, f"{left} pages are free"
+    hog = Memhog(bound, 0, "--quick")
+    bound.run("cat /tmp/memhog.pid >/tmp/groups/bound/cgroup.procs")
+    assert hog.grow(BOUND_MIB) == f"holding {BOUND_MIB} MiB"
+    used = [before - now for before, now in zip(left, node_figure(bound, "MemFree"))]
+    assert used[1] > (BOUND_MIB - 16) * MIB, "the program was not bound"
+    hog.stop()
+    assert oom_kills(bound) == kills
 
 
 def test_new_memory_joins_its_node(own):

@@ -50,7 +50,7 @@ def hold(guest, block, gate, state):
     guest.run(f"until grep -qx '{gate}_waits: 1' {SIM_STATUS}; do sleep 0.1; done")
 
 
-def let_go(guest, gate, end):
+def open_gate(guest, gate, end):
     """Let it go on, and wait until it has arrived or was turned away."""
     guest.run(f"echo {end}-{gate} >{CONTROL}; until [ -s /tmp/went ]; do sleep 0.1; done;"
               f" rm /tmp/went; echo let-{gate} >{CONTROL}")
@@ -117,7 +117,7 @@ def test_goes_while_a_block_goes_offline(running, block, how, end):
     kept, others = take(running, block)
     hold(running, block, "offline", "offline")
     begin_to_go(running, how)
-    let_go(running, "offline", end)
+    open_gate(running, "offline", end)
     is_gone(running)
     assert_kept_out(running, block, wire.total(kept))
     comes_back(running, how)
@@ -132,7 +132,7 @@ def test_goes_while_a_block_comes_online(running, block, how, end):
     change(running, block, "offline")
     hold(running, block, "online", "online")
     begin_to_go(running, how)
-    let_go(running, "online", end)
+    open_gate(running, "online", end)
     is_gone(running)
     assert_kept_out(running, block, wire.total(kept))
     comes_back(running, how)
@@ -149,7 +149,7 @@ def test_goes_while_a_gap_comes_online(running, blocks, how):
                 f" (echo online >{folder_of(one)}/state; echo $? >/tmp/went) 2>/dev/null &")
     begin_to_go(running, how)
     is_gone(running)
-    let_go(running, "online", "let")
+    open_gate(running, "online", "let")
     assert_kept_out(running, one, BLOCK - STEP)
     assert running.total() - before in (0, STEP)
     comes_back(running, how)
@@ -165,7 +165,7 @@ def test_block_of_others_comes_online_while_a_part_of_it_is_offered(running, blo
     hold(running, one, "online", "online_movable")
     running.host.send(wire.hot_add(one, BLOCK // 2))
     time.sleep(running.patience)
-    let_go(running, "online", "let")
+    open_gate(running, "online", "let")
     assert running.host.expect(wire.HOT_ADD_RESPONSE).words("<II") == (0, DONE)
     assert running.total() == before + BLOCK
     assert marked_in(running, one) == 0
@@ -201,7 +201,7 @@ def test_probe_fails_while_a_block_goes_offline(running, block):
                 f" (/usr/sbin/insmod /lab/{OURS}/hv_balloon.ko; echo 0 >/tmp/gone)"
                 " >/dev/null 2>&1 &")
     time.sleep(running.patience)
-    let_go(running, "offline", "let")
+    open_gate(running, "offline", "let")
     is_gone(running)
     assert not running.bound()
     assert_kept_out(running, block, wire.total(kept))

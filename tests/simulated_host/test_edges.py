@@ -110,6 +110,14 @@ def give_back_what_is_left(guest, kept, others):
     assert guest.status()["pages_ballooned"] == 0
 
 
+def assert_nothing_lost(guest, how, block, kept, others):
+    """The driver has gone and comes back; what the host has of the block stays out of use."""
+    is_gone(guest)
+    assert_kept_out(guest, block, wire.total(kept))
+    comes_back(guest, how)
+    give_back_what_is_left(guest, kept, others)
+
+
 @pytest.mark.parametrize("how", GOES)
 @pytest.mark.parametrize("end", ["let", "refuse"])
 def test_goes_while_a_block_goes_offline(running, block, how, end):
@@ -118,10 +126,7 @@ def test_goes_while_a_block_goes_offline(running, block, how, end):
     hold(running, block, "offline", "offline")
     begin_to_go(running, how)
     open_gate(running, "offline", end)
-    is_gone(running)
-    assert_kept_out(running, block, wire.total(kept))
-    comes_back(running, how)
-    give_back_what_is_left(running, kept, others)
+    assert_nothing_lost(running, how, block, kept, others)
 
 
 @pytest.mark.parametrize("how", GOES)
@@ -133,10 +138,7 @@ def test_goes_while_a_block_comes_online(running, block, how, end):
     hold(running, block, "online", "online")
     begin_to_go(running, how)
     open_gate(running, "online", end)
-    is_gone(running)
-    assert_kept_out(running, block, wire.total(kept))
-    comes_back(running, how)
-    give_back_what_is_left(running, kept, others)
+    assert_nothing_lost(running, how, block, kept, others)
 
 
 @pytest.mark.parametrize("how", GOES)

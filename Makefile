@@ -65,10 +65,11 @@ install-source:
 	install -p -m 644 $(wildcard lib/*.[ch]) $(SOURCE)/lib
 	install -p -m 755 compat/probe.sh $(SOURCE)/compat
 
-# The command hvballoon, with its manual page.
+# The command hvballoon, with its manual page, and the program of hvballoon-pressure.service.
 .PHONY: install-tools
 install-tools:
 	install -D -m 755 tools/hvballoon $(BIN)/hvballoon
+	install -D -m 755 tools/hvballoon-pressure $(SHARE)/hvballoon/hvballoon-pressure
 	install -D -m 644 -t $(SHARE)/hvballoon tools/*.sh tools/*.awk
 	install -D -m 644 -t $(SHARE)/man/man8 tools/hvballoon.8
 	install -D -m 644 tools/hvballoon.bash-completion $(COMPLETIONS)/hvballoon

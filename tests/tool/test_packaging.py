@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What packages do beside copying files, with the tools of the system played by scripts."""
 
+import configparser
 import re
 import shutil
 import subprocess
@@ -180,3 +181,28 @@ def test_who_made_it():
     tracked = subprocess.run(["git", "grep", "-l", "linux-hyperv@", "--", ":!tests"], cwd=PROJECT,
                              text=True, check=False, stdout=subprocess.PIPE).stdout
     assert tracked == ""
+
+
+# The service that asks the host for memory: tests/simulated_host/test_pressure.py has it at work.
+
+
+def test_pressure_unit():
+    """The unit runs what is installed, with arguments that it takes; it is off until enabled."""
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str
+    unit.read(PROJECT / "packaging/pressure/hvballoon-pressure.service")
+    service = unit["Service"]
+    figures = dict(word.split("=") for word in service["Environment"].split())
+    program, *words = [word.format(**figures) for word in
+                       service["ExecStart"].replace("${", "{").split()]
+    assert program == "/usr/share/hvballoon/hvballoon-pressure"
+    assert [int(word) for word in words] == [256 << 10, 30]
+    assert unit["Install"]["WantedBy"] == "multi-user.target"
+
+
+@pytest.mark.parametrize("words", [("x",), ("-1",), ("1", "x"), ("1", "2", "3")])
+def test_pressure_usage(words):
+    """What makes no sense is refused."""
+    result = subprocess.run([PROJECT / "tools/hvballoon-pressure", *words], check=False, text=True,
+                            stderr=subprocess.PIPE, timeout=10)
+    assert result.returncode and result.stderr.startswith("usage:")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from . import LabError, build, cache, initramfs, kernels, results
 from .carrier import Carrier, port, qemu
@@ -89,6 +90,11 @@ class RealGuest(Guest):
         """Return the size that the host counts for the guest, in MiB."""
         with self._explained():
             return self._monitor.execute("query-balloon")["actual"] // MIB
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        """Return QEMU's answer to a command of its monitor for programs."""
+        with self._explained():
+            return self._monitor.execute(command, **arguments)
 
     def report(self) -> dict[str, int] | None:
         """Return the guest's last report to the host, in MiB; None before the first one."""

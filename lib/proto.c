@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Codec of the Dynamic Memory protocol: bytes in, checked structure out, and
- * back. Nothing else in the driver looks at the bytes of a message.
+ * back. Nothing else in the driver acts on the bytes of a message; record.c and
+ * debugfs_messages.c read those that were accepted here, to show them.
  *
  * The rules for what the host sends:
  *  - the bytes that arrived limit what is read, and must hold what the type needs.

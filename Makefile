@@ -5,7 +5,7 @@
 KERNEL_RELEASE ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KERNEL_RELEASE)/build
 UDEV_RULES ?= /usr/lib/udev/rules.d
-UDEV_RULE := 60-hv-balloon.rules
+UNITS ?= /usr/lib/systemd/system
 PREFIX ?= /usr
 BIN = $(DESTDIR)$(PREFIX)/bin
 SHARE = $(DESTDIR)$(PREFIX)/share
@@ -32,6 +32,12 @@ GEN_COMPILE_COMMANDS = $(firstword \
 compile_commands.json: modules
 	/usr/bin/python3 $(GEN_COMPILE_COMMANDS) -d $(KDIR) -o $@ modules.order
 
+# Under both names, as DKMS does: one after the other, since they share objects.
+.PHONY: both
+both:
+	$(MAKE) MODULE=hv_balloon modules
+	$(MAKE) MODULE=hv_dynmem modules
+
 .PHONY: clean
 clean:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
@@ -39,23 +45,36 @@ clean:
 
 DEPMOD = depmod $(if $(DESTDIR),-b $(DESTDIR)) $(KERNEL_RELEASE)
 
+# When it is active: hv_balloon cannot be loaded while the kernel's own is, hv_dynmem can.
+MODULE ?= hv_balloon
+ACTIVE_hv_balloon = Active after a reboot. To need none: make MODULE=hv_dynmem.
+ACTIVE_hv_dynmem = Active after: hvballoon takeover
+
 # Modules in updates/ win over those of the kernel, which stay where they are.
 .PHONY: install
 install: install-tools
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates \
 		modules_install
-	install -D -m 644 packaging/udev/$(UDEV_RULE) $(DESTDIR)$(UDEV_RULES)/$(UDEV_RULE)
+	install -D -m 644 -t $(DESTDIR)$(UDEV_RULES) packaging/udev/*.rules
+	install -D -m 644 -t $(DESTDIR)$(UNITS) packaging/systemd/*.service
 	$(DEPMOD)
 	@echo
-	@echo "Installed for kernel $(KERNEL_RELEASE). The kernel's own hv_balloon cannot be"
-	@echo "unloaded, so this one takes over at the next boot. See: modinfo -n hv_balloon"
+	@echo "Installed for kernel $(KERNEL_RELEASE). $(ACTIVE_$(MODULE))"
+
+# The device goes back to the kernel's own driver first, if hv_dynmem has it.
+.PHONY: release-device
+release-device:
+	@[ -n "$(DESTDIR)" ] || [ ! -d /sys/module/hv_dynmem ] || tools/hvballoon release || \
+		echo "hv_dynmem stays until the next boot"
 
 .PHONY: uninstall
-uninstall: uninstall-tools
-	rm -f $(DESTDIR)/lib/modules/$(KERNEL_RELEASE)/updates/hv_balloon.ko*
-	rm -f $(DESTDIR)$(UDEV_RULES)/$(UDEV_RULE)
+uninstall: release-device uninstall-tools
+	rm -f $(foreach name,hv_balloon hv_dynmem,$(DESTDIR)/lib/modules/$(KERNEL_RELEASE)/updates/$(name).ko*)
+	rm -f $(addprefix $(DESTDIR)$(UDEV_RULES)/,$(notdir $(wildcard packaging/udev/*.rules)))
+	rm -f $(addprefix $(DESTDIR)$(UNITS)/,$(notdir $(wildcard packaging/systemd/*.service)))
 	$(DEPMOD)
-	@echo "Removed. The kernel's own hv_balloon is back at the next boot."
+	@echo "Removed. The kernel's own hv_balloon is back at the next boot, or was since"
+	@echo "hvballoon release."
 
 # What DKMS builds the module from, for packages. SOURCE=FOLDER
 .PHONY: install-source
@@ -133,6 +152,8 @@ help:
 	@echo '                      active after a reboot'
 	@echo '  sudo make uninstall go back to the driver of the kernel'
 	@echo '      KDIR=FOLDER            headers of another kernel'
+	@echo '      MODULE=hv_dynmem       the same driver under a name of its own, which'
+	@echo '                             can be loaded beside the in-tree driver: no reboot'
 	@echo '      KERNEL_RELEASE=NAME    that kernel, as uname -r prints it'
 	@echo
 	@echo 'On any Debian 12 machine:'

@@ -10,15 +10,12 @@
  *   returns, including those of blocks that went offline. While both counts are
  *   equal no ballooned page is left.
  * - The kernel's memory resources. A gap lies in a block that was added as "driver
- *   managed" (memblock.c), which its resource shows.
+ *   managed" (memblock.c), which its resource shows. hv_dynmem can have gaps of the
+ *   in-tree driver too (takeover.c), in any block that was hot-added.
  */
 #include <linux/ioport.h>
-#include <linux/memory_hotplug.h>
-#include <linux/minmax.h>
 #include <linux/mm.h>
-#include <linux/mmzone.h>
-#include <linux/nodemask.h>
-#include <linux/sched.h>
+#include <linux/pfn.h>
 
 #include "adopt.h"
 #include "chunks.h"
@@ -26,59 +23,31 @@
 #include "device.h"
 #include "hotplug_map.h"
 #include "mark.h"
+#include "names.h"
 #include "params.h"
-
-#define HVB_DRIVER_MANAGED	(IORESOURCE_SYSTEM_RAM | IORESOURCE_SYSRAM_DRIVER_MANAGED)
-
-/* The largest compound pages are those of the huge page pool. */
-#define HVB_COMPOUND_ORDER_MAX	(PUD_SHIFT - PAGE_SHIFT)
+#include "walk.h"
 
 /* Return: the end PFN, exclusive, of a run of marked pages that starts at @pfn. */
 static unsigned long hvb_span_end(enum hvb_mark_kind kind, unsigned long pfn,
 				  unsigned long end)
 {
-	while (++pfn < end && hvb_mark_is(pfn_to_page(pfn), kind))
-		;
+	do {
+		hvb_mark_settle(pfn_to_page(pfn));
+	} while (++pfn < end && hvb_mark_is(pfn_to_page(pfn), kind));
 	return pfn;
 }
 
-/*
- * Free pages and those of a compound page have no mark. They can change at any
- * time: an order is valid only if the page was of that kind before and after it
- * was read.
- */
-static unsigned int hvb_order_without_mark(struct page *page)
-{
-	unsigned long order = 0;
-
-	if (PageBuddy(page)) {
-		order = READ_ONCE(page->private);
-		/* The order before the second look. */
-		smp_rmb();
-		if (!PageBuddy(page) || order >= ARRAY_SIZE(page_zone(page)->free_area))
-			return 0;
-	} else if (PageHead(page)) {
-		order = compound_order(page);
-		/* As above. */
-		smp_rmb();
-		if (!PageHead(page) || order > HVB_COMPOUND_ORDER_MAX)
-			return 0;
-	}
-	return IS_ALIGNED(page_to_pfn(page), 1UL << order) ? order : 0;
-}
-
-/*
- * Look at one PFN, which is online. Return: the next one to look at, 0 if
- * the memory to note a gap is missing.
- */
-static unsigned long hvb_adopt_one(struct hvb_dev *hvb, unsigned long pfn,
+/* See struct hvb_walk: it ends if the memory to note a gap is missing. */
+static unsigned long hvb_adopt_one(const struct hvb_walk *walk, unsigned long pfn,
 				   unsigned long end)
 {
 	struct page *page = pfn_to_page(pfn);
+	struct hvb_dev *hvb = walk->hvb;
 	unsigned long next;
 
 	if (hvb_mark_is(page, HVB_MARK_BALLOON)) {
 		next = pfn + (1UL << hvb_mark_order(page));
+		hvb_mark_settle(page);
 		hvb_chunks_adopt(hvb, page);
 		return next;
 	}
@@ -93,68 +62,41 @@ static unsigned long hvb_adopt_one(struct hvb_dev *hvb, unsigned long pfn,
 		return hvb_chunks_adopt_offline(hvb, pfn, next) ? 0 : next;
 	}
 
-	return pfn + (1UL << hvb_order_without_mark(page));
+	return hvb_walk_next(pfn);
+}
+
+static int hvb_adopt_resource(struct resource *memory, void *walk)
+{
+	return hvb_walk_range(walk, PFN_DOWN(memory->start), PFN_UP(memory->end + 1));
+}
+
+/* A resource may have many blocks: those that follow each other are merged. */
+static int hvb_note_resource(struct resource *memory, void *data)
+{
+	struct hvb_dev *hvb = data;
+	const u64 end = PFN_DOWN(memory->end + 1);
+	u64 block = PFN_DOWN(memory->start);
+	int ret = 0;
+
+	for (; block < end && !ret; block += hvb->hot_add.map.regions.block_pages)
+		ret = hvb_hotplug_map_adopt_block(hvb, block,
+						  online_section_nr(pfn_to_section_nr(block)));
+	return ret;
 }
 
 /*
- * All PFNs of a subsection are online, or none are; a section can hold memory and
- * device pages. What is not online is skipped at once.
+ * hv_dynmem counts all hot-added memory, whichever driver has added it: the in-tree
+ * driver, which may get the device back, has to know how much it is.
  */
-static int hvb_adopt_range(struct hvb_dev *hvb, unsigned long pfn, unsigned long end)
+static int hvb_adopt_hot_added(struct hvb_dev *hvb)
 {
-	while (pfn < end) {
-		unsigned long stop = round_down(pfn, PAGES_PER_SUBSECTION) +
-				     PAGES_PER_SUBSECTION;
-
-		if (!online_section_nr(pfn_to_section_nr(pfn))) {
-			pfn = round_down(pfn, PAGES_PER_SECTION) + PAGES_PER_SECTION;
-			continue;
-		}
-		if (!pfn_to_online_page(pfn)) {
-			pfn = stop;
-			continue;
-		}
-
-		stop = min(stop, end);
-		while (pfn < stop) {
-			hvb->stats.pages_looked_at++;
-			pfn = hvb_adopt_one(hvb, pfn, stop);
-			if (!pfn)
-				return -ENOMEM;
-		}
-		cond_resched();
-	}
-	return 0;
+	return HVB_IS_BESIDE ? hvb_walk_resources(HVB_HOT_ADDED, hvb_note_resource, hvb) : 0;
 }
 
-/* The nodes of memory may overlap: each PFN once, whatever node it is on. */
-static int hvb_adopt_all(struct hvb_dev *hvb)
+static int hvb_adopt_gaps(struct hvb_walk *walk)
 {
-	unsigned long start = ULONG_MAX, end = 0;
-	int nid;
-
-	for_each_online_node(nid) {
-		if (!node_spanned_pages(nid))
-			continue;
-		start = min(start, node_start_pfn(nid));
-		end = max(end, node_end_pfn(nid));
-	}
-	return hvb_adopt_range(hvb, start, end);
-}
-
-static int hvb_adopt_resource(struct resource *memory, void *hvb)
-{
-	return hvb_adopt_range(hvb, PFN_DOWN(memory->start), PFN_UP(memory->end + 1));
-}
-
-/* Driver managed memory, of this driver and of others. */
-static int hvb_adopt_driver_managed(struct hvb_dev *hvb)
-{
-	const int ret = walk_iomem_res_desc(IORES_DESC_NONE, HVB_DRIVER_MANAGED, 0, U64_MAX,
-					    hvb, hvb_adopt_resource);
-
-	/* Without any such resource the function returns -EINVAL. */
-	return ret == -ENOMEM ? ret : 0;
+	return hvb_walk_resources(HVB_IS_BESIDE ? HVB_HOT_ADDED : HVB_DRIVER_MANAGED,
+				  hvb_adopt_resource, walk);
 }
 
 static void hvb_log_adopted(const struct hvb_dev *hvb)
@@ -185,10 +127,12 @@ int hvb_adopt(struct hvb_dev *hvb)
 {
 	/* Without transfer_lock: this takes the CPU hotplug lock. */
 	const bool maybe_ballooned = hvb_compat_maybe_ballooned();
+	struct hvb_walk walk = { .hvb = hvb, .look = hvb_adopt_one };
 	int ret;
 
 	mutex_lock(&hvb->transfer_lock);
-	ret = maybe_ballooned ? hvb_adopt_all(hvb) : hvb_adopt_driver_managed(hvb);
+	ret = hvb_adopt_hot_added(hvb) ?:
+	      (maybe_ballooned ? hvb_walk_all(&walk) : hvb_adopt_gaps(&walk));
 	mutex_unlock(&hvb->transfer_lock);
 
 	if (!ret)

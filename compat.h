@@ -69,7 +69,29 @@ static inline void hvb_compat_keep_offline(struct page *page)
 {
 #ifndef HVB_HAVE_OFFLINE_HOTPLUG
 	__ClearPageReserved(page);
-	__SetPageOffline(page);
+	if (!PageOffline(page))
+		__SetPageOffline(page);
+#endif
+}
+
+/*
+ * The in-tree driver keeps a gap as it came: it can be told from a ballooned page
+ * only before 6.11.
+ */
+static inline bool hvb_compat_maybe_gap(struct page *page)
+{
+#ifdef HVB_HAVE_OFFLINE_HOTPLUG
+	return true;
+#else
+	return PageReserved(page);
+#endif
+}
+
+/* Make a gap what the in-tree driver takes for one. */
+static inline void hvb_compat_leave_gap(struct page *page)
+{
+#ifndef HVB_HAVE_OFFLINE_HOTPLUG
+	__SetPageReserved(page);
 #endif
 }
 

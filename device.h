@@ -119,6 +119,9 @@ struct hvb_dev {
 	/** @hibernation: the guest can hibernate, so all requests are refused */
 	bool hibernation;
 
+	/** @taken_over: this probe has taken over from the in-tree driver; takeover.c */
+	bool taken_over;
+
 	/** @pm_nb: the power management notifier */
 	struct notifier_block pm_nb;
 

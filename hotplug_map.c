@@ -161,18 +161,6 @@ static bool hvb_is_going_offline(const struct hvb_hotplug_map *map, u64 pfn)
 	return pfn >= map->going_offline.start && pfn < map->going_offline.end;
 }
 
-static void hvb_mark_gap(enum hvb_mark_kind kind, u64 pfn, u64 end)
-{
-	const unsigned long mark = hvb_mark_value(kind, false, 0);
-
-	for (; pfn < end; pfn++) {
-		struct page *page = pfn_to_page(pfn);
-
-		set_page_private(page, mark);
-		hvb_compat_keep_offline(page);
-	}
-}
-
 /**
  * hvb_hotplug_map_claim() - mark pages that come online and must not be used
  * @map: the hotplug map
@@ -192,9 +180,9 @@ bool hvb_hotplug_map_claim(struct hvb_hotplug_map *map, u64 pfn, u64 *end)
 	spin_lock(&map->lock);
 	backing = hvb_regions_span(&map->regions, pfn, end);
 	if (backing == HVB_GAP)
-		hvb_mark_gap(HVB_MARK_GAP, pfn, *end);
+		hvb_mark_span(HVB_MARK_GAP, 0, pfn, *end);
 	else if (backing == HVB_BALLOONED_OFFLINE)
-		hvb_mark_gap(HVB_MARK_BALLOONED_OFFLINE, pfn, *end);
+		hvb_mark_span(HVB_MARK_BALLOONED_OFFLINE, 0, pfn, *end);
 	spin_unlock(&map->lock);
 	/* Memory of other drivers is onlined as without this callback. */
 	return hvb_is_usable(backing);
@@ -526,6 +514,51 @@ int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool balloone
 		start = stop;
 	}
 	return 0;
+}
+
+/**
+ * hvb_hotplug_map_adopt_block() - take over a block that was hot-added before
+ * @hvb: the device; its channel is closed
+ * @block: first PFN of the block, which has no gap as far as is known
+ * @online: whether it is online
+ *
+ * Context: process, hvb->transfer_lock held; may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int hvb_hotplug_map_adopt_block(struct hvb_dev *hvb, u64 block, bool online)
+{
+	struct hvb_hotplug_map *map = &hvb->hot_add.map;
+	const u64 end = block + map->regions.block_pages;
+	const int ret = hvb_hotplug_map_reserve(hvb, 0);
+
+	lockdep_assert_held(&hvb->transfer_lock);
+	if (ret)
+		return ret;
+
+	spin_lock(&map->lock);
+	hvb_extents_add(&map->regions.added, block, end);
+	if (online)
+		hvb_extents_add(&map->regions.online, block, end);
+	spin_unlock(&map->lock);
+	return 0;
+}
+
+/**
+ * hvb_hotplug_map_added() - is a PFN in a block that was hot-added
+ * @map: the hotplug map
+ * @pfn: the PFN
+ *
+ * Context: process.
+ * Return: whether it is, backed or not.
+ */
+bool hvb_hotplug_map_added(struct hvb_hotplug_map *map, u64 pfn)
+{
+	bool added;
+
+	spin_lock(&map->lock);
+	added = hvb_regions_has(&map->regions, pfn);
+	spin_unlock(&map->lock);
+	return added;
 }
 
 /**

@@ -79,6 +79,8 @@ bool hvb_hotplug_map_usable(struct hvb_hotplug_map *map, u64 pfn, u64 *end);
 void hvb_hotplug_map_take(struct hvb_dev *hvb, u64 start, u64 end);
 void hvb_hotplug_map_set_online(struct hvb_hotplug_map *map, u64 start, u64 count, bool online);
 int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool ballooned);
+int hvb_hotplug_map_adopt_block(struct hvb_dev *hvb, u64 block, bool online);
+bool hvb_hotplug_map_added(struct hvb_hotplug_map *map, u64 pfn);
 void hvb_hotplug_map_show(struct hvb_hotplug_map *map, struct seq_file *file);
 u64 hvb_ballooned_span(struct hvb_hotplug_map *map, u64 pfn, u64 end);
 bool hvb_block_online(struct hvb_hotplug_map *map, u64 block);

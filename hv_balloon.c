@@ -29,7 +29,8 @@
  *	hot_add.c	hot-add; memblock.c: memory blocks, and what they cost
  *	memory_notifier.c	memory blocks that go online and offline; online.c,
  *			offline.c: their pages; hotplug_map.c: what is known of them
- *	adopt.c		what an earlier load of the driver left
+ *	adopt.c		what an earlier load of the driver left; takeover.c: what the
+ *			in-tree driver holds; walk.c: how both look at memory
  *	status.c	the status report; demand.c: the floor and the demand
  *	oom.c		what happens when the guest is out of memory
  *	reporting.c	free page reporting, by hypercalls (hypercall.c)
@@ -64,6 +65,7 @@
 #include "evacuate.h"
 #include "events.h"
 #include "hot_add.h"
+#include "names.h"
 #include "negotiate.h"
 #include "oom.h"
 #include "pump.h"
@@ -71,6 +73,7 @@
 #include "reporting.h"
 #include "status.h"
 #include "sysfs.h"
+#include "takeover.h"
 
 /* How long a probe waits until a device that was removed during a freeze is freed. */
 #define HVB_EXIT_WAIT		(10 * HZ)
@@ -256,13 +259,13 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 	if (ret)
 		goto free_device;
 
-	ret = hvb_adopt(hvb);
+	ret = hvb_adopt(hvb) ?: hvb_takeover(hvb);
 	if (ret)
 		goto exit_parts;
 
 	ret = hvb_oom_init(hvb);
 	if (ret)
-		goto exit_parts;
+		goto undo_takeover;
 
 	hv_set_drvdata(hdev, hvb);
 	ret = hvb_connect(hvb);
@@ -276,6 +279,8 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 exit_oom:
 	hv_set_drvdata(hdev, NULL);
 	hvb_oom_exit(hvb);
+undo_takeover:
+	hvb_takeover_undo(hvb);
 exit_parts:
 	hvb_exit_parts(hvb);
 	return ret;
@@ -322,10 +327,11 @@ static const struct hv_vmbus_device_id hvb_id_table[] = {
 	{ HV_DM_GUID, },
 	{ },
 };
-MODULE_DEVICE_TABLE(vmbus, hvb_id_table);
+
+HVB_DEVICE_TABLE(hvb_id_table);
 
 static struct hv_driver hvb_driver = {
-	.name = "hv_balloon",
+	.name = KBUILD_MODNAME,
 	.id_table = hvb_id_table,
 	.probe = hvb_probe,
 	.remove = hvb_remove,

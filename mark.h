@@ -15,6 +15,8 @@
 #include <linux/mm.h>
 #include <linux/page-flags.h>
 
+#include "compat.h"
+
 /**
  * enum hvb_mark_kind - why a page is marked
  * @HVB_MARK_BALLOON: the host has it; it belongs to a block of the allocator
@@ -31,6 +33,7 @@ enum hvb_mark_kind {
 #define HVB_MARK_ORDER		0x1fUL	/* of the block that the page is in */
 #define HVB_MARK_HIDDEN		0x20UL	/* taken out of the guest's total */
 #define HVB_MARK_KIND_SHIFT	6
+#define HVB_MARK_TAKEN_OVER	0x100UL	/* by this load, from the in-tree driver */
 #define HVB_MARK_MAGIC		(0x68765f00UL << (BITS_PER_LONG - 32))
 
 static inline unsigned long hvb_mark_value(enum hvb_mark_kind kind, bool hidden,
@@ -42,7 +45,7 @@ static inline unsigned long hvb_mark_value(enum hvb_mark_kind kind, bool hidden,
 
 static inline bool hvb_mark_is(struct page *page, enum hvb_mark_kind kind)
 {
-	const unsigned long details = HVB_MARK_ORDER | HVB_MARK_HIDDEN;
+	const unsigned long details = HVB_MARK_ORDER | HVB_MARK_HIDDEN | HVB_MARK_TAKEN_OVER;
 
 	return PageOffline(page) &&
 	       (page_private(page) & ~details) == hvb_mark_value(kind, false, 0);
@@ -52,6 +55,19 @@ static inline bool hvb_mark_is(struct page *page, enum hvb_mark_kind kind)
 static inline bool hvb_mark_is_gap(struct page *page)
 {
 	return hvb_mark_is(page, HVB_MARK_GAP) || hvb_mark_is(page, HVB_MARK_BALLOONED_OFFLINE);
+}
+
+/* Mark pages as a gap; @flags are more bits of the mark. */
+static inline void hvb_mark_span(enum hvb_mark_kind kind, unsigned long flags, u64 pfn, u64 end)
+{
+	const unsigned long mark = hvb_mark_value(kind, false, 0) | flags;
+
+	for (; pfn < end; pfn++) {
+		struct page *page = pfn_to_page(pfn);
+
+		set_page_private(page, mark);
+		hvb_compat_keep_offline(page);
+	}
 }
 
 /*
@@ -72,6 +88,25 @@ static inline u64 hvb_unmark_span(u64 *pfn, u64 end)
 		set_page_private(page, 0);
 	}
 	return stop;
+}
+
+/* The driver has put no mark on it. Context: the page is PageOffline. */
+static inline bool hvb_mark_is_missing(struct page *page)
+{
+	return !hvb_mark_is(page, HVB_MARK_BALLOON) && !hvb_mark_is_gap(page);
+}
+
+/* Whether a probe that fails now has to take the mark off. */
+static inline bool hvb_mark_is_taken_over(struct page *page)
+{
+	return PageOffline(page) && !hvb_mark_is_missing(page) &&
+	       page_private(page) & HVB_MARK_TAKEN_OVER;
+}
+
+/* A later load: the mark stays, whatever becomes of that one. */
+static inline void hvb_mark_settle(struct page *page)
+{
+	set_page_private(page, page_private(page) & ~HVB_MARK_TAKEN_OVER);
 }
 
 static inline unsigned int hvb_mark_order(struct page *page)

@@ -86,6 +86,16 @@ static inline int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end,
 	return 0;
 }
 
+static inline int hvb_hotplug_map_adopt_block(struct hvb_dev *hvb, u64 block, bool online)
+{
+	return 0;
+}
+
+static inline bool hvb_hotplug_map_added(struct hvb_hotplug_map *map, u64 pfn)
+{
+	return false;
+}
+
 static inline bool hvb_goes_offline(struct hvb_hotplug_map *map, u64 pfn)
 {
 	return false;

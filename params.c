@@ -8,6 +8,7 @@
 #include <linux/kernel.h>
 #include <linux/moduleparam.h>
 #include <linux/module.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
@@ -110,6 +111,59 @@ static int hvb_get_accounting(char *buffer, const struct kernel_param *param)
 	return sysfs_emit(buffer, "%s\n", hvb_params.shrink ? "shrink" : "keep");
 }
 
+/* The longest number, a newline and the end of the text. */
+#define HVB_DIGITS	sizeof("18446744073709551615\n")
+
+static struct hvb_takeover_figures hvb_figures;
+static bool hvb_figures_given;
+static DEFINE_SPINLOCK(hvb_figures_lock); /* protects both */
+
+static int hvb_set_takeover(const char *value, const struct kernel_param *param)
+{
+	const char *expected = "a number of pages, or two of them, as 25600,65536";
+	const size_t length = strcspn(value, ",");
+	struct hvb_takeover_figures figures = {
+		.hot_added_known = value[length],
+	};
+	char first[HVB_DIGITS];
+
+	if (length >= sizeof(first))
+		return hvb_bad_value(value, param, expected);
+	strscpy(first, value, length + 1);
+	if (kstrtou64(first, 10, &figures.ballooned) ||
+	    (figures.hot_added_known && kstrtou64(value + length + 1, 10, &figures.hot_added)))
+		return hvb_bad_value(value, param, expected);
+
+	spin_lock(&hvb_figures_lock);
+	hvb_figures = figures;
+	hvb_figures_given = true;
+	spin_unlock(&hvb_figures_lock);
+	return 0;
+}
+
+/**
+ * hvb_params_takeover() - is this probe to take over from the in-tree driver
+ * @figures: set to what that says of itself
+ *
+ * Context: process.
+ * Return: true once after the parameter was set.
+ */
+bool hvb_params_takeover(struct hvb_takeover_figures *figures)
+{
+	bool given;
+
+	spin_lock(&hvb_figures_lock);
+	*figures = hvb_figures;
+	given = hvb_figures_given;
+	hvb_figures_given = false;
+	spin_unlock(&hvb_figures_lock);
+	return given;
+}
+
+static const struct kernel_param_ops hvb_takeover_ops = {
+	.set = hvb_set_takeover,
+};
+
 static const struct kernel_param_ops hvb_report_delay_ops = {
 	.set = hvb_set_report_delay,
 	.get = param_get_uint,
@@ -170,3 +224,7 @@ MODULE_PARM_DESC(accounting, "keep: ballooned memory stays in the guest's total 
 
 module_param_named(reclaim, hvb_params.reclaim, bool, 0444);
 MODULE_PARM_DESC(reclaim, "At load, free pages that an earlier load left ballooned (default: N). Safe only if the host no longer has them, as QEMU after an unload of the driver; else the guest is stopped when it touches them.");
+
+module_param_cb(takeover, &hvb_takeover_ops, NULL, 0200);
+__MODULE_PARM_TYPE(takeover, "string");
+MODULE_PARM_DESC(takeover, "For hvballoon takeover: take over what the in-tree driver has ballooned, and hot-added, if that is exactly so many pages. Holds for the next probe.");

@@ -34,4 +34,19 @@ struct hvb_params {
 
 extern struct hvb_params hvb_params;
 
+/**
+ * struct hvb_takeover_figures - what the in-tree driver says of itself, in pages
+ * @ballooned: pages that the host has of it
+ * @hot_added: pages that the host has added
+ * @hot_added_known: @hot_added holds; else all memory blocks are whole, but for gaps
+ *	that are marked
+ */
+struct hvb_takeover_figures {
+	u64 ballooned;
+	u64 hot_added;
+	bool hot_added_known;
+};
+
+bool hvb_params_takeover(struct hvb_takeover_figures *figures);
+
 #endif /* _HVB_PARAMS_H */

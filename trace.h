@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Trace events. balloon_status has the name and the fields that tools know from
- * the driver in the kernel tree: these, their order and their types stay.
+ * the driver in the kernel tree: these, their order and their types stay. Beside that
+ * driver the events need a system of their own.
  */
 #undef TRACE_SYSTEM
+#ifdef HVB_BESIDE_IN_TREE
+#define TRACE_SYSTEM hv_dynmem
+#else
 #define TRACE_SYSTEM hyperv
+#endif
 
 #if !defined(_HVB_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _HVB_TRACE_H

@@ -9,7 +9,7 @@ from concurrent import futures
 
 import pytest
 
-from lab import PROJECT, LabError, features, kernels, real_guest
+from lab import HV_BALLOON, NAMES, PROJECT, LabError, features, kernels, real_guest
 
 from . import calls
 
@@ -17,7 +17,7 @@ SOURCES = sorted(path for pattern in ("*.c", "lib/*.c") for path in PROJECT.glob
                  if not path.name.endswith(".mod.c"))
 HEADERS = sorted([*PROJECT.glob("*.h"), *PROJECT.glob("lib/*.h")])
 PARAMETERS = {"hot_add", "pressure_report_delay", "floor_mib", "max_range_mib", "accounting",
-              "reclaim", "demand", "oom_wait"}
+              "reclaim", "demand", "oom_wait", "takeover"}
 
 
 def run(*command, **options):
@@ -32,11 +32,11 @@ def build(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("build")
     assert run("make", "-C", PROJECT, "install-source", f"SOURCE={folder}").returncode == 0
     headers = kernels.kernel(request.param).headers
-    return folder, run("make", "-C", folder, f"KDIR={headers}", "W=1", "C=2", "modules")
+    return folder, run("make", "-C", folder, f"KDIR={headers}", "W=1", "C=2", "both")
 
 
 def test_builds_without_a_warning(build):
-    """W=1, gcc and modpost against the symbols of the stock kernel, and sparse."""
+    """W=1, gcc and modpost against the symbols of the stock kernel, and sparse; both modules."""
     _, result = build
     assert result.returncode == 0, result.stdout
     # Type information needs the uncompressed kernel, which no package has.
@@ -55,10 +55,13 @@ def test_sparse_read_every_file(build):
 def test_modinfo_describes_every_parameter(build):
     """An administrator finds each parameter, with its type, and who we are."""
     folder, _ = build
-    text = run("/sbin/modinfo", folder / "hv_balloon.ko").stdout
-    assert set(re.findall(r"^parm:\s+(\w+):.*\(\w+\)$", text, re.MULTILINE)) == PARAMETERS
-    for field in ("version", "description", "license", "author", "alias"):
-        assert re.search(rf"^{field}:\s+\S", text, re.MULTILINE), field
+    for name in NAMES:
+        text = run("/sbin/modinfo", folder / f"{name}.ko").stdout
+        assert set(re.findall(r"^parm:\s+(\w+):.*\(\w+\)$", text, re.MULTILINE)) == PARAMETERS
+        for field in ("version", "description", "license", "author"):
+            assert re.search(rf"^{field}:\s+\S", text, re.MULTILINE), field
+        # By it udev loads a driver: one of the two only.
+        assert bool(re.search(r"^alias:", text, re.MULTILINE)) == (name == HV_BALLOON)
 
 
 def test_features_that_the_driver_is_built_for(build):

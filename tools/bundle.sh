@@ -70,11 +70,15 @@ keep_driver()
 	keep_all '/sys/bus/vmbus/devices/*/dynamic_memory/*'
 	if [ -n "$device" ]; then
 		mark "/sys/bus/vmbus/drivers/hv_balloon/${device##*/}"
+		mark "/sys/bus/vmbus/drivers/hv_dynmem/${device##*/}"
 		keep_link "${device#"$root"}/driver"
 	fi
 	mkdir -p "$report/sys/bus" && mark_folder /sys/bus/vmbus
 	keep_all '/sys/module/hv_balloon/*'
 	keep_all '/sys/module/hv_balloon/parameters/*'
+	keep_all '/sys/module/hv_dynmem/*'
+	keep_all '/sys/module/hv_dynmem/parameters/*'
+	keep_all '/run/hvballoon/*'
 	keep_all '/sys/module/memory_hotplug/parameters/*'
 	keep_all '/sys/kernel/debug/hv_balloon/*'
 	keep /sys/kernel/debug/hv-balloon

@@ -82,7 +82,7 @@ kernel_log()
 # The lines of the driver in the kernel's log.
 log_lines()
 {
-	kernel_log | grep hv_balloon
+	kernel_log | grep -e hv_balloon -e hv_dynmem
 }
 
 # The same since the driver was loaded last.
@@ -95,7 +95,7 @@ last_log_lines()
 # installed_module: $value becomes the file that modprobe takes, if that is ours.
 installed_module()
 {
-	value=$(sed -n 's,^\([^:]*/hv_balloon\.ko[.a-z]*\):.*,\1,p' \
+	value=$(sed -n "s,^\\([^:]*/$driver_name\\.ko[.a-z]*\\):.*,\\1,p" \
 		"$root/lib/modules/$release/modules.dep" 2>/dev/null)
 	case $value in
 	'' | kernel/*) return 1 ;;
@@ -208,18 +208,39 @@ check_installed()
 	fi
 }
 
+# Is this project's driver installed under the name that can be loaded beside the in-tree one?
+can_take_over()
+{
+	local found
+	driver_name=hv_dynmem
+	installed_module
+	found=$?
+	driver_name=hv_balloon
+	return "$found"
+}
+
 check_in_tree()
 {
+	if can_take_over; then
+		check_signature "$value"
+		problem in-tree-driver \
+			"The kernel's own hv_balloon runs, not that of this project." \
+			"Run \"hvballoon takeover\": nothing has to be restarted."
+		return
+	fi
 	if is_built_in; then
+		check_headers
 		problem built-in \
-			"The kernel's own hv_balloon is built into kernel $release. No module can
-			take its place." \
-			"Start a kernel that has it as a module (CONFIG_HYPERV_BALLOON=m), such as
-			Debian's or Ubuntu's generic ones; or live with the driver of the kernel."
+			"The kernel's own hv_balloon is built into kernel $release. Only a driver with
+			another name can take the device from it, and hv_dynmem is not installed." \
+			"Install this project's package, or run \"make MODULE=hv_dynmem && sudo make
+			MODULE=hv_dynmem install\" in its sources. Then: \"hvballoon takeover\"."
 		return
 	fi
 	advise_image
-	then="then restart the machine, as the running driver cannot be unloaded. $advice"
+	then="then restart the machine, as the running driver cannot be unloaded. $advice To need no
+		restart, run \"make MODULE=hv_dynmem && sudo make MODULE=hv_dynmem install\", and
+		\"hvballoon takeover\"."
 	check_installed
 	problem in-tree-driver \
 		"The kernel's own hv_balloon runs, not that of this project." \
@@ -248,7 +269,8 @@ check_version()
 		problem other-version \
 			"Another build of the driver runs (srcversion $running) than is installed
 			($srcversion in ${module_read#"$root"})." \
-			"Restart the machine. $advice"
+			"Load it anew while the host has no memory of the guest: \"modprobe -r $driver_name &&
+			modprobe $driver_name\". $advice"
 	fi
 }
 
@@ -277,14 +299,14 @@ check_unbound()
 			"The device belongs to another driver, ${other##*/}." \
 			"Unbind it: \"echo ${device##*/}
 			>/sys/bus/vmbus/drivers/${other##*/}/unbind\", then write the same to
-			/sys/bus/vmbus/drivers/hv_balloon/bind."
+			/sys/bus/vmbus/drivers/$driver_name/bind."
 	else
 		problem not-bound \
 			"The driver is loaded but does not serve the device: the host has refused
 			it or was silent, or it was unbound by hand. Right after loading, wait 20
 			seconds." \
 			"Read \"dmesg | grep hv_balloon\". Then try again: \"echo ${device##*/}
-			>/sys/bus/vmbus/drivers/hv_balloon/bind\"."
+			>/sys/bus/vmbus/drivers/$driver_name/bind\"."
 	fi
 }
 
@@ -299,7 +321,7 @@ check_state()
 			"Read \"dmesg | grep hv_balloon\" for the reason. Check that Dynamic
 			Memory is on in the settings of this machine on the host. Then unbind and
 			bind the device: write ${device##*/} to unbind and then to bind in
-			/sys/bus/vmbus/drivers/hv_balloon."
+			/sys/bus/vmbus/drivers/$driver_name."
 		;;
 	opened | version | capabilities | initializing)
 		note negotiating \
@@ -336,7 +358,7 @@ check_hot_add()
 			"The parameter hot_add is off: the guest refuses memory beyond what it was
 			started with, and tells the host not to offer it again." \
 			"Remove hot_add=0 from /etc/modprobe.d and from the kernel's command line.
-			Now: \"echo Y >/sys/module/hv_balloon/parameters/hot_add\"; a host that
+			Now: \"echo Y >/sys/module/$driver_name/parameters/hot_add\"; a host that
 			was refused may offer memory again only after a restart of the guest."
 	elif ! can_hibernate && figure hot_add && [ "$value" = 0 ]; then
 		problem hot-add-unusable \

@@ -18,7 +18,7 @@ from .tree import Tree
 
 NOBODY = 65534
 STATUS = {"critical": 2, "warning": 1, "unknown": 3}  # the worst first
-TOOLS = ("hvballoon", "checks.sh", "bundle.sh", "print.awk", "rules.awk", "metrics.awk")
+TOOLS = ("hvballoon", "checks.sh", "bundle.sh", "print.awk", "rules.awk", "metrics.awk", "takeover.sh")
 
 
 @dataclass(frozen=True)

@@ -80,11 +80,11 @@ def test_what_is_in_it(command, full, folder):
 
 
 @pytest.mark.parametrize("plant", [
-    lambda tree: None, Tree.unload, Tree.load_in_tree, lambda tree: tree.remove(BUS),
+    lambda tree: None, Tree.unload, Tree.load_in_tree, Tree.take_over, lambda tree: tree.remove(BUS),
     lambda tree: tree.figures(state="failed", send_failures=2),
     lambda tree: tree.remove("usr/lib/udev/rules.d"),
     lambda tree: tree.remove("run/udev/control"),
-], ids=["healthy", "not loaded", "in-tree", "no VMBus", "two", "no rule", "no udev"])
+], ids=["healthy", "not loaded", "in-tree", "hv_dynmem", "no VMBus", "two", "no rule", "no udev"])
 def test_doctor_says_the_same_of_it(command, full, folder, plant):
     """The doctor finds in it what it found in the guest; but for the module itself."""
     plant(full)

@@ -19,7 +19,7 @@ from .tree import DEVICE, GROUP, MIB, Tree
 MAN = PROJECT / "tools/hvballoon.8"
 COMPLETION = PROJECT / "tools/hvballoon.bash-completion"
 OPTIONS = ("--json", "--interval", "--count", "--monitoring", "--bundle", "--output", "--help",
-           "--version")
+           "--version", "--dry-run", "--module")
 
 
 def output(*words, **options):
@@ -37,6 +37,9 @@ def output(*words, **options):
     ["watch", "-n", "86401"], ["watch", "-n", "99999999999999999999"], ["status", "--count=2"],
     ["doctor", "-n", "2"], [""], ["watch", "--interval="], ["metrics", "--json"],
     ["status", "--output=/dev/null"], ["metrics", "-o"], ["metrics", "--output="],
+    ["takeover", "release"], ["takeover", "--json"], ["release", "--json"], ["status", "--dry-run"],
+    ["release", "--module", "/x"], ["takeover", "--module"], ["doctor", "--module=/x"],
+    ["takeover", "--count=2"],
     ["status", "--bundle=/x"], ["doctor", "--bundle"], ["doctor", "--bundle=/x", "--json"],
 ], ids=lambda arguments: " ".join(arguments) or "empty")
 def test_bad_arguments(command, arguments):
@@ -62,7 +65,7 @@ def test_help(command, option):
     """It names each command and each option."""
     result = command.run(option)
     assert (result.returncode, result.stderr) == (0, "")
-    for word in ("status", "watch", "doctor", "metrics", *OPTIONS):
+    for word in ("status", "watch", "doctor", "metrics", "takeover", "release", *OPTIONS):
         assert word in result.stdout
 
 
@@ -217,7 +220,11 @@ def test_manual_page():
     (["status", ""], {"--json", "--help", "--version"}),
     (["metrics", "--o"], {"--output"}),
     (["metrics", "-o", "/proc/self/statu"], {"/proc/self/status"}),
-    ([""], {"status", "watch", "doctor", "metrics", "--json", "--help", "--version"}),
+    (["takeover", ""], {"--dry-run", "--module", "--help", "--version"}),
+    (["release", "--"], {"--dry-run", "--help", "--version"}),
+    (["takeover", "--module", "/proc/self/statu"], {"/proc/self/status"}),
+    ([""], {"status", "watch", "doctor", "metrics", "takeover", "release", "--json", "--help",
+            "--version"}),
 ], ids=lambda words: " ".join(words) if isinstance(words, list) else "")
 def test_completion(words, expected):
     """bash offers what fits, and only that."""
@@ -232,7 +239,7 @@ def test_install(tmp_path, tree):
     assert output(*make, "install-tools") == ""
     names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert names == {"hvballoon", "checks.sh", "bundle.sh", "print.awk", "rules.awk",
-                     "metrics.awk", "hvballoon.8"}
+                     "metrics.awk", "takeover.sh", "hvballoon.8"}
     (tmp_path / "link").symlink_to("usr/bin/hvballoon")
     for program in ("usr/bin/hvballoon", "link"):
         text = output(tmp_path / program, "status", env={**os.environ,

@@ -18,6 +18,11 @@ def _built_in(tree):
     tree.remove(f"{MODULE}/initstate")
 
 
+def _built_in_beside(tree):
+    _built_in(tree)
+    tree.install_beside()
+
+
 def _not_installed(tree):
     tree.unload()
     tree.uninstall()
@@ -113,6 +118,7 @@ FAULTS = [
     ("no VMBus", lambda tree: tree.remove(BUS), ["no-vmbus"]),
     ("no device", lambda tree: tree.remove(f"{BUS}/devices/{DEVICE}"), ["no-device"]),
     ("built in", _built_in, ["built-in", "blocks-offline"]),
+    ("built in, hv_dynmem there", _built_in_beside, ["in-tree-driver", "blocks-offline"]),
     ("driver of the kernel", lambda tree: tree.load_in_tree(figures=None), ["in-tree-driver"]),
     ("driver of the kernel, blocks", _in_tree_blocks, ["in-tree-driver", "blocks-offline"]),
     ("driver of the kernel, S4", _in_tree_hibernation, ["in-tree-driver", "hibernation"]),
@@ -152,6 +158,13 @@ def test_healthy(command):
     assert command.run("doctor").stdout == "no problem found\n"
 
 
+def test_healthy_beside_the_driver_of_the_kernel(command, tree):
+    """Where hv_dynmem serves the device, that is no fault of the other."""
+    tree.take_over()
+    assert command.problems() == []
+    assert command.json()["module"] == "hv_dynmem"
+
+
 @pytest.mark.parametrize("plant, expected", [fault[1:] for fault in FAULTS],
                          ids=[fault[0] for fault in FAULTS])
 def test_fault(command, tree, plant, expected):
@@ -181,10 +194,13 @@ def test_each_problem_is_planted_and_described(name):
     (Tree.unload, "installed for this kernel: then run \"modprobe hv_balloon\""),
     (_not_installed, "make && sudo make install"),
     (Tree.load_in_tree, "restart the machine"),
+    (_built_in, "make MODULE=hv_dynmem"),
+    (_built_in_beside, 'Run "hvballoon takeover": nothing has to be restarted.'),
     (_set(hot_added_online_kb=256 * MIB), "256 MiB of hot-added memory are offline"),
     (_set(balloon_requests=0), "324 MiB were ballooned by an earlier load"),
     (_other_driver, "uio_hv_generic/unbind"),
-], ids=["installed", "not installed", "in-tree", "offline", "earlier", "other"])
+], ids=["installed", "not installed", "in-tree", "built in", "hv_dynmem", "offline", "earlier",
+        "other"])
 def test_tells_what_to_do(command, tree, plant, words):
     """The advice fits what is there."""
     plant(tree)

@@ -12,10 +12,13 @@ MODULES = f"lib/modules/{RELEASE}"
 BUS = "sys/bus/vmbus"
 GROUP = f"{BUS}/devices/{DEVICE}/dynamic_memory"
 MODULE = "sys/module/hv_balloon"
+BESIDE = "sys/module/hv_dynmem"
+IN_TREE = "sys/kernel/debug/hv-balloon"
 BLOCKS = "sys/devices/system/memory"
 LOG = "var/log/dmesg"
 RULE = "usr/lib/udev/rules.d/60-hv-balloon.rules"
 OURS = f"{MODULES}/updates/hv_balloon.ko"
+DYNMEM = f"{MODULES}/updates/hv_dynmem.ko"
 SRCVERSION = "0123456789ABCDEF0123456"
 IMAGE = f"boot/initrd.img-{RELEASE}"
 
@@ -124,13 +127,14 @@ class Tree:
         for name, value in values.items():
             self.write(f"{GROUP}/{name}", str(value))
 
-    def load(self) -> None:
-        """This project's driver is loaded."""
-        for name, value in {"floor_mib": "0", "hot_add": "Y", "accounting": "keep"}.items():
-            self.write(f"{MODULE}/parameters/{name}", value)
-        self.write(f"{MODULE}/version", "0.1.0")
-        self.write(f"{MODULE}/srcversion", SRCVERSION)
-        self.write(f"{MODULE}/initstate", "live")
+    def load(self, folder: str = MODULE) -> None:
+        """This project's driver is loaded, under one of its names."""
+        for name, value in {"floor_mib": "0", "hot_add": "Y", "accounting": "keep",
+                            "reclaim": "N"}.items():
+            self.write(f"{folder}/parameters/{name}", value)
+        self.write(f"{folder}/version", "0.1.0")
+        self.write(f"{folder}/srcversion", SRCVERSION)
+        self.write(f"{folder}/initstate", "live")
 
     def debug(self) -> None:
         """The driver's files in debugfs can be read."""
@@ -141,13 +145,22 @@ class Tree:
         """No driver is loaded."""
         self.remove(MODULE, GROUP, f"{BUS}/drivers/hv_balloon", f"{BUS}/devices/{DEVICE}/driver")
 
-    def load_in_tree(self, figures: str = IN_TREE_FIGURES) -> None:
+    def load_in_tree(self, figures: str | None = IN_TREE_FIGURES) -> None:
         """The driver of the kernel is loaded instead; its figures only if root may read them."""
         self.remove(MODULE, GROUP)
         self.write(f"{MODULE}/parameters/hot_add", "Y")
         self.write(f"{MODULE}/initstate", "live")
         if figures:
-            self.write("sys/kernel/debug/hv-balloon", figures)
+            self.write(IN_TREE, figures)
+
+    def take_over(self) -> None:
+        """This project's driver serves the device as hv_dynmem, the driver of the kernel is idle."""
+        self.load_in_tree(figures=None)
+        self.remove(f"{BUS}/drivers/hv_balloon/{DEVICE}")
+        self.load(BESIDE)
+        self.install_beside()
+        self.figures(**FIGURES)
+        self.write(f"{BUS}/drivers/hv_dynmem/{DEVICE}", "")
 
     def install(self) -> None:
         """The module is installed for the running kernel, whose headers are there."""
@@ -155,6 +168,12 @@ class Tree:
         self.write(f"{MODULES}/modules.dep",
                    "kernel/net/core.ko:\nupdates/hv_balloon.ko: kernel/drivers/hv/hv_vmbus.ko\n")
         (self.root / MODULES / "build").mkdir(exist_ok=True)
+
+    def install_beside(self) -> None:
+        """The module is installed under its second name, too."""
+        self.write(DYNMEM, SIGNED)
+        with open(self.root / MODULES / "modules.dep", "a", encoding="utf-8") as file:
+            file.write("updates/hv_dynmem.ko: kernel/drivers/hv/hv_vmbus.ko\n")
 
     def uninstall(self) -> None:
         """Only the module of the kernel is there."""

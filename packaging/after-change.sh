@@ -7,6 +7,8 @@
 # hv_balloon, which would else be loaded for ever. Called by packages; what fails
 # here is said, and is no reason to leave a package half installed.
 #
+# At last it says when the driver is active, where the running kernel has another one.
+#
 # "headers" is for when others have come, with which DKMS has built: then only
 # images are renewed that hold another driver than the one that would be loaded.
 #
@@ -113,6 +115,17 @@ check_image()
 	done
 }
 
+# say_when: this project's driver has parameters of its own.
+say_when()
+{
+	local name
+	for name in hv_balloon hv_dynmem; do
+		[ ! -e "$root/sys/module/$name/parameters/floor_mib" ] || return 0
+	done
+	! modinfo -k "$(uname -r)" -n hv_dynmem >/dev/null 2>&1 ||
+		say "active after the next boot, or now: hvballoon takeover"
+}
+
 change=${1-}
 case $change in
 installed | removed | headers) ;;
@@ -131,4 +144,5 @@ for folder in "$root"/lib/modules/*/kernel; do
 	[ "$change" != installed ] || check_kernel "$release"
 	check_image "$release"
 done
+[ "$change" != installed ] || say_when
 exit 0

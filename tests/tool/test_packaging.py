@@ -60,7 +60,7 @@ def fixture_system(tmp_path):
     """A Debian with initramfs-tools, without kernels."""
     system = System(tmp_path)
     (tmp_path / "bin").mkdir()
-    for name in ("cat", "grep", "sed", "sort", "tail"):
+    for name in ("cat", "grep", "sed", "sort", "tail", "uname"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name))
     system.tool("dpkg", "")
     system.tool("lsinitramfs", 'cat "$1"')
@@ -158,6 +158,27 @@ def test_nothing_to_say(system, shell):
     system.kernel(NEW)
     (system.root / "lib/modules/6.6.6-left-over").mkdir()
     assert system.run(shell, "installed")[0] == ""
+
+
+@pytest.mark.parametrize("file, said", [("", True),
+                                        ("sys/module/hv_balloon/parameters/floor_mib", False),
+                                        ("sys/module/hv_dynmem/parameters/floor_mib", False),
+                                        ("sys/module/hv_balloon/parameters/hot_add", True)])
+def test_when_it_is_active(system, file, said):
+    """Where another driver runs, and ours was built for this kernel."""
+    system.kernel(NEW)
+    if file:
+        (system.root / file).parent.mkdir(parents=True)
+        (system.root / file).write_text("0\n")
+    (system.folder / "bin/uname").unlink()
+    system.tool("uname", f"echo {NEW}")
+    dash = ("/bin/dash",)   # busybox would take its own modinfo
+    system.tool("modinfo", f'[ "$*" = "-k {NEW} -n hv_dynmem" ]')
+    text = system.run(dash, "installed")[0]
+    assert ("active after the next boot, or now: hvballoon takeover\n" in text) == said
+    assert "takeover" not in system.run(dash, "removed")[0]
+    system.tool("modinfo", "exit 1")
+    assert "takeover" not in system.run(dash, "installed")[0]
 
 
 def test_wrong_call(system, shell):

@@ -27,6 +27,7 @@ programs/  what runs inside the machines
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
+HV_BALLOON, HV_DYNMEM = NAMES = "hv_balloon", "hv_dynmem"   # the two modules of the driver
 
 
 class LabError(Exception):

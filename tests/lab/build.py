@@ -5,21 +5,23 @@ import os
 import subprocess
 from pathlib import Path
 
-from . import PROJECT, LabError, cache, kernels, roots
+from . import HV_BALLOON, PROJECT, LabError, cache, kernels, roots
 
 PROGRAMS = Path(__file__).with_name("programs")
 EXCLUDED = (".git", "tests", "demo-out", "build", "*.o", "*.ko", "*.mod*", "*.cmd", "*.symvers")
 
 
-def module(version: str) -> Path:
-    """Build hv_balloon.ko of this project for a kernel and return its path."""
-    folder = cache.root() / "build" / version
-    with cache.lock(f"build-{version}"):
+def module(version: str, name: str = HV_BALLOON) -> Path:
+    """Build the project's driver for a kernel, under one of its names, and return its path."""
+    own = version if name == HV_BALLOON else f"{version}-{name}"
+    folder = cache.root() / "build" / own
+    with cache.lock(f"build-{own}"):
         copy_sources(folder)
-        result = make(folder, kernels.kernel(version), f"-j{os.cpu_count()}", "modules")
+        result = make(folder, kernels.kernel(version), f"-j{os.cpu_count()}", f"MODULE={name}",
+                      "modules")
     if result.returncode:
         raise LabError(f"the module does not build:\n{result.stdout}")
-    return folder / "hv_balloon.ko"
+    return folder / f"{name}.ko"
 
 
 def intree_module(version: str) -> Path:
@@ -42,6 +44,11 @@ def program(name: str, folder: Path = PROGRAMS) -> Path:
 def udev_rule() -> Path:
     """Return the project's udev rule, which onlines hot-added memory."""
     return PROJECT / "packaging/udev/60-hv-balloon.rules"
+
+
+def takeover_rule() -> Path:
+    """Return the rule that takes over a device that is offered again."""
+    return PROJECT / "packaging/udev/61-hv-dynmem.rules"
 
 
 def copy_sources(folder: Path, source: Path = PROJECT) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import re
 from typing import Any
 
-from . import LabError, kernlog
+from . import HV_BALLOON, LabError, kernlog
 from .carrier import Carrier
 from .shell import Result, Shell
 
@@ -19,6 +19,7 @@ class Guest:
     Who starts it sets _carrier, which has the outputs, and _shell.
     """
 
+    module = HV_BALLOON  # the name under which the driver is loaded
     patience: float = 1  # how much longer than in a stock kernel commands may take
     kills_expected = False  # that the kernel kills a program is no fault of the driver
     _carrier: Carrier
@@ -53,7 +54,17 @@ class Guest:
 
     def unload(self) -> None:
         """Unload the driver."""
-        self.run("rmmod hv_balloon", limit=120)
+        self.run(f"rmmod {self.module}", limit=120)
+
+    @property
+    def driver_folder(self) -> str:
+        """Return the driver's folder in sysfs, with the files bind and unbind."""
+        return f"/sys/bus/vmbus/drivers/{self.module}"
+
+    @property
+    def parameters(self) -> str:
+        """Return the folder of the driver's parameters in sysfs."""
+        return f"/sys/module/{self.module}/parameters"
 
     def status(self) -> dict[str, Any]:
         """Return the driver's own figures from debugfs, numbers as int."""

@@ -19,7 +19,8 @@ GUEST_MODULES = ("virtio_pci", "virtio_console", "hv_vmbus", "hv_balloon")
 DISK_MODULE = "virtio_blk"  # not every kernel has a block layer
 COMMAND = {"hvballoon": "usr/bin", "checks.sh": "usr/share/hvballoon",
            "print.awk": "usr/share/hvballoon", "rules.awk": "usr/share/hvballoon",
-           "metrics.awk": "usr/share/hvballoon", "bundle.sh": "usr/share/hvballoon"}
+           "metrics.awk": "usr/share/hvballoon", "bundle.sh": "usr/share/hvballoon",
+           "takeover.sh": "usr/share/hvballoon"}
 
 
 def loader(tree: Path) -> list[str]:
@@ -46,7 +47,7 @@ def guest(image: Path, kernel: Kernel, modules: dict[str, Path], rule: Path,
         staging.add_base("init-guest.sh")
         disk = (DISK_MODULE,) if any(kernel.modules.rglob(f"{DISK_MODULE}.ko*")) else ()
         staging.add_modules(kernel, (*GUEST_MODULES, *disk, *drivers))
-        staging.add_udev(rule)
+        staging.add_udev(rule, build.takeover_rule())
         staging.add_command()
         for name in GUEST_PROGRAMS:
             staging.add(build.program(name), f"usr/bin/{name}", 0o755)
@@ -93,15 +94,16 @@ class _Staging:
             self.add(build.PROGRAMS / name, f"lab/{name}")
         self.add(build.PROGRAMS / init, "init", 0o755)
 
-    def add_udev(self, rule):
-        """Add udev with its basic rules and the rule under test."""
+    def add_udev(self, *rules):
+        """Add udev with its basic rules and those under test."""
         self.add_program("bin/udevadm")
         daemon = self._root / "usr/lib/systemd/systemd-udevd"
         daemon.parent.mkdir()
         daemon.symlink_to("/usr/bin/udevadm")
         for name in UDEV_RULES:
             self.add(self._debian / "lib/udev/rules.d" / name, f"usr/lib/udev/rules.d/{name}")
-        self.add(rule, f"usr/lib/udev/rules.d/{rule.name}")
+        for rule in rules:
+            self.add(rule, f"usr/lib/udev/rules.d/{rule.name}")
 
     def add_command(self):
         """Add the project's command, as "make install" does."""

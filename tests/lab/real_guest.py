@@ -21,7 +21,7 @@ HOST_DELAY = 50  # seconds that QEMU's host waits after negotiation before its f
 BOOT_ATTEMPTS = 3  # the emulated machine hangs now and then while its guest boots
 DRAIN = 0.1  # seconds for QEMU to empty the guest's ring, see Guest.set_target()
 MAXMEM = "96G"  # address space: the device wants its memory aligned to 32 GiB
-DRIVER_IN_TRACE = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[hv_balloon\]")
+DRIVER_IN_TRACE = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[hv_(balloon|dynmem)\]")
 TRACE, OUTPUT = "guest.trace", "guest.out"
 CPU = ("host,kvm=off,hv-relaxed=on,hv-time=on,hv-vapic=on,hv-vpindex=on,hv-synic=on,"
        "hv-runtime=on,hv-stimer=on")
@@ -40,7 +40,7 @@ class Config:
     startup: int = 1024
     maximum: int = 4096
     cpus: int = 2
-    module: Path | None = None  # to load as hv_balloon; None: the project's own, built on demand
+    module: Path | None = None  # to load; None: the project's own, built on demand
     append: str = ""
     rule: Path = field(default_factory=build.udev_rule)
     files: dict = field(default_factory=dict)  # more of them, by name
@@ -55,6 +55,8 @@ class RealGuest(Guest):
         super().__init__()
         self._carrier = carrier
         self._config = config
+        if config.module:
+            self.module = config.module.name.split(".")[0]
         self._report_lock = threading.Lock()
         self._reports: list[dict[str, int]] = []
         self._module = None
@@ -63,14 +65,14 @@ class RealGuest(Guest):
     # Inside the guest
 
     def load(self, parameters: str = "", intree: bool = False) -> None:
-        """Load hv_balloon: the module under test, or the distribution's own.
+        """Load the module under test, or the distribution's own.
 
         It reports later than by default, and so not at the moment when QEMU begins to ask for
         something: QEMU can abort then, for the reason that set_target() has.
         """
         path = "/lab/intree" if intree else "/lab/module"
         delay = f"pressure_report_delay={HOST_DELAY + 10}"
-        self.run(f"insmod {path}/hv_balloon.ko* {delay} {parameters}", limit=60)
+        self.run(f"insmod {path}/hv_*.ko* {delay} {parameters}", limit=60)
 
     # The host's side
 

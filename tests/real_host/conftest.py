@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import accel, build, interactive, kernels, repeat, results
+from lab import HV_BALLOON, NAMES, accel, build, interactive, kernels, repeat, results
 from lab.real_guest import CarrierBroken, Config, RealGuest
 
 LARGEST_GUEST = 6144
@@ -17,6 +17,8 @@ def pytest_addoption(parser):
     """Add the choice of the guest's kernel."""
     parser.addoption("--kernel", choices=kernels.VERSIONS + kernels.OTHERS, default="6.1",
                      help="stock kernel of the guest")
+    parser.addoption("--module", choices=NAMES, default=HV_BALLOON,
+                     help="under which of its names this project's driver is built and loaded")
     parser.addoption("--logs", type=Path, default=None,
                      help="folder that gets each guest's log, host trace and driver figures")
     parser.addoption("--keep", action="store_true",
@@ -39,7 +41,8 @@ def carrier():
 @pytest.fixture(scope="session")
 def module(request, tmp_path_factory):
     """The module under test, built once: later changes of the sources do not matter."""
-    built = build.module(request.config.getoption("--kernel"))
+    built = build.module(request.config.getoption("--kernel"),
+                         request.config.getoption("--module"))
     return Path(shutil.copy(built, tmp_path_factory.mktemp("module")))
 
 

@@ -9,7 +9,6 @@ from lab.memory import MIB
 
 ROUNDS = 10
 SMALL = 700  # MiB
-DEVICES = "/sys/bus/vmbus/drivers/hv_balloon"
 
 
 def reload(guest, parameters=""):
@@ -20,8 +19,9 @@ def reload(guest, parameters=""):
 
 def rebind(guest):
     """Unbind and bind the device."""
-    device = guest.run(f"ls {DEVICES} | grep -E '^[0-9a-f]+-'").strip()
-    guest.run(f"echo {device} >{DEVICES}/unbind; echo {device} >{DEVICES}/bind", limit=120)
+    devices = guest.driver_folder
+    device = guest.run(f"ls {devices} | grep -E '^[0-9a-f]+-'").strip()
+    guest.run(f"echo {device} >{devices}/unbind; echo {device} >{devices}/bind", limit=120)
 
 
 WAYS = pytest.mark.parametrize("leave_and_return", (reload, rebind))

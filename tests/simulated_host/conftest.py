@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import interactive, memory, results
+from lab import HV_BALLOON, NAMES, interactive, memory, results
 
 from . import coverage
 from .keeper import CHECKERS, DRIVERS, Keeper, agreed, cleaned, udev_stopped
@@ -22,6 +22,8 @@ def pytest_addoption(parser):
                      help="kernel of the guest: a stock one, or one with checkers")
     parser.addoption("--driver", choices=DRIVERS, default=OURS,
                      help="this project's driver, or the one of the kernel")
+    parser.addoption("--module", choices=NAMES, default=HV_BALLOON,
+                     help="under which of its names this project's driver is built and loaded")
     parser.addoption("--garbage", type=int, default=5000, metavar="N",
                      help="how many random messages to send")
     parser.addoption("--seed", type=int, metavar="N",

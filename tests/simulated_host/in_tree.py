@@ -49,7 +49,7 @@ class InTreeSimulator(Simulator):
     def _insmod(self):
         # It has the checksums of hv_vmbus, which the simulated host does not have.
         program = "/usr/sbin/insmod" + ("" if self.is_debug() else " -f")
-        return f"{program} /lab/{IN_TREE}/hv_balloon.ko*"
+        return f"{program} {self.file}"
 
     def leave(self) -> None:
         """Let the device go; the driver stays."""

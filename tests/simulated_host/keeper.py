@@ -28,24 +28,28 @@ class Keeper:
 
     def __init__(self, config: pytest.Config, **options: Any) -> None:
         self._config = config
-        self._options = options
+        self.options = options
         self._simulator: Simulator | None = None
         self._marked = 0
         self.blocks = NewBlocks()
 
-    def new(self, append: str = "", **options: Any) -> Simulator:
-        """Return a new guest; a context manager. Options: see Machine."""
+    def new(self, append: str = "", driver: str | None = None, **options: Any) -> Simulator:
+        """Return a new guest, by default with the driver that was chosen; a context manager.
+
+        Options: see Machine.
+        """
         kernel = self._config.getoption("--kernel")
         if kernel == kernels.DEBUG:
             append += " mitigations=off " + CHECKERS[self._config.getoption("--checkers")]
-        return DRIVERS[self._config.getoption("--driver")](kernel, append=append, **options)
+        kind = DRIVERS[driver or self._config.getoption("--driver")]
+        return kind(kernel, self._config.getoption("--module"), append=append, **options)
 
     def guest(self) -> Simulator:
         """Return the guest that is kept, or a new one if that has hardly a free block left."""
         if self._simulator and len(self.blocks) < BLOCKS_OF_A_CASE:
             self.finish()
         if not self._simulator:
-            self._simulator = self.new(**self._options)
+            self._simulator = self.new(**self.options)
             self._marked = balance.marked_pages(self._simulator)
             self.blocks = NewBlocks()
         return self._simulator
@@ -57,7 +61,7 @@ class Keeper:
             with simulator:
                 folder = self._config.getoption("--coverage")
                 if folder and simulator.alive():
-                    coverage.save(simulator, simulator.driver_folder(), folder)
+                    coverage.save(simulator, simulator.sources_folder(), folder)
 
     def finish(self) -> None:
         """Check what is too slow to be checked after each case, and stop the guest."""

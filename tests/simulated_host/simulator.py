@@ -7,15 +7,17 @@ memory is real.
 """
 
 import contextlib
+import lzma
 import os
 import shutil
+import struct
 import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lab import PROJECT, LabError, cache, initramfs, kernels, results
+from lab import HV_BALLOON, PROJECT, LabError, cache, initramfs, kernels, results
 from lab.build import copy_sources, intree_module, udev_rule
 from lab.carrier import DirectCarrier
 from lab.guest import Guest
@@ -28,7 +30,6 @@ from .machine import Machine
 HERE = Path(__file__).resolve().parent
 MODULE = HERE / "module"    # what plays the host in the guest
 
-DRIVER = "/sys/bus/vmbus/drivers/hv_balloon"
 CONTROL = "/sys/class/misc/hvb_sim/control"     # of what plays the host; see sim_main.c
 BOOT_LIMIT = 180
 DEBUG_PATIENCE = 4      # how much longer all may take in the kernel with checkers
@@ -36,6 +37,10 @@ EXAMPLES = PROJECT / "packaging/examples"
 KEXEC_TOOLS = ("sbin/kexec", "usr/bin/makedumpfile")
 
 OURS, IN_TREE = "ours", "in-tree"
+
+# What follows a module that is signed: the signature, its header with the length, these words.
+SIGNED = b"~Module signature appended~\n"
+SIGNATURE_HEADER, SIGNATURE_LENGTH = 12, 4     # bytes; the length is the last of the header
 
 
 def make(folder: Path, headers: Path, *arguments: str) -> None:
@@ -52,24 +57,42 @@ def build_folder(version: str) -> Path:
     return cache.root() / "build" / f"{version}-sim"
 
 
-def build(version: str) -> dict[str, Path]:
-    """Build the simulated host, what stages rare states of the guest, the driver against the
-    host's symbols, the relay, and the example.
+def sources_folder(version: str, module: str) -> Path:
+    """Return the folder in which the driver is built for a kernel, under one of its names."""
+    return build_folder(version) / ("driver" if module == HV_BALLOON else module)
 
-    The driver makes its hypercalls of the simulated host.
+
+def build_driver(version: str, module: str = HV_BALLOON) -> Path:
+    """Build the driver, under one of its names, against the symbols of the simulated host, which
+    also takes its hypercalls.
 
     On a kernel that counts how often each line is run (gcov) that is done for the driver.
     """
     headers = kernels.kernel(version).headers
+    folder = sources_folder(version, module)
+    with cache.lock(f"build-{version}-sim"):
+        sim = _build_host(version)
+        copy_sources(folder)
+        for name in ("hypercall.c", "hvb_sim.h"):
+            shutil.copy2(MODULE / name, folder)
+        make(folder, headers, f"KBUILD_EXTRA_SYMBOLS={sim}/Module.symvers", "GCOV_PROFILE=y",
+             f"MODULE={module}")
+    return folder / f"{module}.ko"
+
+
+def _build_host(version):
+    sim = build_folder(version) / "sim"
+    copy_sources(sim, MODULE)
+    make(sim, kernels.kernel(version).headers)
+    return sim
+
+
+def build(version: str) -> dict[str, Path]:
+    """Build the simulated host, what stages rare states of the guest, the relay, and the example;
+    find the driver of the kernel."""
     base = build_folder(version)
     with cache.lock(f"build-{version}-sim"):
-        sim, driver = base / "sim", base / "driver"
-        copy_sources(sim, MODULE)
-        copy_sources(driver)
-        for name in ("hypercall.c", "hvb_sim.h"):
-            shutil.copy2(MODULE / name, driver)
-        make(sim, headers)
-        make(driver, headers, f"KBUILD_EXTRA_SYMBOLS={sim}/Module.symvers", "GCOV_PROFILE=y")
+        sim = _build_host(version)
         relay = base / "relay"
         example = base / "memory-events"
         for program, source in ((relay, HERE / "relay.c"),
@@ -78,8 +101,24 @@ def build(version: str) -> dict[str, Path]:
                             source], check=True)
     return {"sim": sim / "hvb_sim.ko", "relay": relay,
             **{name: sim / f"sim_{name}.ko" for name in ("atomic", "lock", "ref", "slab")},
-            OURS: driver / "hv_balloon.ko", IN_TREE: intree_module(version),
+            IN_TREE: _unsigned(intree_module(version), base),
             "example": example, "example-rule": EXAMPLES / "61-memory-events.rules"}
+
+
+def _unsigned(module, folder):
+    """Return a copy of a module without its signature, which does not hold once insmod -f has
+    changed it."""
+    data = module.read_bytes()
+    if module.suffix == ".xz":
+        data = lzma.decompress(data)
+    if data.endswith(SIGNED):
+        end = len(data) - len(SIGNED)
+        length, = struct.unpack_from(">I", data, end - SIGNATURE_LENGTH)
+        data = data[:end - SIGNATURE_HEADER - length]
+    copy = folder / f"{HV_BALLOON}.ko"
+    if not copy.exists() or copy.read_bytes() != data:
+        copy.write_bytes(data)
+    return copy
 
 
 class Simulator(Guest):
@@ -87,14 +126,18 @@ class Simulator(Guest):
 
     driver = OURS
 
-    def __init__(self, version: str, files: dict[str, Path] | None = None,
-                 drivers: Iterable[str] = (), **options: Any) -> None:
+    def __init__(self, version: str, module: str = HV_BALLOON,
+                 files: dict[str, Path] | None = None, drivers: Iterable[str] = (),
+                 **options: Any) -> None:
         """Start the guest. It has `files` besides, by name, and modules of the kernel, `drivers`.
+
+        `module`: the name under which this project's driver is loaded.
 
         Options: see Machine.
         """
         super().__init__()
         self._version = version
+        self.module = module if self.driver == OURS else HV_BALLOON
         self._files, self._drivers = files or {}, drivers
         # How much longer all may take than in a stock kernel.
         self.patience = DEBUG_PATIENCE if version == kernels.DEBUG else 1
@@ -113,6 +156,8 @@ class Simulator(Guest):
         image = self._carrier.folder / "guest.cpio"
         tools = KEXEC_TOOLS if machine.carries_itself else ()
         files = build(self._version) | self._files
+        if self.driver == OURS:
+            files[OURS] = build_driver(self._version, self.module)
         if machine.secure_boot:
             signing.add_signed(files, "sim", OURS, kernel.headers, self._carrier.folder)
         initramfs.guest(image, kernel, files, udev_rule(), tools, self._drivers)
@@ -169,7 +214,7 @@ class Simulator(Guest):
 
     def loaded(self) -> bool:
         """Tell whether a driver is loaded."""
-        return self.call("grep -q ^hv_balloon /proc/modules").status == 0
+        return self.call(f"grep -q '^{self.module} ' /proc/modules").status == 0
 
     def reload(self, parameters: str = "") -> None:
         """Unload the driver and load it again. insmod waits for the host, we do not."""
@@ -177,7 +222,12 @@ class Simulator(Guest):
         self.run(f"{self._insmod()} {parameters} >/dev/null 2>&1 &")
 
     def _insmod(self):
-        return f"/usr/sbin/insmod /lab/{OURS}/hv_balloon.ko"
+        return f"/usr/sbin/insmod {self.file}"
+
+    @property
+    def file(self) -> str:
+        """Return the file of the driver in the guest."""
+        return f"/lab/{self.driver}/{self.module}.ko"
 
     def leave(self) -> None:
         """Let driver and device go, if they are there."""
@@ -234,6 +284,6 @@ class Simulator(Guest):
         """Tell whether the kernel is the one with checkers."""
         return self._version == kernels.DEBUG
 
-    def driver_folder(self) -> Path:
+    def sources_folder(self) -> Path:
         """Return the folder in which the driver was built."""
-        return build_folder(self._version) / "driver"
+        return sources_folder(self._version, self.module)

@@ -6,7 +6,7 @@ In guests of their own: what other cases leave would be looked at as well.
 
 import pytest
 
-from lab import memory
+from lab import HV_DYNMEM, memory
 from lab.memory import MIB
 
 from . import wire
@@ -44,6 +44,13 @@ def fixture_blocks(fresh):
 def looked_at(guest):
     """Return how many pages the driver has looked at since it was loaded."""
     return guest.status()["pages_looked_at"]
+
+
+def assert_no_walk(guest):
+    """It has looked at no page; hv_dynmem at hot-added memory only, where a gap of the in-tree driver
+    may be."""
+    most = guest.status()["pages_hot_added_online"] if guest.module == HV_DYNMEM else 0
+    assert looked_at(guest) <= most
 
 
 def counted(guest):
@@ -84,7 +91,7 @@ def test_what_was_returned_is_not_looked_for(running):
     running.host.deflate(first)
     running.host.deflate(second)
     loaded_again(running)
-    assert looked_at(running) == 0
+    assert_no_walk(running)
 
 
 @pytest.mark.usefixtures("nobody_onlines")
@@ -107,7 +114,7 @@ def test_events_are_what_the_host_has(running, blocks):
     assert_found(running, second)
     change(running, block, "offline")
     loaded_again(running)
-    assert looked_at(running) == 0
+    assert_no_walk(running)
     change(running, block, "online")
 
 
@@ -128,7 +135,7 @@ def test_taken_pages_are_counted_to_their_end(running, blocks, end):
         running.host.deflate(ranges)
     assert counted(running) == running.status()["pages_ballooned"] == 0
     loaded_again(running)
-    assert looked_at(running) == 0
+    assert_no_walk(running)
 
 
 def test_gaps_are_looked_for_where_they_can_be(running, blocks):

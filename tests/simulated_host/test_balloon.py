@@ -72,7 +72,7 @@ def test_administrator_limits_ranges(guest, mib):
     # Two ranges that would be too long together stay as they are.
     assert mib * MIB // 2 <= longest(ranges) <= mib * MIB and in_memory_blocks(ranges)
     guest.host.deflate(ranges)
-    guest.run("echo 0 >/sys/module/hv_balloon/parameters/max_range_mib")
+    guest.run(f"echo 0 >{guest.parameters}/max_range_mib")
     ranges, _ = guest.host.inflate(200 * MIB)
     # How long they can be is the allocator's luck: none is shorter than it could be.
     assert merged(ranges) and in_memory_blocks(ranges)
@@ -83,7 +83,7 @@ def test_administrator_limits_ranges(guest, mib):
 @pytest.mark.parametrize("value", ["1", "65536", "-1", "all"])
 def test_limits_that_make_no_sense(running, value):
     """Less than a block, more than a range can be, no number: refused, and the log says why."""
-    file = "/sys/module/hv_balloon/parameters/max_range_mib"
+    file = f"{running.parameters}/max_range_mib"
     assert running.call(f"echo {value} >{file}").status != 0
     assert running.run(f"cat {file}").strip() == "0"
     assert running.has_said(f'parameter max_range_mib: "{value}" is not')

@@ -13,7 +13,6 @@ from .guest_memory import available
 from .keeper import agreed
 from .sysfs import FILES
 
-PARAMETERS = "/sys/module/hv_balloon/parameters"
 NOISE = 32 * MIB    # what other programs of the guest begin and end to use
 MAPPED_MIB = 400
 
@@ -54,19 +53,19 @@ def test_mapping_that_is_not_touched(reporting):
     """By the commit charge it counts as needed, by use it does not for long."""
     guest = reporting
     by_charge = committed(guest)
-    guest.run(f"echo used >{PARAMETERS}/demand")
+    guest.run(f"echo used >{guest.parameters}/demand")
     by_use = committed(guest)
     with mapping(guest):
         time.sleep(2)
         wait_committed(guest, lambda now: now < by_use + NOISE, 30)
-        guest.run(f"echo committed >{PARAMETERS}/demand")
+        guest.run(f"echo committed >{guest.parameters}/demand")
         wait_committed(guest, lambda now: now > by_charge + MAPPED_MIB * MIB - NOISE)
 
 
 def test_growth_leads(reporting):
     """While a program grows the guest asks for more than it uses, and after that it does not."""
     guest = reporting
-    guest.run(f"echo used >{PARAMETERS}/demand")
+    guest.run(f"echo used >{guest.parameters}/demand")
     hog = Memhog(guest, 0, "--quick")
     piece = available(guest) // MIB // 12
     for _ in range(6):
@@ -129,7 +128,7 @@ def test_bad_request_of_a_program(reporting, text):
                                         ("oom_wait", "-1"), ("oom_wait", "x")])
 def test_bad_parameter(running, name, text):
     """It keeps its value, and the log says what would be right."""
-    before = running.run(f"cat {PARAMETERS}/{name}")
-    assert running.call(f"echo '{text}' >{PARAMETERS}/{name}").status
+    before = running.run(f"cat {running.parameters}/{name}")
+    assert running.call(f"echo '{text}' >{running.parameters}/{name}").status
     assert f"parameter {name}:" in running.run("dmesg | tail -n 1")
-    assert running.run(f"cat {PARAMETERS}/{name}") == before
+    assert running.run(f"cat {running.parameters}/{name}") == before

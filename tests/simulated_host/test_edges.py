@@ -14,12 +14,13 @@ from . import wire
 from .keeper import agreed, loaded_again, own_keeper
 from .memory_blocks import BLOCK, change, folder_of
 from .ranges import halves, inside, outside
-from .simulator import CONTROL, DRIVER, IN_TREE, OURS
+from .simulator import CONTROL, IN_TREE
 from .wire import DONE, STEP
 
 SIM_STATUS = "/sys/kernel/debug/hvb_sim/status"
 BATCHED, DIRECT = 0, 1  # enum hv_callback_mode
-GOES = {"unload": "rmmod hv_balloon", "unbind": f"echo dynamic-memory >{DRIVER}/unbind",
+GOES = {"unload": "rmmod {module}",
+        "unbind": "echo dynamic-memory >/sys/bus/vmbus/drivers/{module}/unbind",
         "rescind": f"echo rescind >{CONTROL}"}
 SECOND = "/sys/bus/vmbus/devices/dynamic-memory-2"
 
@@ -58,7 +59,7 @@ def open_gate(guest, gate, end):
 
 def begin_to_go(guest, how):
     """Let the driver begin to go; it may have to wait for the block."""
-    guest.run(f"({GOES[how]}; echo $? >/tmp/gone) >/dev/null 2>&1 &")
+    guest.run(f"({GOES[how].format(module=guest.module)}; echo $? >/tmp/gone) >/dev/null 2>&1 &")
     time.sleep(guest.patience)
 
 
@@ -71,10 +72,10 @@ def is_gone(guest):
 def comes_back(guest, how):
     """Let the driver serve the device again."""
     if how == "unload":
-        guest.run(f"/usr/sbin/insmod /lab/{OURS}/hv_balloon.ko pressure_report_delay=3600"
+        guest.run(f"/usr/sbin/insmod {guest.file} pressure_report_delay=3600"
                   " >/dev/null 2>&1 &")
     elif how == "unbind":
-        guest.run(f"(echo dynamic-memory >{DRIVER}/bind) >/dev/null 2>&1 &")
+        guest.run(f"(echo dynamic-memory >{guest.driver_folder}/bind) >/dev/null 2>&1 &")
     else:
         guest.offer()
     guest.host.negotiate()
@@ -200,14 +201,14 @@ def test_probe_fails_while_a_block_goes_offline(running, block):
     running.unload()
     hold(running, block, "offline", "offline")
     running.run(f"echo fail-open >{CONTROL};"
-                f" (/usr/sbin/insmod /lab/{OURS}/hv_balloon.ko; echo 0 >/tmp/gone)"
+                f" (/usr/sbin/insmod {running.file}; echo 0 >/tmp/gone)"
                 " >/dev/null 2>&1 &")
     time.sleep(running.patience)
     open_gate(running, "offline", "let")
     is_gone(running)
     assert not running.bound()
     assert_kept_out(running, block, wire.total(kept))
-    running.run(f"rmmod hv_balloon; echo rescind >{CONTROL}")
+    running.run(f"rmmod {running.module}; echo rescind >{CONTROL}")
     agreed(running)
     give_back_what_is_left(running, kept, others)
 
@@ -224,7 +225,7 @@ def test_channel_is_left_as_it_was(guest):
     """Its next driver reads in the usual way; also after it could not be opened."""
     agreed(guest)
     assert callback_mode(guest) == DIRECT
-    guest.run(f"echo dynamic-memory >{DRIVER}/unbind")
+    guest.run(f"echo dynamic-memory >{guest.driver_folder}/unbind")
     assert callback_mode(guest) == BATCHED
 
 
@@ -253,8 +254,6 @@ def test_channel_of_a_host_that_refuses_is_left_as_it_was(guest):
 
 def test_the_driver_of_the_kernel_comes_after_us(keeper, request):
     """It reads one message a callback, and relies on being called as long as there are more."""
-    if request.config.getoption("--kernel") == "6.12":
-        pytest.skip("this kernel rejects its signed module after insmod -f has changed it")
     with keeper.new() as one:
         request.node.simulator = one
         agreed(one)
@@ -299,7 +298,7 @@ def test_second_device_is_refused(second, blocks):
         assert time.monotonic() < deadline, "nothing is said of the second device"
         time.sleep(0.2)
     assert second.call(f"test -e {SECOND}/driver").status
-    assert second.call("echo dynamic-memory-2 >" + DRIVER + "/bind").status
+    assert second.call(f"echo dynamic-memory-2 >{second.driver_folder}/bind").status
     works_on(second, blocks)
 
 

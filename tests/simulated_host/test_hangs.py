@@ -23,7 +23,7 @@ from .guest_memory import available, floor
 from .keeper import Keeper, agreed, cleaned
 from .memory_blocks import BLOCK, folder_of, going_offline, onlined
 from .power import SWAP, sleep
-from .simulator import CONTROL, DRIVER
+from .simulator import CONTROL
 from .tracing import calls_counted
 
 ANSWER = 2          # seconds in which what the host returns is in use again
@@ -456,16 +456,17 @@ def test_sweep_through_much_memory(large):
 # The end
 
 
-LEAVE = {"unload": "rmmod hv_balloon", "unbind": f"echo dynamic-memory >{DRIVER}/unbind"}
+LEAVE = {"unload": "rmmod {module}",
+         "unbind": "echo dynamic-memory >/sys/bus/vmbus/drivers/{module}/unbind"}
 
 
 def begin_to_leave(guest, way):
     """Let the driver go, not waiting for it; it does, or says what it waits for."""
-    guest.run(f"rm -f /tmp/left; dmesg -c >/dev/null; ({LEAVE[way]}; echo $? >/tmp/left)"
+    guest.run(f"rm -f /tmp/left; dmesg -c >/dev/null; ({LEAVE[way].format(module=guest.module)}; echo $? >/tmp/left)"
               " >/dev/null 2>&1 &")
     patience = int(LEAVES * load())
     guest.run(f"for second in $(seq {patience}); do sleep 1; test -s /tmp/left && exit;"
-              " dmesg | grep 'hv_balloon.*waiting for' && exit; done;"
+              " dmesg | grep 'hv_[bd].*waiting for' && exit; done;"
               " echo 'it neither leaves nor says what it waits for'; false", 2 * patience + 20)
 
 

@@ -183,7 +183,7 @@ def test_boot_memory_ends_within_a_block(keeper, request):
 
 def test_refused_by_the_administrator(running):
     """The parameter works at once, and tells the host not to ask again."""
-    running.run("echo N >/sys/module/hv_balloon/parameters/hot_add")
+    running.run(f"echo N >{running.parameters}/hot_add")
     assert running.host.add(1 << 24, BLOCK) == (0, DONE)
 
 

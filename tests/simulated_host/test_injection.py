@@ -15,11 +15,9 @@ from .balance import assert_counts
 from .guest_memory import spare
 from .memory_blocks import BLOCK, BLOCKS_FOLDER, change
 from .ranges import inside
-from .simulator import DRIVER
 from .wire import DONE, STEP, TRANSIENT
 
 SLAB, PAGES = "failslab", "fail_page_alloc"
-PARAMETERS = "/sys/module/hv_balloon/parameters"
 TOO_MANY = 500  # more than the allocations of one probe
 PROBE_LIMIT = 60   # seconds
 
@@ -92,13 +90,13 @@ def answered_probe(guest):
 @pytest.mark.slow
 def test_each_allocation_of_the_probe(running):
     """Whichever of them fails: the driver binds or lets go of all, and binds the next time."""
-    running.run(f"echo dynamic-memory >{DRIVER}/unbind")
+    running.run(f"echo dynamic-memory >{running.driver_folder}/unbind")
     running.run(SETTINGS.format(kind=SLAB, probability=0, times=-1, least_order=0))
     for nth in range(1, TOO_MANY):
-        running.run(BIND.format(nth=nth, driver=DRIVER))
+        running.run(BIND.format(nth=nth, driver=running.driver_folder))
         left = answered_probe(running)
         if running.bound():
-            running.run(f"echo dynamic-memory >{DRIVER}/unbind")
+            running.run(f"echo dynamic-memory >{running.driver_folder}/unbind")
         if left:
             break
     print(f"{nth} allocations")
@@ -257,7 +255,7 @@ def test_what_was_not_reported_comes_back_without_memory(running, blocks):
     block, whole = next(blocks), running.total()
     assert running.host.add(block, BLOCK) == (BLOCK, DONE)
     change(running, block, "online_movable")
-    running.run(f"echo 2 >{PARAMETERS}/max_range_mib")
+    running.run(f"echo 2 >{running.parameters}/max_range_mib")
     running.host.pause()
     for _ in range(NEARLY_FULL):
         running.host.send(wire.unballoon([]))
@@ -268,7 +266,7 @@ def test_what_was_not_reported_comes_back_without_memory(running, blocks):
         running.wait_for("balloon_pages_refused", 64 * MIB, limit=2 * SEND_LIMIT)
     assert running.status()["pages_ballooned"] == 0
     running.host.resume()
-    running.run(f"echo 0 >{PARAMETERS}/max_range_mib")
+    running.run(f"echo 0 >{running.parameters}/max_range_mib")
     with contextlib.suppress(queue.Empty):
         while True:
             running.host.receive(1)
@@ -283,9 +281,9 @@ def test_unload_while_ballooned(running, blocks, probability):
     ranges, _ = running.host.inflate(20 * MIB)
     assert running.host.add(next(blocks), STEP) == (STEP, DONE)
     with faults(running, SLAB, probability):
-        running.run(f"until ( {MARK_ME}; echo dynamic-memory >{DRIVER}/unbind ) 2>/dev/null;"
-                    " do sleep 0.1; done", limit=120)
-    running.run(f"echo dynamic-memory >{DRIVER}/bind &")
+        running.run(f"until ( {MARK_ME}; echo dynamic-memory >{running.driver_folder}/unbind )"
+                    " 2>/dev/null; do sleep 0.1; done", limit=120)
+    running.run(f"echo dynamic-memory >{running.driver_folder}/bind &")
     running.host.negotiate()
     running.wait_for("pages_ballooned", 20 * MIB)
     running.host.deflate(ranges)

@@ -147,7 +147,7 @@ def test_rejected_offer_during_an_offer(running, blocks):
 def test_reports_while_the_ring_is_full(guest):
     """A long answer waits for room, in which reports still fit: numbers rise all the same."""
     agreed(guest)
-    guest.run("echo 0 >/sys/module/hv_balloon/parameters/pressure_report_delay")
+    guest.run(f"echo 0 >{guest.parameters}/pressure_report_delay")
     guest.rescind()
     guest.offer()
     guest.host.negotiate()

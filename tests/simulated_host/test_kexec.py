@@ -124,7 +124,7 @@ def test_crash_kernel(own):
     leave(own, "echo c >/proc/sysrq-trigger")
 
     own.run("insmod /lab/sim/hvb_sim.ko")
-    refused = own.call("insmod /lab/ours/hv_balloon.ko")
+    refused = own.call(f"insmod {own.file}")
     assert refused.status and "No such device" in refused.output
     assert "not started in a kdump kernel" in own.run("dmesg | tail -5")
     report = own.run("makedumpfile --dry-run --show-stats -d 30 /proc/vmcore /tmp/dump", LIMIT)

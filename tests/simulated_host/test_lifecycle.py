@@ -12,7 +12,6 @@ from lab.memory import MIB
 from . import wire
 from .balance import assert_counts
 from .memory_blocks import BLOCK
-from .simulator import DRIVER
 
 PARAMETERS = "pressure_report_delay=3600"
 
@@ -147,9 +146,9 @@ def test_unbind_and_bind(guest, accounting):
     start(guest, accounting)
     ranges, _ = guest.host.inflate(64 * MIB)
     for _ in range(3):
-        guest.run(f"echo dynamic-memory >{DRIVER}/unbind")
+        guest.run(f"echo dynamic-memory >{guest.driver_folder}/unbind")
         assert not guest.bound()
-        guest.run(f"(echo dynamic-memory >{DRIVER}/bind) >/dev/null 2>&1 &")
+        guest.run(f"(echo dynamic-memory >{guest.driver_folder}/bind) >/dev/null 2>&1 &")
         guest.host.negotiate()
         guest.wait_for("pages_ballooned", 64 * MIB)
     guest.host.deflate(ranges)

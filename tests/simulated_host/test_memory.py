@@ -216,7 +216,7 @@ def test_cache_that_a_program_uses(disk, capsys):
 def test_host_wants_what_a_program_reads(disk):
     """Whatever the floor: ballooning ends when the program reads again what was taken."""
     used = 300
-    floor_mib = "/sys/module/hv_balloon/parameters/floor_mib"
+    floor_mib = f"{disk.parameters}/floor_mib"
     disk.run(f"echo 16 >{floor_mib}; dmesg -c >/dev/null")
     disk.run(f"maploop /dev/vda {used} >/tmp/rounds & echo $! >/tmp/maploop;"
              " until [ $(wc -l </tmp/rounds) -gt 2 ]; do sleep 0.1; done", limit=120)

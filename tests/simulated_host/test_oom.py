@@ -15,7 +15,6 @@ from .memory_blocks import BLOCK, NewBlocks
 from .tracing import TRACING, calls_counted, has_tracer
 from .wire import DONE
 
-PARAMETERS = "/sys/module/hv_balloon/parameters"
 OUT = 300 * MIB
 MORE_MIB = 100      # what the program wants beyond what is available
 BLOCK_MIB = 50      # the same if a block comes, of which the debug kernel uses much itself
@@ -106,7 +105,7 @@ def test_host_adds_memory(small, blocks):
 def test_host_that_never_reacts(small):
     """A program is killed when the time is over, and the next one at once."""
     guest, ranges = small
-    guest.run(f"echo 5 >{PARAMETERS}/oom_wait")
+    guest.run(f"echo 5 >{guest.parameters}/oom_wait")
     hog = grow(guest)
     emergency(guest)
     assert 3 < wait_killed(guest, hog) < 5 + SLACK * guest.patience
@@ -118,7 +117,7 @@ def test_host_that_never_reacts(small):
 def test_no_wait_is_wanted(small):
     """With oom_wait=0 a program is killed as without the driver."""
     guest, ranges = small
-    guest.run(f"echo 0 >{PARAMETERS}/oom_wait")
+    guest.run(f"echo 0 >{guest.parameters}/oom_wait")
     assert calls_until_killed(guest) < FEW
     guest.host.deflate(ranges)
 
@@ -137,7 +136,7 @@ def test_lock_of_the_killer_is_held_for_moments(small):
     if not has_tracer(guest, "function_graph"):
         guest.host.deflate(ranges)
         pytest.skip("this kernel does not time functions")
-    guest.run(f"echo 5 >{PARAMETERS}/oom_wait;"
+    guest.run(f"echo 5 >{guest.parameters}/oom_wait;"
               f" cd {TRACING} && echo out_of_memory >set_ftrace_filter &&"
               " echo out_of_memory >set_graph_function && echo function_graph >current_tracer")
     hog = grow(guest)

@@ -24,7 +24,7 @@ def fixture_secured(keeper, request):
 def _assert_refused(guest, name, why):
     """A module is not loaded; so say insmod, and the kernel in its log."""
     guest.run("dmesg -c >/dev/null")
-    result = guest.call(f"/usr/sbin/insmod /lab/{name}/hv_balloon.ko")
+    result = guest.call(f"/usr/sbin/insmod /lab/{name}/{guest.module}.ko")
     assert result.status != 0 and REJECTED in result.output, result
     assert why in guest.run("dmesg")
 
@@ -36,7 +36,7 @@ def test_only_what_the_owner_signed(secured):
     assert "[integrity]" in guest.run("cat /sys/kernel/security/lockdown")
     _assert_refused(guest, OURS, "Loading of unsigned module is rejected")
     _assert_refused(guest, OTHER, "Loading of module with unavailable key is rejected")
-    guest.run(f"/usr/sbin/insmod /lab/{OWNER}/hv_balloon.ko pressure_report_delay=3600")
+    guest.run(f"/usr/sbin/insmod /lab/{OWNER}/{guest.module}.ko pressure_report_delay=3600")
     guest.offer()
     guest.host.negotiate()
     guest.wait_for("state", "running")

@@ -90,7 +90,7 @@ def test_a_whole_cycle(running, blocks):
     seen = changed(running, seen, hot_add_requests=1, **grown(seen, 3 * MIB))
     assert running.host.add(block, 3 * MIB) == (0, 0)
     seen = changed(running, seen, hot_add_requests=2, hot_add_refused_kb=3 * MIB * KIB)
-    running.run("echo N >/sys/module/hv_balloon/parameters/hot_add")
+    running.run(f"echo N >{running.parameters}/hot_add")
     assert running.host.add(block, BLOCK) == (0, 1)
     changed(running, seen, hot_add_requests=3, hot_add=0,
             hot_add_refused_kb=(BLOCK + 3 * MIB) * KIB)
@@ -99,13 +99,13 @@ def test_a_whole_cycle(running, blocks):
 def test_maximum_in_words_that_tools_know(running):
     """As the driver in the kernel tree says it, but once for each value that the host tells."""
     def said():
-        return running.run("dmesg | grep -o 'hv_balloon: Max. dynamic memory size: .*' || true"
-                           ).splitlines()
+        return running.run(f"dmesg | grep -o '{running.module}: Max. dynamic memory size: .*'"
+                           " || true").splitlines()
     before = len(said())
     for mib in (5000, 5000, 6000, 6000, 5000, 7000):
         running.host.send(wire.info_max_pages(mib * MIB + MIB // 2))
     running.wait_for("pages_max", 7000 * MIB + MIB // 2)
-    assert said()[before:] == [f"hv_balloon: Max. dynamic memory size: {mib} MB"
+    assert said()[before:] == [f"{running.module}: Max. dynamic memory size: {mib} MB"
                                for mib in (5000, 6000, 5000, 7000)]
 
 
@@ -298,7 +298,7 @@ def test_read_all_the_time(guest):
                 guest.host.deflate(ranges)
             guest.host.send(wire.balloon(300 * MIB))
             guest.host.expect(wire.BALLOON_RESPONSE)
-            guest.run("echo dynamic-memory >/sys/bus/vmbus/drivers/hv_balloon/unbind")
+            guest.run(f"echo dynamic-memory >{guest.driver_folder}/unbind")
             assert guest.call(f"test -e {FILES}").status == 1
             guest.leave()
             guest.host.reports()

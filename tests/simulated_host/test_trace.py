@@ -8,7 +8,7 @@ import pytest
 
 from . import wire
 from .memory_blocks import BLOCK
-from .tracing import TRACING, cut_up
+from .tracing import TRACING, cut_up, events_folder
 
 EVENTS = {"balloon_status", "balloon_message_in", "balloon_message_out",
           "balloon_message_rejected", "balloon_operation_start", "balloon_operation_end",
@@ -19,9 +19,9 @@ LINE = re.compile(r"^[^#].*\d: (balloon_\w+): (.*)$", re.MULTILINE)
 @pytest.fixture
 def traced(running):
     """Switch all events on; returns what there was so far: (event, text)."""
-    running.run(f"cd {TRACING} && echo >trace && echo 1 >events/hyperv/enable")
+    running.run(f"echo >{TRACING}/trace && echo 1 >{events_folder(running)}/enable")
     yield lambda: LINE.findall(running.run(f"cat {TRACING}/trace"))
-    running.run(f"cd {TRACING} && echo 0 >events/hyperv/enable && echo >trace")
+    running.run(f"echo 0 >{events_folder(running)}/enable && echo >{TRACING}/trace")
 
 
 def only(events, name):
@@ -31,16 +31,16 @@ def only(events, name):
 
 def test_all_are_there(running):
     """Under the system of the kernel's own Hyper-V events, with names that tools can resolve."""
-    names = set(running.run(f"ls {TRACING}/events/hyperv").split())
+    names = set(running.run(f"ls {events_folder(running)}").split())
     assert EVENTS <= names
     for name in EVENTS:
-        text = running.run(f"cat {TRACING}/events/hyperv/{name}/format")
+        text = running.run(f"cat {events_folder(running)}/{name}/format")
         assert "HVB_" not in text, text
 
 
 def test_status_is_as_tools_know_it(running):
     """The fields and their types are those of the event of that name in the kernel tree."""
-    text = running.run(f"cat {TRACING}/events/hyperv/balloon_status/format")
+    text = running.run(f"cat {events_folder(running)}/balloon_status/format")
     fields = re.findall(r"field:(.*) (\w+);\toffset:(\d+);\tsize:(\d+);\tsigned:(\d);", text)
     assert [one for one in fields if not one[1].startswith("common_")] == [
         (kind, name, str(8 + 8 * number), "8", "0") for number, (kind, name) in enumerate((
@@ -55,13 +55,13 @@ def test_status_is_as_tools_know_it(running):
 def test_status_has_the_figures_of_the_report(guest):
     """Each in its field: what the host is told, and what of the guest that comes from."""
     guest.load("pressure_report_delay=0")
-    guest.run(f"cd {TRACING} && echo >trace && echo 1 >events/hyperv/balloon_status/enable")
+    guest.run(f"echo >{TRACING}/trace && echo 1 >{events_folder(guest)}/balloon_status/enable")
     guest.offer()
     guest.host.negotiate()
     guest.wait_for("state", "running")
     ranges, _ = guest.host.inflate(1000)
     time.sleep(3)
-    guest.run(f"cd {TRACING} && echo 0 >events/hyperv/balloon_status/enable")
+    guest.run(f"echo 0 >{events_folder(guest)}/balloon_status/enable")
     line = only(LINE.findall(guest.run(f"cat {TRACING}/trace")), "balloon_status")[-1]
     traced_now = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", line)}
     figures = guest.status()

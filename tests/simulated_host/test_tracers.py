@@ -12,7 +12,7 @@ from concurrent import futures
 
 import pytest
 
-from lab import PROJECT, kernels, roots
+from lab import HV_BALLOON, PROJECT, kernels, roots
 
 from . import balance, wire
 from .tracing import TRACING, cut_up
@@ -63,6 +63,8 @@ def equipped(keeper, request):
     kernel = request.config.getoption("--kernel")
     if kernel == kernels.DEBUG:
         pytest.skip("no release has this kernel")
+    if request.config.getoption("--module") != HV_BALLOON:
+        pytest.skip("the lines of the document have the names of the driver's events as hv_balloon")
     release = RELEASES[kernel]
     root = roots.root(f"{release}-tracers", release, TOOLS)
     share = f"local,path={root},mount_tag=tools,security_model=none,readonly=on"

@@ -4,6 +4,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
+from lab import HV_BALLOON
 from lab.memhog import Memhog
 from lab.memory import KIB
 
@@ -25,6 +26,11 @@ def cut_up(guest: Simulator) -> Iterator[None]:
     yield
     hog.kill()
     guest.run("echo 1 >/proc/sys/vm/compact_unevictable_allowed")
+
+
+def events_folder(guest: Simulator) -> str:
+    """Return the folder of the driver's trace events. Beside the in-tree driver it has its own."""
+    return f"{TRACING}/events/{'hyperv' if guest.module == HV_BALLOON else guest.module}"
 
 
 def has_tracer(guest: Simulator, tracer: str) -> bool:

@@ -238,8 +238,8 @@ def test_install(tmp_path, tree):
     make = ("make", "-s", "-C", PROJECT, f"DESTDIR={tmp_path}")
     assert output(*make, "install-tools") == ""
     names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert names == {"hvballoon", "checks.sh", "bundle.sh", "print.awk", "rules.awk",
-                     "metrics.awk", "takeover.sh", "hvballoon.8"}
+    assert names == {"hvballoon", "hvballoon-pressure", "checks.sh", "bundle.sh", "print.awk",
+                     "rules.awk", "metrics.awk", "takeover.sh", "hvballoon.8"}
     (tmp_path / "link").symlink_to("usr/bin/hvballoon")
     for program in ("usr/bin/hvballoon", "link"):
         text = output(tmp_path / program, "status", env={**os.environ,

@@ -85,6 +85,7 @@ def _draw_run(axes, samples):
     for before, sample in zip(samples, samples[1:]):
         if sample["kills"] > before["kills"]:
             axes.axvline(sample["seconds"], color="black", linestyle=":")
-            axes.annotate("killed", (sample["seconds"], sample["used"]))
+            axes.annotate(" killed", (sample["seconds"], 0))
+    axes.set_ylim(bottom=0)
     axes.set_ylabel("MiB")
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which file of the driver calls which: the calls, and the circles among them.
 
-Run as a program it prints, for each file, the files that it calls, and the circles. A file is
-named without its ending; a header counts with the file that it belongs to.
+Run as a program it prints the drawing of docs/design.md: the files from those that call to those
+that are called; for each those that it calls, but for calls of a file that it reaches over another
+one, too. A file is named without its ending; a header counts with the file that it belongs to.
 """
 
 import re
@@ -55,15 +56,42 @@ def circles(graph: Graph) -> list[frozenset[str]]:
     return sorted(found, key=len, reverse=True)
 
 
-def main():
-    """Print the calls and the circles."""
+def levels(graph: Graph) -> dict[str, int]:
+    """Return how far each file is from those that call none; there must be no circle."""
+    found: dict[str, int] = {}
+
+    def level(file: str) -> int:
+        if file not in found:
+            found[file] = 1 + max(map(level, graph[file]), default=-1)
+        return found[file]
+
+    for file in graph:
+        level(file)
+    return found
+
+
+def drawing(graph: Graph) -> list[str]:
+    """Return the lines of the drawing."""
+    height = levels(graph)
+    lines = []
+    for file in sorted(graph, key=lambda file: (-height[file], file)):
+        over = {far for near in graph[file] for far in reach(graph, near)}
+        called = sorted(graph[file] - over, key=lambda one: (-height[one], one))
+        if called:
+            lines.append(f"{file:<17} -> {' '.join(called)}")
+    return lines
+
+
+def main() -> int:
+    """Print the drawing, or the circles that it cannot show."""
     graph = calls()
-    for file, called in sorted(graph.items()):
-        print(f"{file:<20} {' '.join(sorted(called))}")
-    print(f"{sum(map(len, graph.values()))} calls between {len(graph)} files")
-    for circle in circles(graph):
+    found = circles(graph)
+    for circle in found:
         print(f"circle of {len(circle)}: {' '.join(sorted(circle))}")
-    return 0
+    if not found:
+        print(*drawing(graph), sep="\n")
+        print(f"{sum(map(len, graph.values()))} calls between {len(graph)} files")
+    return len(found)
 
 
 if __name__ == "__main__":

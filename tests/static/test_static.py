@@ -190,6 +190,20 @@ def test_a_circle_is_found():
     assert calls.circles(calls.calls(texts)) == [frozenset("abc")]
 
 
+def test_drawing_of_the_calls():
+    """That of docs/design.md is what `python3 -m static.calls` prints."""
+    page = (PROJECT / "docs/design.md").read_text(encoding="utf-8")
+    assert "\n".join(["```", *calls.drawing(calls.calls()), "```"]) in page
+
+
+def test_drawing_shows_no_detour():
+    """A call of what another file calls too is left out; the file that calls comes first."""
+    texts = {name: "".join(f"int hvb_{name}(void)\n{{\n\thvb_{one}();\n}}\n" for one in called)
+             for name, called in {"c": "d", "a": "bc", "b": "c", "d": "d"}.items()}
+    assert calls.drawing(calls.calls(texts)) == [f"{'a':<17} -> b", f"{'b':<17} -> c",
+                                                 f"{'c':<17} -> d"]
+
+
 def _functions(path):
     """Yield the name and the length of each function of a file."""
     start, heading = 0, ""

@@ -23,6 +23,7 @@ MINIMUM, MAXIMUM = 512, 6144    # MiB
 SHARE = 1.2         # of what the guest asks for
 LEAST = 8           # MiB: a target that differs by less stays as it is; each stops the guest
 PERIOD = 1.0        # seconds
+REPEAT = 5          # seconds after which a target that was not reached is set again
 STEADY = 15         # seconds without a change after which the host has what it wants
 SETTLED = 120       # seconds for that
 AFTER = 10          # seconds that a picture shows of the time after a program's end
@@ -59,7 +60,7 @@ class PolicyHost(Started):
         assert not told, "this guest knows all of its memory"
         self._given = mib       # what the host has given at any time: the rest is ballooned
         self._target = mib
-        self._start = self._next = time.monotonic()
+        self._start = self._next = self._aimed = time.monotonic()
         self._samples = []
         super().__init__(Config(version, mib, max(MAXIMUM, mib), append=append))
 
@@ -91,16 +92,18 @@ class PolicyHost(Started):
         report, assigned = self.guest.report(), self.guest.actual()
         self._given = max(self._given, assigned)
         demand = report["committed"] - (self._given - assigned)
-        self._aim(min(max(round(SHARE * demand), MINIMUM), max(MAXIMUM, self._given)))
+        self._aim(min(max(round(SHARE * demand), MINIMUM), max(MAXIMUM, self._given)), assigned)
         sample = Sample(time.monotonic() - self._start, assigned, demand,
                         assigned - report["available"], len(KILL.findall(self.guest.log())))
         self._samples.append(sample)
         return sample
 
-    def _aim(self, target):
-        if abs(target - self._target) >= LEAST:
+    def _aim(self, target, assigned):
+        missed = (abs(target - assigned) >= LEAST
+                  and time.monotonic() - self._aimed >= REPEAT)
+        if missed or abs(target - self._target) >= LEAST:
             self.guest.set_target(target)
-            self._target = target
+            self._target, self._aimed = target, time.monotonic()
 
     def settle(self):
         """Let the policy work until the guest's size does not change, or for two minutes; return the

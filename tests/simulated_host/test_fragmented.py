@@ -99,9 +99,9 @@ def test_guest_keeps_large_blocks(larger):
 
 @pytest.fixture
 def sparse(keeper, request):
-    """A guest of its own in which a program has one page of eight in a part of memory, and nobody
-    has a page of the rest. Some of these chunks are of the kind that a module of the lab makes,
-    whose name is the parameter."""
+    """A guest of its own in which a program has one page of eight in a part of memory, and none has a
+    page of the rest. Some of these chunks are of the kind that a module of the lab makes, whose name
+    is the parameter."""
     module, kind = f"sim_{request.param}", request.param
     with keeper.new() as simulator:
         request.node.simulator = simulator

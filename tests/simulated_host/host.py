@@ -76,6 +76,14 @@ class Host:
         """Return the status reports that wait to be read; drops everything else."""
         return [one for one in self.waiting() if one.type == wire.STATUS_REPORT]
 
+    def committed(self, limit: float = 5) -> int:
+        """Wait for a status report; return the demand of the last one, with ballooned pages."""
+        end = time.monotonic() + limit * self._patience
+        while not (found := self.reports()):
+            assert time.monotonic() < end, "no status report"
+            time.sleep(0.02)
+        return found[-1].words(wire.STATUS)[1]
+
     def waiting(self) -> list[wire.Message]:
         """Return all messages that have arrived."""
         return [self._messages.get() for _ in range(self._messages.qsize())]

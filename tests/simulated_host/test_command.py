@@ -109,7 +109,7 @@ def test_demand_is_what_was_reported(guest):
     ranges, _ = guest.host.inflate(100 * MIB)
     guest.run("sleep 3")
     seen = ask(guest, "status")
-    reports = [report.words("<QQQQII") for report in guest.host.reports()]
+    reports = [report.words(wire.STATUS) for report in guest.host.reports()]
     assert seen["demand_kb"] in [(report[1] - 100 * MIB) * KIB for report in reports]
     assert seen["status_reports"] >= 2
     guest.host.deflate(ranges)

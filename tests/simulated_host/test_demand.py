@@ -26,11 +26,7 @@ def reporting(guest):
 def committed(guest, limit=5):
     """Return what the next report says that the guest needs."""
     guest.host.reports()
-    end = time.monotonic() + limit * guest.patience
-    while not (found := guest.host.reports()):
-        assert time.monotonic() < end, "no report"
-        time.sleep(0.02)
-    return found[-1].words("<QQQQII")[1]
+    return guest.host.committed(limit)
 
 
 def wait_committed(guest, holds, limit=10):

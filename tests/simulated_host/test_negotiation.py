@@ -116,7 +116,7 @@ def test_reports_come_every_second(guest):
     time.sleep(6)
     reports = guest.host.reports()
     assert 4 <= len(reports) <= 7
-    available, committed, *rest = reports[-1].words("<QQQQII")
+    available, committed, *rest = reports[-1].words(wire.STATUS)
     assert rest == [0, 0, 0, 0]
     assert 0 < available < guest.total()
     assert committed >= guest.status()["pages_floor"]

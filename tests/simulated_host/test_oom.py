@@ -23,6 +23,7 @@ EMERGENCY = 256 * MIB
 # Of these seconds a program may be killed later than by the bound: reclaim tries first.
 SLACK = 8
 FEW = 10            # calls of the killer, of which each waits 50 ms if it waits
+REPORT_LIMIT = 60   # seconds for a report of a guest that has no memory
 SLICE_LIMIT = 500   # milliseconds for which one look at the shortage may hold the kernel's lock
 
 
@@ -49,15 +50,6 @@ def grow(guest, mib=MORE_MIB):
     return hog
 
 
-def emergency(guest, limit=60):
-    """Wait for a report; return what it says is needed."""
-    end = time.monotonic() + limit * guest.patience
-    while not (found := guest.host.reports()):
-        assert time.monotonic() < end, "the host hears nothing of it"
-        time.sleep(0.05)
-    return found[-1].words("<QQQQII")[1]
-
-
 def wait_killed(guest, hog, limit=60):
     """Return the seconds until the program is dead."""
     start = time.monotonic()
@@ -81,7 +73,7 @@ def test_host_gives_ballooned_memory_back(small):
     """It hears of the shortage at once, and no program is killed while it reacts."""
     guest, ranges = small
     hog = grow(guest)
-    needed = emergency(guest)
+    needed = guest.host.committed(REPORT_LIMIT)
     assert needed > OUT + EMERGENCY
     time.sleep(REACTION)
     guest.host.deflate(ranges)
@@ -95,7 +87,7 @@ def test_host_adds_memory(small, blocks):
     guest, ranges = small
     guest.host.deflate(ranges)
     hog = grow(guest, BLOCK_MIB)
-    emergency(guest)
+    guest.host.committed(REPORT_LIMIT)
     time.sleep(REACTION)
     assert guest.host.add(next(blocks), BLOCK) == (BLOCK, DONE)
     assert "holding" in hog.answer()
@@ -107,7 +99,7 @@ def test_host_that_never_reacts(small):
     guest, ranges = small
     guest.run(f"echo 5 >{guest.parameters}/oom_wait")
     hog = grow(guest)
-    emergency(guest)
+    guest.host.committed(REPORT_LIMIT)
     assert 3 < wait_killed(guest, hog) < 5 + SLACK * guest.patience
     hog.kill()
     assert calls_until_killed(guest) < FEW
@@ -140,7 +132,7 @@ def test_lock_of_the_killer_is_held_for_moments(small):
               f" cd {TRACING} && echo out_of_memory >set_ftrace_filter &&"
               " echo out_of_memory >set_graph_function && echo function_graph >current_tracer")
     hog = grow(guest)
-    emergency(guest)
+    guest.host.committed(REPORT_LIMIT)
     wait_killed(guest, hog)
     hog.kill()
     trace = guest.run(f"cd {TRACING} && cat trace && echo nop >current_tracer &&"

@@ -142,7 +142,7 @@ def test_what_the_host_was_told(guest):
     # The next report is a second away.
     seen = figures(guest)
     reports += guest.host.reports()
-    said = [tuple(KIB * pages for pages in report.words("<QQQQII")[:2]) for report in reports]
+    said = [tuple(KIB * pages for pages in report.words(wire.STATUS)[:2]) for report in reports]
     assert seen["status_reports"] >= 1
     assert (seen["reported_available_kb"], seen["reported_committed_kb"]) in said
 

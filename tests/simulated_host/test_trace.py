@@ -66,7 +66,7 @@ def test_status_has_the_figures_of_the_report(guest):
     traced_now = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", line)}
     figures = guest.status()
     assert (traced_now["available"], traced_now["committed"]) in [
-        report.words("<QQQQII")[:2] for report in guest.host.reports()]
+        report.words(wire.STATUS)[:2] for report in guest.host.reports()]
     assert traced_now["pages_ballooned"] == figures["pages_ballooned"] == 1000
     assert traced_now["pages_added"] == figures["pages_hot_added"]
     assert traced_now["pages_onlined"] == figures["pages_hot_added_online"]

@@ -24,6 +24,7 @@ STEP = LARGE    # the least that Hyper-V adds
 ALL = 2 ** 32 - 1   # pages: more than there are
 DONE, TRANSIENT = 1, 0  # results of a hot-add
 HEADER = struct.Struct("<HHI")
+STATUS = "<QQQQII"  # body of a status report: available and committed pages, then what is 0
 
 
 @dataclass(frozen=True)

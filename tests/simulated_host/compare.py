@@ -16,7 +16,8 @@ from lab import PROJECT
 SCRIPTS = PROJECT / "tests/simulated_host"
 # What only this driver has: its files, events and tools, and what only the debug kernel has.
 LEFT_OUT = {"adopt", "command", "debugfs", "edges", "examples", "hints",
-            "hotplug_map", "injection", "signing", "sysfs", "trace", "tracers"}
+            "hotplug_map", "injection", "signing", "sysfs", "takeover", "trace",
+            "tracers"}
 NAMES = sorted({path.stem.removeprefix("test_") for path in SCRIPTS.glob("test_*.py")} - LEFT_OUT)
 CRASHED = "the guest does not answer any more"
 

@@ -126,6 +126,16 @@ def test_which_layers_run(monkeypatch, words, layers):
     assert {name: select for name, select in found.items() if name in known} == layers
 
 
+def test_layer_with_a_part_of_the_scripts(monkeypatch):
+    """T chooses among these."""
+    check = _check()
+    for words, added in (((), ""), (("--all",), ""), (("-T", "floor"), "floor")):
+        monkeypatch.setattr(sys, "argv", ["check", *words])
+        found = {layer.name: select for layer, select in check.chosen(check.parse_arguments())}
+        expected = f"({check.DYNMEM}) and ({added})" if added else check.DYNMEM
+        assert found["simulated-host-hv_dynmem"] == expected
+
+
 def test_reasons_to_skip_are_those_that_are_known():
     """Each by its words, and none that no case has."""
     found = {reason for path in TESTS.rglob("*.py") if path != Path(__file__)

@@ -11,6 +11,7 @@ import threading
 import time
 
 from . import wire
+from .ledger import Ledger
 
 PAUSE, RESUME, ANSWER = 0xffff0001, 0xffff0002, 0x80000000
 
@@ -23,7 +24,8 @@ class Host:
         self._patience = patience
         self._messages: queue.Queue[wire.Message] = queue.Queue()
         self._number = 0
-        self.disorder: list[str] = []  # what was wrong with the numbers of messages
+        self.disorder: list[str] = []  # what was wrong with the driver's messages
+        self._ledger = Ledger(self.disorder)
         self._answers: queue.Queue[int] = queue.Queue()
         self.reported: list[float] = []      # when status reports arrived, as time.monotonic()
         threading.Thread(target=self._read, daemon=True).start()
@@ -39,8 +41,12 @@ class Host:
 
     def try_send(self, data: bytes) -> int:
         """Send bytes to the driver; return 0 or an error number."""
+        self._ledger.sent(data)
         self._connection.sendall(struct.pack("<I", len(data)) + data)
-        return self._answers.get(timeout=60 * self._patience)
+        error = self._answers.get(timeout=60 * self._patience)
+        if error:
+            self._ledger.sent(data, -1)
+        return error
 
     def pause(self) -> None:
         """Read no message of the driver any more, so that its ring fills."""
@@ -133,13 +139,21 @@ class Host:
                 if word & ANSWER:
                     self._answers.put(word & ~ANSWER)
                 else:
-                    self._note(wire.parse(self._exactly(word)))
+                    self._take(self._exactly(word))
+
+    def _take(self, data):
+        """Read a message; one that cannot be read ends no thread, but the case."""
+        try:
+            self._note(wire.parse(data))
+        except (AssertionError, struct.error) as error:
+            self.disorder.append(f"ill-formed: {error or data.hex()}")
 
     def _note(self, message):
         """Keep a message; numbers rise in the order in which messages are sent."""
         if message.type != wire.VERSION_REQUEST and message.id <= self._number:
             self.disorder.append(f"number {message.id} behind {self._number}")
         self._number = message.id
+        self._ledger.received(message)
         if message.type == wire.STATUS_REPORT:
             self.reported.append(time.monotonic())
         self._messages.put(message)

@@ -69,6 +69,13 @@ int sim_set_hints(int how);
 int sim_try_reporting(int unused);
 void sim_show_hints(struct seq_file *file);
 
+/* sim_memory.c */
+void sim_memory_read(const void *data, u32 len);
+void sim_memory_sends(const void *data, u32 len);
+void sim_memory_forget(void);
+int sim_memory_init(void);
+void sim_memory_exit(void);
+
 /* sim_gate.c */
 int sim_set_offline(int what);
 int sim_set_online(int what);

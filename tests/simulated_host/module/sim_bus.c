@@ -153,7 +153,11 @@ int sim_rescind(int which)
 
 	/* The channel is a part of the device, whose last reference may be that of the bus. */
 	get_device(&sim->hdev.device);
+	mutex_lock(&sim_lock);
+	if (which == SIM_FIRST)
+		sim_memory_forget();
 	WRITE_ONCE(sim->channel.rescind, true);
+	mutex_unlock(&sim_lock);
 	wake_up(&sim_to_host);
 	device_unregister(&sim->hdev.device);
 	tasklet_kill(&sim->channel.callback_event);

@@ -75,6 +75,8 @@ void vmbus_close(struct vmbus_channel *channel)
 	tasklet_disable(&channel->callback_event);
 	WRITE_ONCE(channel->onchannel_callback, NULL);
 	tasklet_enable(&channel->callback_event);
+	if (channel == sim_open_channel())
+		sim_memory_forget();
 	channel->state = CHANNEL_OPEN_STATE;
 	sim_ring_free(&channel->outbound);
 	sim_ring_free(&channel->inbound);
@@ -150,10 +152,14 @@ int sim_exchange(bool to_driver, void *message, u32 size, u32 *len)
 
 	if (!to_driver) {
 		ret = sim_ring_get(&channel->outbound, message, size, len);
+		if (!ret && *len)
+			sim_memory_read(message, *len);
 		/* There may be room again; the driver may be waiting for it. */
 		if (!ret && *len && channel->outbound.ring_buffer->pending_send_sz)
 			sim_signal_driver(channel);
 	} else {
+		/* While the driver cannot have it: it looks the same when it is sent again. */
+		sim_memory_sends(message, size);
 		ret = sim_ring_put(&channel->inbound, message, size);
 		if (!ret)
 			sim_signal_driver(channel);

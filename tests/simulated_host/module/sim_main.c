@@ -151,9 +151,13 @@ static int __init sim_init(void)
 {
 	int ret;
 
-	ret = sim_bus_init();
+	ret = sim_memory_init();
 	if (ret)
 		return ret;
+
+	ret = sim_bus_init();
+	if (ret)
+		goto exit_memory;
 
 	ret = sim_gates_init();
 	if (ret)
@@ -177,6 +181,8 @@ exit_gates:
 	sim_gates_exit();
 exit_bus:
 	sim_bus_exit();
+exit_memory:
+	sim_memory_exit();
 	return ret;
 }
 module_init(sim_init);
@@ -188,6 +194,7 @@ static void __exit sim_exit(void)
 	sim_freeze_exit();
 	sim_gates_exit();
 	sim_bus_exit();
+	sim_memory_exit();
 }
 module_exit(sim_exit);
 

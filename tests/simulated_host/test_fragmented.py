@@ -161,7 +161,9 @@ def test_slab_pages_without_a_reference_stay(sparse):
     with calls_counted(sparse, *RANGE_FUNCTIONS) as calls:
         ranges, _ = sparse.host.inflate(nearly_all(sparse))
         tried = calls()
-    print(f"{chunks} chunks with such a page, {tried} chunks tried")
-    assert tried < chunks // 8
+    evacuated = sparse.status()["blocks_cleared"]
+    print(f"{chunks} chunks with such a page, {tried} tried, of these {evacuated} evacuated")
+    # Some chunks have no such page; what is evacuated for the guest itself is not counted.
+    assert tried - evacuated < chunks // 4
     sparse.host.deflate(ranges)
     assert_counts(sparse, 0)

@@ -55,7 +55,9 @@ def copy_sources(folder: Path, source: Path = PROJECT) -> None:
     """Make the folder one with sources, of the driver by default, and what was built of them."""
     folder.mkdir(parents=True, exist_ok=True)
     exclude = [f"--exclude={name}" for name in EXCLUDED]
-    subprocess.run(["rsync", "-a", "--delete", *exclude, f"{source}/", f"{folder}/"], check=True)
+    # A copy is newer than what was built of the file before, whatever the age of its source.
+    subprocess.run(["rsync", "-a", "--no-times", "--checksum", "--delete", *exclude,
+                    f"{source}/", f"{folder}/"], check=True)
 
 
 def make(folder: Path, kernel: kernels.Kernel, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -90,7 +90,7 @@ static inline u64 hvb_unmark_span(u64 *pfn, u64 end)
 	return stop;
 }
 
-/* The driver has put no mark on it. Context: the page is PageOffline. */
+/* The driver has put no mark on it: only PageOffline pages have one. */
 static inline bool hvb_mark_is_missing(struct page *page)
 {
 	return !hvb_mark_is(page, HVB_MARK_BALLOON) && !hvb_mark_is_gap(page);
@@ -99,8 +99,7 @@ static inline bool hvb_mark_is_missing(struct page *page)
 /* Whether a probe that fails now has to take the mark off. */
 static inline bool hvb_mark_is_taken_over(struct page *page)
 {
-	return PageOffline(page) && !hvb_mark_is_missing(page) &&
-	       page_private(page) & HVB_MARK_TAKEN_OVER;
+	return !hvb_mark_is_missing(page) && page_private(page) & HVB_MARK_TAKEN_OVER;
 }
 
 /* A later load: the mark stays, whatever becomes of that one. */

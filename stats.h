@@ -71,7 +71,7 @@ struct hvb_stats {
 	/** @hot_add_refused: of @hot_add_requested, those refused */
 	u64 hot_add_refused;
 
-	/** @pages_looked_at: steps of the walk in adopt.c; written by probe */
+	/** @pages_looked_at: steps of walks (walk.c); written by probe */
 	u64 pages_looked_at;
 };
 

@@ -66,18 +66,16 @@ print_into()
 
 keep_driver()
 {
+	local name
 	keep_all '/sys/bus/vmbus/devices/*/class_id'
 	keep_all '/sys/bus/vmbus/devices/*/dynamic_memory/*'
-	if [ -n "$device" ]; then
-		mark "/sys/bus/vmbus/drivers/hv_balloon/${device##*/}"
-		mark "/sys/bus/vmbus/drivers/hv_dynmem/${device##*/}"
-		keep_link "${device#"$root"}/driver"
-	fi
+	[ -z "$device" ] || keep_link "${device#"$root"}/driver"
 	mkdir -p "$report/sys/bus" && mark_folder /sys/bus/vmbus
-	keep_all '/sys/module/hv_balloon/*'
-	keep_all '/sys/module/hv_balloon/parameters/*'
-	keep_all '/sys/module/hv_dynmem/*'
-	keep_all '/sys/module/hv_dynmem/parameters/*'
+	for name in hv_balloon hv_dynmem; do
+		[ -z "$device" ] || mark "/sys/bus/vmbus/drivers/$name/${device##*/}"
+		keep_all "/sys/module/$name/*"
+		keep_all "/sys/module/$name/parameters/*"
+	done
 	keep_all '/run/hvballoon/*'
 	keep_all '/sys/module/memory_hotplug/parameters/*'
 	keep_all '/sys/kernel/debug/hv_balloon/*'

@@ -92,10 +92,10 @@ last_log_lines()
 		END { printf "%s", text }'
 }
 
-# installed_module: $value becomes the file that modprobe takes, if that is ours.
+# installed_module [NAME]: $value becomes the file that modprobe takes, if that is ours.
 installed_module()
 {
-	value=$(sed -n "s,^\\([^:]*/$driver_name\\.ko[.a-z]*\\):.*,\\1,p" \
+	value=$(sed -n "s,^\\([^:]*/${1:-$driver_name}\\.ko[.a-z]*\\):.*,\\1,p" \
 		"$root/lib/modules/$release/modules.dep" 2>/dev/null)
 	case $value in
 	'' | kernel/*) return 1 ;;
@@ -211,12 +211,7 @@ check_installed()
 # Is this project's driver installed under the name that can be loaded beside the in-tree one?
 can_take_over()
 {
-	local found
-	driver_name=hv_dynmem
-	installed_module
-	found=$?
-	driver_name=hv_balloon
-	return "$found"
+	installed_module hv_dynmem
 }
 
 check_in_tree()

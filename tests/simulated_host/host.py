@@ -139,14 +139,7 @@ class Host:
                 if word & ANSWER:
                     self._answers.put(word & ~ANSWER)
                 else:
-                    self._take(self._exactly(word))
-
-    def _take(self, data):
-        """Read a message; one that cannot be read ends no thread, but the case."""
-        try:
-            self._note(wire.parse(data))
-        except (AssertionError, struct.error) as error:
-            self.disorder.append(f"ill-formed: {error or data.hex()}")
+                    self._note(wire.parse(self._exactly(word)))
 
     def _note(self, message):
         """Keep a message; numbers rise in the order in which messages are sent."""

@@ -102,7 +102,7 @@ static void sim_own_named(u64 range)
 	}
 }
 
-/* The driver has added so many pages of an offer: the block may end behind them. */
+/* The driver has added so many pages of an offer: the rest of its last block is a gap. */
 static void sim_own_gap(u64 range, u32 added)
 {
 	u64 end = sim_first(range) + added, pfn;
@@ -122,10 +122,15 @@ static void sim_give(u64 range)
 			sim_check(pfn);
 }
 
-/* The number of ranges that the message has, of those that it says that it has. */
-static u32 sim_ranges(const struct sim_message *message, u32 len, u32 said)
+/* For each range that the message has, of the @said that it declares. */
+static void sim_each_range(const struct sim_message *message, u32 len, u32 said,
+			   void (*act)(u64 range))
 {
-	return min_t(u64, said, (len - sizeof(*message)) / sizeof(message->ranges[0]));
+	const u32 there = (len - sizeof(*message)) / sizeof(message->ranges[0]);
+	u32 i;
+
+	for (i = 0; i < min(said, there); i++)
+		act(message->ranges[i]);
 }
 
 /**
@@ -136,19 +141,15 @@ static u32 sim_ranges(const struct sim_message *message, u32 len, u32 said)
 void sim_memory_read(const void *data, u32 len)
 {
 	const struct sim_message *message = data;
-	u32 i;
 
 	lockdep_assert_held(&sim_lock);
 	if (!sim_owned || len < sizeof(*message))
 		return;
 
-	if (message->type == SIM_BALLOON_RESPONSE) {
-		for (i = 0; i < sim_ranges(message, len, message->words[1] >> 1); i++)
-			sim_own_named(message->ranges[i]);
-	} else if (message->type == SIM_HOT_ADD_RESPONSE) {
-		if (message->words[0])
-			sim_own_gap(sim_offered_range, message->words[0]);
-	}
+	if (message->type == SIM_BALLOON_RESPONSE)
+		sim_each_range(message, len, message->words[1] >> 1, sim_own_named);
+	else if (message->type == SIM_HOT_ADD_RESPONSE && message->words[0])
+		sim_own_gap(sim_offered_range, message->words[0]);
 }
 
 /**
@@ -159,15 +160,13 @@ void sim_memory_read(const void *data, u32 len)
 void sim_memory_sends(const void *data, u32 len)
 {
 	const struct sim_message *message = data;
-	u32 i;
 
 	lockdep_assert_held(&sim_lock);
 	if (!sim_owned || len < sizeof(*message))
 		return;
 
 	if (message->type == SIM_UNBALLOON_REQUEST) {
-		for (i = 0; i < sim_ranges(message, len, message->words[1]); i++)
-			sim_give(message->ranges[i]);
+		sim_each_range(message, len, message->words[1], sim_give);
 	} else if (message->type == SIM_HOT_ADD_REQUEST) {
 		sim_offered_range = *(const u64 *)message->words;
 		sim_give(sim_offered_range);

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pytest   # the prompt is also there without it
 
 HELP = """\
-COMMAND         run in the guest; a status other than 0 is told
+COMMAND         run in the guest; a status other than 0 is shown
 !target MIB     ask the host for that size (does not wait)
 !wait MIB [S]   wait until the host counts that size, at most S seconds (default 120)
 !sleep S        wait

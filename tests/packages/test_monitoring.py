@@ -36,7 +36,7 @@ EMPTY = ("hv_balloon_problem",)     # what a healthy guest has none of
 
 
 def free_ports(count):
-    """Return ports that nobody listens on."""
+    """Return unused ports."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:

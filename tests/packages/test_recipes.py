@@ -250,8 +250,8 @@ def commands(word):
 
 
 def test_protocol_of_systemd(debian):
-    """A service that speaks systemd's protocol of memory pressure is told of what the host takes,
-    and not without the recipe."""
+    """A service that speaks systemd's protocol of memory pressure gets an event when the host takes
+    memory, and not without the recipe."""
     said = f"journalctl -u {SERVICE} -o cat --no-pager | grep 'Memory trimming took' || true"
     trimmed = []
     for programs in ("", "pressure"):

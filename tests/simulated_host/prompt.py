@@ -7,7 +7,7 @@ from . import memory_blocks, wire
 from .simulator import Simulator
 
 HELP = """\
-COMMAND         run in the guest; a status other than 0 is told
+COMMAND         run in the guest; a status other than 0 is shown
 !EXPRESSION     evaluate or execute Python. Its names: guest (guest.run("free -m"),
                 guest.load(), guest.offer(), guest.status(), guest.log()), host
                 (host.negotiate(), host.inflate(256), host.deflate(ranges),

@@ -11,13 +11,14 @@
 #include <linux/slab.h>
 
 #include "balloon.h"
+#include "candidates.h"
 #include "channel.h"
 #include "chunks.h"
-#include "cost.h"
 #include "demand.h"
 #include "device.h"
 #include "evacuate.h"
 #include "lib/batch.h"
+#include "lib/cost.h"
 #include "lib/limits.h"
 #include "lib/proto.h"
 #include "negotiate.h"
@@ -41,7 +42,7 @@
 
 static u64 hvb_inflate_budget(const struct hvb_dev *hvb)
 {
-	if (hvb_recent_oom(hvb) || hvb_cost_pauses(&hvb->inflate.cost))
+	if (hvb_recent_oom(hvb) || hvb_cost_pauses(&hvb->inflate.cost, hvb_now_ms()))
 		return 0;
 	if (!hvb_chunks_can_spare(hvb))
 		return 0;
@@ -66,15 +67,52 @@ static bool hvb_inflate_stalled(struct hvb_inflate *inflate)
 	return time_after(jiffies, inflate->give_up);
 }
 
-/*
- * Programs pay for what was taken: give them time. Return: whether they have paid for
- * too long.
- */
-static bool hvb_inflate_costs(struct hvb_inflate *inflate)
+/* Free the blocks of the batch from range @first on. */
+static void hvb_inflate_take_back(struct hvb_dev *hvb, u32 first)
 {
+	struct hvb_batch *batch = hvb->inflate.batch;
+	u32 i;
+
+	lockdep_assert_held(&hvb->transfer_lock);
+	for (i = first; i < batch->nr; i++) {
+		hvb->inflate.wanted += batch->ranges[i].count;
+		hvb_chunks_release(hvb, &batch->ranges[i]);
+	}
+	hvb_batch_cut(batch, first);
+}
+
+/*
+ * Return: whether programs pay. Free memory costs them nothing, however much they read.
+ * What a cost is due to was taken before it shows: in this second or the one before.
+ */
+static bool hvb_inflate_costs(struct hvb_dev *hvb, u64 budget)
+{
+	struct hvb_inflate *inflate = &hvb->inflate;
+
+	switch (hvb_cost_look(&inflate->cost, hvb_now_ms(), hvb_reclaim_cost())) {
+	case HVB_COST_LOW_SECOND:
+		hvb_batch_mark(inflate->batch);
+		return false;
+	case HVB_COST_LOW:
+		return false;
+	case HVB_COST_HIGH:
+		break;
+	}
+	return hvb_free_above_reserves() < budget;
+}
+
+/* Programs pay: return pages to them, and wait. Return: whether they paid for too long. */
+static bool hvb_inflate_relent(struct hvb_dev *hvb)
+{
+	struct hvb_inflate *inflate = &hvb->inflate;
+
+	mutex_lock(&hvb->transfer_lock);
+	hvb_inflate_take_back(hvb, inflate->batch->marks[0]);
+	mutex_unlock(&hvb->transfer_lock);
+
 	inflate->not_before = jiffies + HVB_DRY_INTERVAL;
 	hvb_inflate_reset_deadline(inflate);
-	return hvb_cost_is_over(&inflate->cost);
+	return hvb_cost_is_over(&inflate->cost, hvb_now_ms());
 }
 
 /* Return: how many pages may be taken now, of which node. */
@@ -124,12 +162,13 @@ static bool hvb_inflate_take(struct hvb_dev *hvb)
 		if (hvb_inflate_must_yield(hvb))
 			return false;
 
-		if (!budget && hvb_cost_is_high(&inflate->cost))
-			return hvb_inflate_costs(inflate);
-		if (!budget)
+		if (!budget) {
 			budget = hvb_inflate_look(hvb);
-		if (!budget)
-			return true;
+			if (!budget)
+				return true;
+			if (hvb_inflate_costs(hvb, budget))
+				return hvb_inflate_relent(hvb);
+		}
 
 		taken = hvb_chunks_take(hvb, budget);
 		if (!taken)
@@ -162,22 +201,6 @@ static int hvb_send_ranges(struct hvb_dev *hvb, const struct hvb_range *ranges,
 	return 0;
 }
 
-/* Free what was not reported: empty the batch from range @first on. */
-static void hvb_inflate_take_back(struct hvb_dev *hvb, u32 first)
-{
-	struct hvb_batch *batch = hvb->inflate.batch;
-	u32 i;
-
-	mutex_lock(&hvb->transfer_lock);
-	hvb->hot_add.map.promised_gaps = 0;
-	for (i = first; i < batch->nr; i++) {
-		hvb->inflate.wanted += batch->ranges[i].count;
-		hvb_chunks_release(hvb, &batch->ranges[i]);
-	}
-	hvb_batch_clear(batch);
-	mutex_unlock(&hvb->transfer_lock);
-}
-
 /*
  * Report the batch; what could not be reported is freed. No lock is held while the
  * ring is full: the host cannot return a page that was not reported.
@@ -204,7 +227,11 @@ static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
 		done += count;
 	} while (done < batch->nr);
 
+	mutex_lock(&hvb->transfer_lock);
 	hvb_inflate_take_back(hvb, done);
+	hvb->hot_add.map.promised_gaps = 0;
+	hvb_batch_clear(batch);
+	mutex_unlock(&hvb->transfer_lock);
 	return ret;
 }
 
@@ -213,7 +240,7 @@ static const char *hvb_shortage(const struct hvb_dev *hvb)
 {
 	if (hvb_recent_oom(hvb))
 		return "recent OOM";
-	if (hvb_cost_pauses(&hvb->inflate.cost))
+	if (hvb_cost_pauses(&hvb->inflate.cost, hvb_now_ms()))
 		return "its programs pay with refaults or swapping";
 	if (!hvb_chunks_can_spare(hvb))
 		return "free memory is fragmented";
@@ -241,6 +268,7 @@ static void hvb_inflate_finished(struct hvb_dev *hvb)
 
 	hvb_evacuate_stop(hvb);
 	inflate->active = false;
+	hvb_cost_end(&inflate->cost, hvb_now_ms(), hvb_reclaim_cost());
 	hvb->stats.balloon_refused += inflate->wanted;
 	hvb_op_end(&hvb->record, HVB_OP_INFLATE, inflate->asked - inflate->wanted);
 }
@@ -284,7 +312,7 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 	hvb->chunk_choice.retry = jiffies;
 	hvb_batch_init(inflate->batch, hvb->hot_add.map.regions.block_pages);
 	hvb_inflate_reset_deadline(inflate);
-	hvb_cost_begin(&inflate->cost);
+	hvb_cost_begin(&inflate->cost, hvb_now_ms(), hvb_reclaim_cost());
 	inflate->active = true;
 	hvb_op_begin(&hvb->record, HVB_OP_INFLATE, num_pages);
 }
@@ -443,7 +471,7 @@ int hvb_balloon_init(struct hvb_dev *hvb)
 
 	inflate->batch = kvzalloc(sizeof(*inflate->batch), GFP_KERNEL);
 	inflate->response = kmalloc(HVB_MSG_MAX, GFP_KERNEL);
-	hvb_cost_init(&inflate->cost);
+	hvb_cost_init(&inflate->cost, hvb_now_ms(), hvb_reclaim_cost());
 	if (inflate->batch && inflate->response)
 		return 0;
 

@@ -7,7 +7,7 @@
 
 #include <linux/types.h>
 
-#include "cost.h"
+#include "lib/cost.h"
 
 struct hvb_batch;
 struct hvb_dev;

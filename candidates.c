@@ -144,6 +144,23 @@ u64 hvb_zone_spare(struct zone *zone)
 }
 
 /**
+ * hvb_free_above_reserves() - what can be allocated before the kernel reclaims
+ *
+ * Context: any.
+ * Return: pages of all zones.
+ */
+u64 hvb_free_above_reserves(void)
+{
+	u64 pages = 0;
+	int nid, i;
+
+	for_each_online_node(nid)
+		for (i = 0; i < MAX_NR_ZONES; i++)
+			pages += hvb_zone_spare(&NODE_DATA(nid)->node_zones[i]);
+	return pages;
+}
+
+/**
  * hvb_zone_can_spare() - whether a zone has a few chunks above its reserves
  * @zone: the zone
  *

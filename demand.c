@@ -88,6 +88,23 @@ u64 hvb_refaults(void)
 }
 
 /**
+ * hvb_reclaim_cost() - what reclaim takes from programs: refaults, and pages written
+ *
+ * All refaults, not those of the working set alone: the kernel takes the active list for
+ * the working set, and a balloon that takes cache fast shrinks that list as well. Stalls
+ * in direct reclaim are not in it: the balloon's own allocations are among them.
+ *
+ * Context: any.
+ * Return: pages since boot.
+ */
+u64 hvb_reclaim_cost(void)
+{
+	return global_node_page_state(WORKINGSET_REFAULT_FILE) +
+	       global_node_page_state(WORKINGSET_REFAULT_ANON) +
+	       global_node_page_state(NR_VMSCAN_WRITE);
+}
+
+/**
  * hvb_demand_update() - sample memory use for the model
  * @hvb: the device
  *
@@ -97,7 +114,7 @@ void hvb_demand_update(struct hvb_dev *hvb)
 {
 	const u64 assigned = hvb_assigned(hvb), available = hvb_demand_available();
 	const struct hvb_usage usage = {
-		.now_ms = jiffies64_to_msecs(get_jiffies_64()),
+		.now_ms = hvb_now_ms(),
 		.used = assigned - min(assigned, available),
 		.vm_committed = hvb_host_pages(vm_memory_committed(), PAGE_SHIFT),
 		.file_pages = hvb_host_pages(global_node_page_state(NR_FILE_PAGES), PAGE_SHIFT),

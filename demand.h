@@ -37,6 +37,7 @@ u64 hvb_floor(const struct hvb_dev *hvb);
 u64 hvb_available(void);
 u64 hvb_demand_available(void);
 u64 hvb_refaults(void);
+u64 hvb_reclaim_cost(void);
 void hvb_demand_update(struct hvb_dev *hvb);
 void hvb_demand_read(struct hvb_dev *hvb, struct hvb_demand *demand);
 bool hvb_demand_rises(const struct hvb_dev *hvb);

@@ -290,6 +290,12 @@ static inline unsigned long hvb_jiffies_until(unsigned long when)
 	return time_after(when, now) ? when - now : 0;
 }
 
+/* Milliseconds since boot, as lib/ counts time. */
+static inline u64 hvb_now_ms(void)
+{
+	return jiffies64_to_msecs(get_jiffies_64());
+}
+
 /* Pages that became usable since probe. */
 static inline u64 hvb_arrived(const struct hvb_dev *hvb)
 {

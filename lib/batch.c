@@ -43,14 +43,16 @@ void hvb_batch_clear(struct hvb_batch *batch)
 {
 	batch->nr = 0;
 	batch->pages = 0;
+	batch->marks[0] = 0;
+	batch->marks[1] = 0;
 }
 
-/* Append to the last range if it touches and neither limit is in the way. */
+/* Append to the last range if it touches and neither limit nor mark is in the way. */
 static bool hvb_batch_join(struct hvb_batch *batch, u64 pfn, u32 count)
 {
 	struct hvb_range *last;
 
-	if (!batch->nr || !(pfn & (batch->block_pages - 1)))
+	if (batch->nr == batch->marks[1] || !(pfn & (batch->block_pages - 1)))
 		return false;
 
 	last = &batch->ranges[batch->nr - 1];
@@ -75,6 +77,31 @@ void hvb_batch_add(struct hvb_batch *batch, u64 pfn, u32 count)
 		return;
 
 	batch->ranges[batch->nr++] = (struct hvb_range) { pfn, count };
+}
+
+/**
+ * hvb_batch_mark() - keep apart what is in the batch and what is added
+ * @batch: the batch
+ *
+ * hvb_batch_cut() can remove what was added since the last mark, or the last but one.
+ */
+void hvb_batch_mark(struct hvb_batch *batch)
+{
+	batch->marks[0] = batch->marks[1];
+	batch->marks[1] = batch->nr;
+}
+
+/**
+ * hvb_batch_cut() - remove the ranges that were added last
+ * @batch: the batch
+ * @nr: ranges that stay
+ */
+void hvb_batch_cut(struct hvb_batch *batch, u32 nr)
+{
+	while (batch->nr > nr)
+		batch->pages -= batch->ranges[--batch->nr].count;
+	batch->marks[0] = min(batch->marks[0], nr);
+	batch->marks[1] = nr;
 }
 
 static int hvb_range_compare(const void *a, const void *b)

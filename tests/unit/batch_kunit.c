@@ -455,12 +455,43 @@ static void shuffled(struct kunit *test)
 	}
 }
 
+/* What was added since the last mark but one can go; the rest merges as without marks. */
+static void cut_to_a_mark(struct kunit *test)
+{
+	struct hvb_batch *batch = batch_new(test);
+	u64 pfn;
+
+	for (pfn = 0; pfn < 400; pfn += 10) {
+		if (pfn % 100 == 0)
+			hvb_batch_mark(batch);
+		hvb_batch_add(batch, pfn, 10);
+	}
+	/* Marks at 0, 100, 200 and 300: a range begins at each. */
+	KUNIT_ASSERT_EQ(test, batch->nr, 4U);
+	KUNIT_ASSERT_EQ(test, batch->pages, 400U);
+
+	hvb_batch_cut(batch, batch->marks[0]);
+	KUNIT_EXPECT_EQ(test, batch->nr, 2U);
+	KUNIT_EXPECT_EQ(test, batch->pages, 200U);
+
+	/* Again: there is nothing since the mark. */
+	hvb_batch_cut(batch, batch->marks[0]);
+	KUNIT_EXPECT_EQ(test, batch->pages, 200U);
+
+	hvb_batch_add(batch, 200, 10);
+	KUNIT_EXPECT_EQ(test, batch->nr, 3U);
+	hvb_batch_merge(batch);
+	KUNIT_EXPECT_EQ(test, batch->nr, 1U);
+	KUNIT_EXPECT_EQ(test, batch->pages, 210U);
+}
+
 static struct kunit_case batch_cases[] = {
 	KUNIT_CASE_PARAM(merge_table, merge_gen_params),
 	KUNIT_CASE_PARAM(limit_table, limit_gen_params),
 	KUNIT_CASE(limit_stays),
 	KUNIT_CASE(add_joins_the_last),
 	KUNIT_CASE(clear),
+	KUNIT_CASE(cut_to_a_mark),
 	KUNIT_CASE(the_same_block_twice),
 	KUNIT_CASE_PARAM(full_table, full_gen_params),
 	KUNIT_CASE(never_full_if_they_touch),

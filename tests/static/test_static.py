@@ -32,7 +32,8 @@ def build(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("build")
     assert run("make", "-C", PROJECT, "install-source", f"SOURCE={folder}").returncode == 0
     headers = kernels.kernel(request.param).headers
-    return folder, run("make", "-C", folder, f"KDIR={headers}", "W=1", "C=2", "both")
+    return folder, run("make", f"-j{os.cpu_count()}", "--output-sync", "-C", folder,
+                       f"KDIR={headers}", "W=1", "C=2", "both")
 
 
 def test_builds_without_a_warning(build):

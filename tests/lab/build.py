@@ -41,6 +41,12 @@ def program(name: str, folder: Path = PROGRAMS) -> Path:
     return binary
 
 
+def stripped(module: Path, copy: Path) -> Path:
+    """Make a copy of a module without what is for debuggers, nine parts of ten; return it."""
+    subprocess.run(["strip", "--strip-debug", "-o", copy, module], check=True)
+    return copy
+
+
 def udev_rule() -> Path:
     """Return the project's udev rule, which onlines hot-added memory."""
     return PROJECT / "packaging/udev/60-hv-balloon.rules"

@@ -10,6 +10,7 @@ from .carrier import Carrier
 from .shell import Result, Shell
 
 CONSOLE = "guest.log"
+STATUS = "/sys/kernel/debug/hv_balloon/status"
 LIMIT = 60  # seconds for a command in the guest, unless said
 
 
@@ -48,6 +49,10 @@ class Guest:
         with self._explained():
             return self._shell.call(command, limit * self.patience)
 
+    def commands(self) -> int:
+        """Return a number that differs once another command was run in the guest."""
+        return self._shell.requests
+
     def _explained(self):
         """What holds while an answer is awaited: errors may be explained there."""
         return contextlib.nullcontext()
@@ -68,8 +73,7 @@ class Guest:
 
     def status(self) -> dict[str, Any]:
         """Return the driver's own figures from debugfs, numbers as int."""
-        lines = self.run("cat /sys/kernel/debug/hv_balloon/status").splitlines()
-        return {name: _number(value) for name, value in (line.split(": ", 1) for line in lines)}
+        return status_of(self.run(f"cat {STATUS}"))
 
     def alive(self) -> bool:
         """Tell whether the guest still answers."""
@@ -85,6 +89,12 @@ class Guest:
     def warnings(self) -> list[str]:
         """Return the lines of the guest's log that must not be there."""
         return kernlog.warnings(self.log(), self.kills_expected)
+
+
+def status_of(text: str) -> dict[str, Any]:
+    """Return the figures of the driver's file, numbers as int."""
+    return {name: _number(value)
+            for name, value in (line.split(": ", 1) for line in text.splitlines())}
 
 
 def _number(text):

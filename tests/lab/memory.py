@@ -6,6 +6,10 @@ from .guest import Guest
 MIB = 256   # pages
 KIB = 4     # of a page
 
+DROP_CACHES = "sync; echo 3 >/proc/sys/vm/drop_caches"
+FREE_PAGES = ("awk '/^ +pages free/ { pages += $3 } / count:/ { pages += $2 }"
+              " END { print pages }' /proc/zoneinfo")
+
 
 def meminfo(machine: Guest) -> dict[str, int]:
     """Return /proc/meminfo as a dictionary, in KiB."""
@@ -30,6 +34,4 @@ def free_pages(machine: Guest) -> int:
     MemFree leaves out the free pages that each processor keeps at hand (17 MiB after the boot of
     a 4 GiB guest), so they are added. Both come from one file: the kernel moves them at any time.
     """
-    machine.run("sync; echo 3 >/proc/sys/vm/drop_caches", limit=120)
-    return int(machine.run("awk '/^ +pages free/ { pages += $3 } / count:/ { pages += $2 }"
-                           " END { print pages }' /proc/zoneinfo"))
+    return int(machine.run(f"{DROP_CACHES}; {FREE_PAGES}", limit=120))

@@ -43,10 +43,11 @@ class Shell:
         self._connection = connection
         self._alive = alive  # asked now and then while an answer is awaited
         self._received = b""
+        self.requests = 0   # the last one's number
 
     def call(self, command: str, limit: float = 30) -> Result:
         """Run a command, return its Result; MachineSilent if no answer comes."""
-        request = next(self._ids)
+        request = self.requests = next(self._ids)
         encoded = base64.b64encode(command.encode()).decode()
         self._send(f"{request} {limit} {encoded}\n".encode())
         deadline = time.monotonic() + limit + GRACE

@@ -2,7 +2,6 @@
 """Fixtures of the scenarios: one carrier for all, a guest of its own for each."""
 
 import contextlib
-import shutil
 from pathlib import Path
 
 import pytest
@@ -43,7 +42,7 @@ def module(request, tmp_path_factory):
     """The module under test, built once: later changes of the sources do not matter."""
     built = build.module(request.config.getoption("--kernel"),
                          request.config.getoption("--module"))
-    return Path(shutil.copy(built, tmp_path_factory.mktemp("module")))
+    return build.stripped(built, tmp_path_factory.mktemp("module") / built.name)
 
 
 @pytest.fixture

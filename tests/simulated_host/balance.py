@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The balance of a guest's memory: what a case took from it must be there again at its end."""
 
+import dataclasses
 import time
+import weakref
+from collections.abc import MutableMapping
 
 from lab import memory
 from lab.memory import MIB
@@ -20,24 +23,64 @@ DEBUG_BLOCK_COST_MIB = 24
 PATIENCE = 20   # seconds in which the memory of a program that was ended must be free again
 
 
+# What is neither free nor in a cache that can go, memory blocks, pages of boot memory that are
+# marked as ballooned. MemAvailable is no measure of the first: it leaves out what the kernel keeps
+# free, and that grows with the first huge page and with a zone's first memory.
+FIGURES = f"""
+{memory.DROP_CACHES}
+{memory.FREE_PAGES}
+awk '/MemTotal/ {{ print int($2 / 4) }}' /proc/meminfo
+ls -d /sys/devices/system/memory/memory* | wc -l
+"""
+MARKED = f"memlayout | awk '$1 < {GUEST_MIB} {{ pages += $4 }} END {{ print pages + 0 }}'"
+
+
 class Balance:
     """The figures of a guest in which no driver is loaded."""
 
     def __init__(self, guest: Simulator) -> None:
-        self._marked = None if guest.is_debug() else marked_pages(guest)
-        self._used, self._blocks = _used_mib(guest), _blocks(guest)
+        self._before = _figures(guest)
 
     def assert_balanced(self, guest: Simulator) -> None:
         """Compare with the guest of now, in which again no driver is loaded."""
-        if self._marked is not None:
-            assert marked_pages(guest) == self._marked, "pages stay ballooned"
         tolerance, cost = ((DEBUG_TOLERANCE_MIB, DEBUG_BLOCK_COST_MIB) if guest.is_debug()
                            else (TOLERANCE_MIB, BLOCK_COST_MIB))
-        allowed = tolerance + cost * (_blocks(guest) - self._blocks)
         deadline = time.monotonic() + PATIENCE
-        while (grown := _used_mib(guest) - self._used) >= allowed:
+        while True:
+            now = _read(guest)
+            assert now.marked == self._before.marked, "pages stay ballooned"
+            grown = now.used_mib - self._before.used_mib
+            if grown < tolerance + cost * (now.blocks - self._before.blocks):
+                return
             assert time.monotonic() < deadline, f"{grown} MiB more are in use than before"
             time.sleep(1)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Figures:
+    used_mib: int
+    blocks: int
+    marked: int | None
+
+
+# Those that were read last, and after how many commands in all: while none was run since, the end
+# of a case is the start of the next one.
+_last: MutableMapping[Simulator, tuple[int, _Figures]] = weakref.WeakKeyDictionary()
+
+
+def _figures(guest):
+    """Return the figures of now."""
+    commands, figures = _last.get(guest, (0, None))
+    return figures if figures and commands == guest.commands() else _read(guest)
+
+
+def _read(guest):
+    """Return the figures of now. The marks are left out in the debug kernel, where that is slow."""
+    wanted = FIGURES if guest.is_debug() else FIGURES + MARKED
+    free, total, blocks, *marked = map(int, guest.run(wanted, limit=120).split())
+    figures = _Figures((total - free) // MIB, blocks, marked[0] if marked else None)
+    _last[guest] = guest.commands(), figures
+    return figures
 
 
 def marked_pages(guest: Simulator) -> int:
@@ -45,22 +88,7 @@ def marked_pages(guest: Simulator) -> int:
 
     Hot-added memory is left out: gaps keep their mark there. Slow in the debug kernel.
     """
-    output = guest.run("memlayout", limit=120)
-    pieces = (map(int, line.split()) for line in output.splitlines())
-    return sum(ballooned for address, _, _, ballooned in pieces if address < GUEST_MIB)
-
-
-def _used_mib(guest):
-    """Return what is neither free nor in a cache that can go.
-
-    MemAvailable is no measure of it: it leaves out what the kernel keeps free, and that grows with
-    the first huge page and with a zone's first memory.
-    """
-    return (guest.total() - memory.free_pages(guest)) // MIB
-
-
-def _blocks(guest):
-    return int(guest.run("ls -d /sys/devices/system/memory/memory* | wc -l"))
+    return int(guest.run(MARKED, limit=120))
 
 
 def assert_no_leaks(guest: Simulator) -> None:

@@ -14,6 +14,7 @@ from .prompt import HostPrompt
 from .simulator import OURS
 
 LOG_TAIL = 60  # lines
+SHARED = "guests that outlive a run"     # a plugin that has a keeper: see tests/mutants
 
 
 def pytest_addoption(parser):
@@ -24,6 +25,8 @@ def pytest_addoption(parser):
                      help="this project's driver, or the one of the kernel")
     parser.addoption("--module", choices=NAMES, default=HV_BALLOON,
                      help="under which of its names this project's driver is built and loaded")
+    parser.addoption("--mutant", default="", metavar="NAME",
+                     help="plant that bug in this project's driver: see tests/mutants")
     parser.addoption("--garbage", type=int, default=5000, metavar="N",
                      help="how many random messages to send")
     parser.addoption("--seed", type=int, metavar="N",
@@ -87,9 +90,11 @@ def pytest_terminal_summary(terminalreporter, config):
 @pytest.fixture(scope="session")
 def keeper(request):
     """What starts guests."""
-    kept = Keeper(request.config)
+    shared = request.config.pluginmanager.get_plugin(SHARED)
+    kept = shared.keeper(request.config) if shared else Keeper(request.config)
     yield kept
-    kept.finish()
+    if not shared:
+        kept.finish()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from typing import Any
 
 from lab.memory import MIB
 
-from .simulator import IN_TREE, Simulator
+from .built import IN_TREE
+from .simulator import Simulator
 
 
 class Unknown:
@@ -41,10 +42,12 @@ class InTreeSimulator(Simulator):
 
     driver = IN_TREE
 
-    def load(self, parameters: str = "") -> None:
+    def load(self, parameters: str = "", offered: bool = False) -> None:
         """Load the driver, unless it is: it cannot be unloaded."""
         if not self.loaded():
             super().load(parameters)
+        if offered:
+            self.offer()
 
     def _insmod(self):
         # It has the checksums of hv_vmbus, which the simulated host does not have.

@@ -42,7 +42,8 @@ class Keeper:
         if kernel == kernels.DEBUG:
             append += " mitigations=off " + CHECKERS[self._config.getoption("--checkers")]
         kind = DRIVERS[driver or self._config.getoption("--driver")]
-        return kind(kernel, self._config.getoption("--module"), append=append, **options)
+        return kind(kernel, self._config.getoption("--module"), append=append,
+                    mutant=self._config.getoption("--mutant"), **options)
 
     def guest(self) -> Simulator:
         """Return the guest that is kept, or a new one if that has hardly a free block left."""
@@ -113,8 +114,7 @@ def cleaned(machine: Simulator, node: pytest.Item) -> Iterator[None]:
 
 def agreed(guest: Simulator, parameters: str = "") -> Simulator:
     """Load the driver, offer the device, agree on protocol 2.0."""
-    guest.load(f"pressure_report_delay=3600 {parameters}")
-    guest.offer()
+    guest.load(f"pressure_report_delay=3600 {parameters}", offered=True)
     guest.host.negotiate()
     guest.wait_for("state", "running")
     return guest

@@ -7,118 +7,27 @@ memory is real.
 """
 
 import contextlib
-import lzma
-import os
-import shutil
-import struct
-import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lab import HV_BALLOON, PROJECT, LabError, cache, initramfs, kernels, results
-from lab.build import copy_sources, intree_module, udev_rule
+from lab import HV_BALLOON, cache, initramfs, kernels, results
+from lab.build import udev_rule
 from lab.carrier import DirectCarrier
-from lab.guest import Guest
+from lab.guest import STATUS, Guest, status_of
 from lab.shell import MachineSilent, Shell
 
-from . import signing
+from . import built, signing
 from .host import Host
 from .machine import Machine
-
-HERE = Path(__file__).resolve().parent
-MODULE = HERE / "module"    # what plays the host in the guest
 
 CONTROL = "/sys/class/misc/hvb_sim/control"     # of what plays the host; see sim_main.c
 BOOT_LIMIT = 180
 DEBUG_PATIENCE = 4      # how much longer all may take in the kernel with checkers
-EXAMPLES = PROJECT / "packaging/examples"
 KEXEC_TOOLS = ("sbin/kexec", "usr/bin/makedumpfile")
 
-OURS, IN_TREE = "ours", "in-tree"
-
-# What follows a module that is signed: the signature, its header with the length, these words.
-SIGNED = b"~Module signature appended~\n"
-SIGNATURE_HEADER, SIGNATURE_LENGTH = 12, 4     # bytes; the length is the last of the header
-
-
-def make(folder: Path, headers: Path, *arguments: str) -> None:
-    """Build the modules in a folder; LabError if they do not build."""
-    result = subprocess.run(["make", "-C", str(headers), f"M={folder}", f"-j{os.cpu_count()}",
-                             "modules", *arguments], text=True, check=False,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if result.returncode:
-        raise LabError(f"the module does not build:\n{result.stdout}")
-
-
-def build_folder(version: str) -> Path:
-    """Return the folder for what is built for a kernel."""
-    return cache.root() / "build" / f"{version}-sim"
-
-
-def sources_folder(version: str, module: str) -> Path:
-    """Return the folder in which the driver is built for a kernel, under one of its names."""
-    return build_folder(version) / ("driver" if module == HV_BALLOON else module)
-
-
-def build_driver(version: str, module: str = HV_BALLOON) -> Path:
-    """Build the driver, under one of its names, against the symbols of the simulated host, which
-    also takes its hypercalls.
-
-    On a kernel that counts how often each line is run (gcov) that is done for the driver.
-    """
-    headers = kernels.kernel(version).headers
-    folder = sources_folder(version, module)
-    with cache.lock(f"build-{version}-sim"):
-        sim = _build_host(version)
-        copy_sources(folder)
-        for name in ("hypercall.c", "hvb_sim.h"):
-            shutil.copy2(MODULE / name, folder)
-        make(folder, headers, f"KBUILD_EXTRA_SYMBOLS={sim}/Module.symvers", "GCOV_PROFILE=y",
-             f"MODULE={module}")
-    return folder / f"{module}.ko"
-
-
-def _build_host(version):
-    sim = build_folder(version) / "sim"
-    copy_sources(sim, MODULE)
-    make(sim, kernels.kernel(version).headers)
-    return sim
-
-
-def build(version: str) -> dict[str, Path]:
-    """Build the simulated host, what stages rare states of the guest, the relay, and the example;
-    find the driver of the kernel."""
-    base = build_folder(version)
-    with cache.lock(f"build-{version}-sim"):
-        sim = _build_host(version)
-        relay = base / "relay"
-        example = base / "memory-events"
-        for program, source in ((relay, HERE / "relay.c"),
-                                (example, EXAMPLES / "memory-events.c")):
-            subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", program,
-                            source], check=True)
-    return {"sim": sim / "hvb_sim.ko", "relay": relay,
-            **{name: sim / f"sim_{name}.ko" for name in ("atomic", "lock", "ref", "slab")},
-            IN_TREE: _unsigned(intree_module(version), base),
-            "example": example, "example-rule": EXAMPLES / "61-memory-events.rules"}
-
-
-def _unsigned(module, folder):
-    """Return a copy of a module without its signature, which does not hold once insmod -f has
-    changed it."""
-    data = module.read_bytes()
-    if module.suffix == ".xz":
-        data = lzma.decompress(data)
-    if data.endswith(SIGNED):
-        end = len(data) - len(SIGNED)
-        length, = struct.unpack_from(">I", data, end - SIGNATURE_LENGTH)
-        data = data[:end - SIGNATURE_HEADER - length]
-    copy = folder / f"{HV_BALLOON}.ko"
-    if not copy.exists() or copy.read_bytes() != data:
-        copy.write_bytes(data)
-    return copy
+OURS = "ours"
 
 
 class Simulator(Guest):
@@ -128,17 +37,19 @@ class Simulator(Guest):
 
     def __init__(self, version: str, module: str = HV_BALLOON,
                  files: dict[str, Path] | None = None, drivers: Iterable[str] = (),
-                 **options: Any) -> None:
+                 mutant: str = "", **options: Any) -> None:
         """Start the guest. It has `files` besides, by name, and modules of the kernel, `drivers`.
 
-        `module`: the name under which this project's driver is loaded.
+        `module`: the name under which this project's driver is loaded; `mutant`: the bug that is
+        planted in it.
 
         Options: see Machine.
         """
         super().__init__()
         self._version = version
         self.module = module if self.driver == OURS else HV_BALLOON
-        self._files, self._drivers = files or {}, drivers
+        self._files, self._drivers, self._mutant = files or {}, drivers, mutant
+        self.file = f"/lab/{self.driver}/{self.module}.ko"  # of the driver, in the guest
         # How much longer all may take than in a stock kernel.
         self.patience = DEBUG_PATIENCE if version == kernels.DEBUG else 1
         with contextlib.ExitStack() as started:
@@ -155,9 +66,9 @@ class Simulator(Guest):
         kernel = kernels.kernel(self._version)
         image = self._carrier.folder / "guest.cpio"
         tools = KEXEC_TOOLS if machine.carries_itself else ()
-        files = build(self._version) | self._files
+        files = built.host(self._version) | self._files
         if self.driver == OURS:
-            files[OURS] = build_driver(self._version, self.module)
+            files[OURS] = built.driver(self._version, self.module, self._mutant)
         if machine.secure_boot:
             signing.add_signed(files, "sim", OURS, kernel.headers, self._carrier.folder)
         initramfs.guest(image, kernel, files, udev_rule(), tools, self._drivers)
@@ -200,17 +111,19 @@ class Simulator(Guest):
         self.run("until port=$(grep -lx monitor /sys/class/virtio-ports/*/name);"
                  " do sleep 0.1; done;"
                  " /lab/relay/relay /dev/hvb_sim /dev/$(echo $port | cut -d/ -f5)"
-                 " >/tmp/relay.log 2>&1 &")
-        self.run("sleep 1; pidof relay || { cat /tmp/relay.log; false; }")
+                 " >/tmp/relay.log 2>&1 &\n"
+                 "until ls -l /proc/$!/fd | grep -q /dev/vport; do"
+                 " kill -0 $! || { cat /tmp/relay.log; exit 1; }; sleep 0.1; done")
 
     def connect_host(self) -> None:
         """Connect with what plays the host in the guest, now or later."""
         self.host = Host(self._running.enter_context(self._carrier.connected("monitor")),
                          self.patience)
 
-    def load(self, parameters: str = "") -> None:
-        """Load the driver while no device is there."""
-        self.run(f"{self._insmod()} {parameters}")
+    def load(self, parameters: str = "", offered: bool = False) -> None:
+        """Load the driver while no device is there; which may be offered then."""
+        then = f" || exit; echo offer >{CONTROL} &" if offered else ""
+        self.run(f"{self._insmod()} {parameters}{then}")
 
     def loaded(self) -> bool:
         """Tell whether a driver is loaded."""
@@ -224,16 +137,10 @@ class Simulator(Guest):
     def _insmod(self):
         return f"/usr/sbin/insmod {self.file}"
 
-    @property
-    def file(self) -> str:
-        """Return the file of the driver in the guest."""
-        return f"/lab/{self.driver}/{self.module}.ko"
-
     def leave(self) -> None:
         """Let driver and device go, if they are there."""
-        if self.loaded():
-            self.unload()
-        self.rescind_if_there()
+        self.run(f"if grep -q '^{self.module} ' /proc/modules; then rmmod {self.module} || exit; fi;"
+                 f" echo rescind >{CONTROL}; true", limit=240)
 
     def rescind_if_there(self) -> None:
         """Let the device vanish, if it is there."""
@@ -260,8 +167,8 @@ class Simulator(Guest):
 
     def _figure(self, name):
         """Return one figure; the file is not there before the driver has agreed."""
-        present = self.call("test -e /sys/kernel/debug/hv_balloon/status").status == 0
-        return self.status()[name] if present else None
+        lines = self.call(f"cat {STATUS}")
+        return None if lines.status else status_of(lines.output)[name]
 
     def floor(self) -> int:
         """Return the pages that the driver leaves."""
@@ -286,4 +193,4 @@ class Simulator(Guest):
 
     def sources_folder(self) -> Path:
         """Return the folder in which the driver was built."""
-        return sources_folder(self._version, self.module)
+        return built.sources_folder(self._version, self.module)

@@ -11,10 +11,11 @@ import pytest
 from lab.memory import MIB
 
 from . import wire
+from .built import IN_TREE
 from .keeper import agreed, loaded_again, own_keeper
 from .memory_blocks import BLOCK, change, folder_of
 from .ranges import halves, inside, outside
-from .simulator import CONTROL, IN_TREE
+from .simulator import CONTROL
 from .wire import DONE, STEP
 
 SIM_STATUS = "/sys/kernel/debug/hvb_sim/status"

@@ -11,12 +11,12 @@ from lab.guest import Guest
 from lab.memhog import Memhog
 from lab.memory import MIB
 
-from . import wire
+from . import built, wire
+from .built import IN_TREE
 from .keeper import Keeper, udev_stopped
 from .machine import GUEST_MIB
 from .memory_blocks import BLOCK, change
 from .ranges import halves
-from .simulator import IN_TREE, build_driver
 from .wire import DONE, STEP
 
 FILE = f"/lab/{HV_DYNMEM}/{HV_DYNMEM}.ko"
@@ -30,8 +30,8 @@ ROUNDS = 5
 @pytest.fixture(scope="module")
 def keeper(request):
     """Guests with both drivers."""
-    kernel = request.config.getoption("--kernel")
-    files = {HV_DYNMEM: build_driver(kernel, HV_DYNMEM)}
+    kernel, mutant = map(request.config.getoption, ("--kernel", "--mutant"))
+    files = {HV_DYNMEM: built.driver(kernel, HV_DYNMEM, mutant)}
     kept = Keeper(request.config, driver=IN_TREE, files=files)
     yield kept
     kept.finish()

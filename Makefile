@@ -123,6 +123,12 @@ bench:
 	$(RUN) bench $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(RUNS),--runs '$(RUNS)') \
 		$(if $(W),--workload '$(W)')
 
+# Bugs that are planted, each with what finds it: docs/mutants.md. Options: T=NAME
+.PHONY: mutants
+mutants:
+	tests/lab/install-deps.sh
+	$(RUN) mutants $(if $(T),-T '$(T)')
+
 # The release archive, with its checksum.
 .PHONY: dist
 dist:
@@ -165,6 +171,7 @@ help:
 	@echo '      KEEP=1                 where a case fails, take commands for its guest'
 	@echo '      LAYER=NAME             only one layer: static, unit, kunit, fuzz, tool, real-host-6.1 ...'
 	@echo '  make check-all      run also the tests that are slow and rarely fail'
+	@echo '  make mutants        plant bugs in the driver, print which case finds each; an hour or two'
 	@echo '  make bench          compare with other drivers, some hours; RUNS= W=WORKLOAD KERNEL='
 	@echo '  make matrix         build for each kernel, boot each, print a table'
 	@echo '  make intree KSRC=FOLDER   put the driver into a kernel tree'

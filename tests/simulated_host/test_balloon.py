@@ -117,6 +117,20 @@ def test_more_than_the_guest_has(running):
     assert_counts(running, 0)
 
 
+def test_floor_of_the_administrator(running):
+    """More is left than by the guest's size, from the moment it is written; the files say why."""
+    wish = 600 * MIB
+    rule = "cat /sys/bus/vmbus/devices/dynamic-memory/dynamic_memory/floor_rule"
+    assert running.floor() < wish and running.run(rule) == "size\n"
+    running.run(f"echo {wish // MIB} >{running.parameters}/floor_mib")
+    assert running.floor() == wish and running.run(rule) == "floor_mib\n"
+    ranges, _ = running.host.inflate(2 ** 32 - 1)
+    free = int(running.run("grep MemAvailable /proc/meminfo").split()[1]) // 4
+    assert ranges and wish * 0.95 < free
+    running.host.deflate(ranges)
+    assert_counts(running, 0)
+
+
 def test_returned_in_single_pages_and_in_any_order(running):
     """The host may split what was reported."""
     ranges, _ = running.host.inflate(8 * MIB)

@@ -6,7 +6,7 @@ import re
 from lab.memory import MIB
 
 from . import wire
-from .memory_blocks import BLOCK
+from .memory_blocks import BLOCK, change, onlined
 
 FOLDER = "/sys/kernel/debug/hv_balloon"
 MESSAGE = re.compile(r" *\d+\.\d{6} (in |out) (.*)")
@@ -160,7 +160,9 @@ def test_the_file_that_scripts_know(running, blocks):
     assert before["host_version"] == "2.0" and before["capabilities"] == "enabled hot_add"
     assert before["state"] == "1 (Initialized)" and before["page_size"] == "4096"
     ranges, _ = running.host.inflate(1000)
-    running.host.add(next(blocks), BLOCK)
+    block = next(blocks)
+    with onlined(running, "online_movable"):
+        running.host.add(block, BLOCK)
     running.host.send(wire.info_max_pages(9999))
     running.wait_for("pages_max", 9999)
     after = legacy(running)
@@ -169,4 +171,9 @@ def test_the_file_that_scripts_know(running, blocks):
         assert int(after[name]) == int(before[name]) + BLOCK
     assert after["max_dynamic_page_count"] == "9999"
     assert int(after["total_pages_committed"]) > int(before["total_pages_committed"])
+    change(running, block, "offline")
+    offline = legacy(running)
+    assert [int(after[name]) - int(offline[name]) for name in ("pages_added", "pages_onlined")] == [
+        0, BLOCK]
+    change(running, block, "online_movable")
     running.host.deflate(ranges)

@@ -110,6 +110,24 @@ def test_ring_full_while_memory_is_taken(running, seconds):
     assert_counts(running, 0)
 
 
+@pytest.mark.slow
+def test_host_that_reads_nothing(running):
+    """After a minute the driver gives up the answer, and says so; the next ones come."""
+    running.host.pause()
+    for _ in range(700):
+        running.host.send(wire.unballoon([]))
+    running.host.send(wire.balloon(10 * MIB))
+    running.wait_for("send_failures", 1, 90)
+    assert running.has_said("the host is not draining the ring", lines=40)
+    running.host.resume()
+    while (message := running.host.receive()).type != wire.BALLOON_RESPONSE:
+        assert message.type == wire.UNBALLOON_RESPONSE
+    _, ranges = wire.ranges_of(message)
+    assert wire.total(ranges) == 10 * MIB
+    running.host.deflate(ranges)
+    assert_counts(running, 0)
+
+
 def test_numbers_rise_while_an_answer_waits(guest):
     """A long answer finds no room, and status reports overtake it: numbers rise all the same."""
     agreed(guest, "pressure_report_delay=0 max_range_mib=2")

@@ -97,6 +97,15 @@ def assert_no_underflow(guest):
     assert not [name for name, value in memory.vmstat(guest).items() if value > 1 << 50]
 
 
+@pytest.mark.parametrize("accounting", ["keep", "shrink"])
+def test_parameters_can_be_read(guest, accounting):
+    """As they were given."""
+    guest.load(f"accounting={accounting} demand=used oom_wait=7 floor_mib=99 max_range_mib=6")
+    seen = guest.run(f"cd {guest.parameters} && cat accounting demand oom_wait floor_mib"
+                     " max_range_mib")
+    assert seen.split() == [accounting, "used", "7", "99", "6"]
+
+
 @pytest.mark.parametrize("before, after", [("keep", "shrink"), ("shrink", "keep"),
                                            ("shrink", "shrink")])
 def test_reload_in_an_accounting_mode(guest, before, after):

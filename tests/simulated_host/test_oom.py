@@ -22,6 +22,8 @@ REACTION = 1        # seconds that the host takes
 EMERGENCY = 256 * MIB
 # Of these seconds a program may be killed later than by the bound: reclaim tries first.
 SLACK = 8
+PIECE = 16 * MIB    # with which the host counts as one that reacts
+PAUSE_LIMIT = 20    # seconds; the driver pauses for 10
 FEW = 10            # calls of the killer, of which each waits 50 ms if it waits
 REPORT_LIMIT = 60   # seconds for a report of a guest that has no memory
 SLICE_LIMIT = 2500  # milliseconds; a wait in one piece holds the lock of the kernel for 5 s
@@ -82,6 +84,21 @@ def test_host_gives_ballooned_memory_back(small):
 
 
 @pytest.mark.usefixtures("no_program_is_killed")
+def test_host_gives_back_bit_by_bit(small):
+    """A host that reacts is waited for anew: in all for longer than the limit."""
+    guest, ranges = small
+    guest.run(f"echo 5 >{guest.parameters}/oom_wait")
+    hog = grow(guest, 2 * MORE_MIB)
+    guest.host.committed(REPORT_LIMIT)
+    for start, count in ranges:
+        for at in range(start, start + count, PIECE):
+            time.sleep(REACTION)
+            guest.host.deflate([(at, min(PIECE, start + count - at))])
+    assert "holding" in hog.answer()
+    hog.stop()
+
+
+@pytest.mark.usefixtures("no_program_is_killed")
 def test_host_adds_memory(small, blocks):
     """The same with memory that is new."""
     guest, ranges = small
@@ -112,6 +129,22 @@ def test_no_wait_is_wanted(small):
     guest.run(f"echo 0 >{guest.parameters}/oom_wait")
     assert calls_until_killed(guest) < FEW
     guest.host.deflate(ranges)
+
+
+def test_host_takes_nothing_after_it(small):
+    """For ten seconds, in which it would take what programs need most; then as before."""
+    guest, ranges = small
+    guest.run(f"echo 0 >{guest.parameters}/oom_wait")
+    calls_until_killed(guest)
+    ended = time.monotonic()
+    assert guest.host.inflate(1000) == ([], 1)
+    assert guest.has_said("recent OOM", lines=40)
+    more = []
+    while not more:
+        assert time.monotonic() - ended < PAUSE_LIMIT * guest.patience
+        time.sleep(1)
+        more, _ = guest.host.inflate(1000)
+    guest.host.deflate(ranges + more)
 
 
 def test_host_has_no_more(guest):

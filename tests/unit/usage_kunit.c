@@ -116,6 +116,20 @@ static void lead_of_growth(struct kunit *test)
 	}
 }
 
+/* A program that pauses for a second goes on: the lead falls by a fifth of it. */
+static void lead_over_a_pause(struct kunit *test)
+{
+	struct hvb_use_model model = {};
+	u64 second, before;
+
+	for (second = 0; second <= 20; second++)
+		update(&model, second * 1000, GIB + second * 100 * MIB);
+	before = model.lead;
+	update(&model, 21 * 1000, GIB + 20 * 100 * MIB);
+	KUNIT_EXPECT_GE(test, model.lead, before * 3 / 4);
+	KUNIT_EXPECT_LE(test, model.lead, before * 7 / 8);
+}
+
 /*
  * Programs map and unmap more than any machine has, a thousand times a second: the rate
  * stays one that can be calculated with, and is gone when they are.
@@ -267,6 +281,7 @@ static struct kunit_case usage_cases[] = {
 	KUNIT_CASE(long_silence),
 	KUNIT_CASE(no_time),
 	KUNIT_CASE(lead_of_growth),
+	KUNIT_CASE(lead_over_a_pause),
 	KUNIT_CASE(growth_beyond_measure),
 	KUNIT_CASE(lead_has_a_limit),
 	KUNIT_CASE(promises),

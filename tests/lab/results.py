@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 WIDTH = 300             # characters of a message that are shown
+ITSELF = "the layer"    # that failed, rather than a case
 REPEATED = "repeated"   # name of the property in a result file
 
 KNOWN_SKIPS = {
@@ -78,7 +79,12 @@ class Results:
 
     def fail(self, why: str) -> None:
         """Count the layer itself as failed."""
-        self.failed.append(("the layer", why))
+        self.failed.append((ITSELF, why))
+
+    @property
+    def layer_failed(self) -> bool:
+        """Tell whether the layer did not run as it should."""
+        return any(case == ITSELF for case, _ in self.failed)
 
 
 HEADING = f"{'layer':<22} {'passed':>7} {'failed':>7} {'skipped':>8} {'repeated':>9} {'time':>8}"
@@ -120,10 +126,27 @@ def _message(element: ElementTree.Element) -> str:
     return " ".join(element.get("message", "").split())[:WIDTH]
 
 
-def summary(layers: Iterable[Results]) -> list[str]:
-    """Return the lines of the summary: a row for each layer, then what is to be looked at."""
+def merged(found: Iterable[Results], names: Iterable[str]) -> list[Results]:
+    """Return one Results for each layer that ran, in that order, from those of its parts.
+
+    Its time is that of its parts together.
+    """
+    whole = {name: Results(name) for name in names}
+    for part in found:
+        one = whole[part.layer]
+        one.seconds += part.seconds
+        one.passed += part.passed
+        for mine, more in ((one.failed, part.failed), (one.skipped, part.skipped),
+                           (one.repeated, part.repeated)):
+            mine += more
+    return list(whole.values())
+
+
+def summary(layers: Iterable[Results], seconds: float) -> list[str]:
+    """Return the lines of the summary: a row for each layer, how long all took, which is less
+    where some ran at the same time, then what is to be looked at."""
     layers = list(layers)
-    lines = [HEADING, *(one.row() for one in layers)]
+    lines = [HEADING, *(one.row() for one in layers), f"{'in all':<57} {seconds:6.0f} s"]
     for one in layers:
         reasons = [why for _, why in one.skipped]
         lines += [f"SKIPPED {one.layer}: {reasons.count(why)}: {why}"

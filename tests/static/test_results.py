@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import PROJECT, results
+from lab import PROJECT, layers, results, table
 
 TESTS = PROJECT / "tests"
 PYTEST = ("/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q")
@@ -65,13 +65,15 @@ def test_each_kind_of_case(tmp_path):
     assert found.skipped == [("test_is_skipped", SKIP)]
     assert found.repeated == [("test_is_repeated", "the machine hung")]
     found.seconds = 12.3
-    assert results.summary([found]) == [
+    assert results.summary([found], 12.9) == [
         "layer                   passed  failed  skipped  repeated     time",
         "a-layer                      2       2        1         1     12 s",
+        "in all                                                        13 s",
         f"SKIPPED a-layer: 1: {SKIP}",
         "REPEATED a-layer: test_is_repeated: the machine hung",
         "FAILED a-layer: test_fails: assert 1 == 2",
         "FAILED a-layer: test_has_no_reason: skipped for a reason that is not known: no idea"]
+
 
 
 def test_error_of_a_fixture_counts(tmp_path):
@@ -109,21 +111,21 @@ def _check():
     return module
 
 
-@pytest.mark.parametrize("words, layers", [
+@pytest.mark.parametrize("words, chosen", [
     ((), {"static": "not coccinelle", "unit": ""}),
     (("-T", "floor"), {"static": "floor", "unit": "floor"}),
     (("--layer", "packages", "-T", "floor"), {"packages": "floor"}),
     (("--layer", "static"), {"static": ""}),
     (("--all",), {"static": "", "unit": "", "proof": "", "packages": ""}),
 ], ids=("make check", "T", "LAYER and T", "LAYER", "make check-all"))
-def test_which_layers_run(monkeypatch, words, layers):
+def test_which_layers_run(monkeypatch, words, chosen):
     """T is for the layers of `make check`; LAYER runs all of one, what is left out there too."""
     check = _check()
     monkeypatch.setattr(sys, "argv", ["check", *words])
     found = {layer.name: select for layer, select in check.chosen(check.parse_arguments())}
     assert len(found) == 1 or "--layer" not in words
     known = {"static", "unit", "proof", "packages"}
-    assert {name: select for name, select in found.items() if name in known} == layers
+    assert {name: select for name, select in found.items() if name in known} == chosen
 
 
 def test_layer_with_a_part_of_the_scripts(monkeypatch):
@@ -132,8 +134,56 @@ def test_layer_with_a_part_of_the_scripts(monkeypatch):
     for words, added in (((), ""), (("--all",), ""), (("-T", "floor"), "floor")):
         monkeypatch.setattr(sys, "argv", ["check", *words])
         found = {layer.name: select for layer, select in check.chosen(check.parse_arguments())}
-        expected = f"({check.DYNMEM}) and ({added})" if added else check.DYNMEM
+        expected = f"({layers.DYNMEM}) and ({added})" if added else layers.DYNMEM
         assert found["simulated-host-hv_dynmem"] == expected
+
+
+def test_parts_are_the_whole():
+    """Each script is in one part of a layer that has parts, and the longest part begins."""
+    whole = next(layer for layer in layers.LAYERS if layer.name in layers.SECONDS)
+    parts = whole.parts()
+    scripts = [script for part in parts for script in part.scripts]
+    assert len(parts) == layers.PARTS and all(part.scripts for part in parts)
+    assert sorted(scripts) == sorted(str(path.relative_to(PROJECT)) for path in
+                                     (PROJECT / whole.folder).glob("test_*.py"))
+    assert max(part.seconds for part in parts) < 2 * min(part.seconds for part in parts)
+
+
+def test_parts_have_one_row():
+    """Their counts and times are added; layers stay in their order."""
+    parts = [results.Results("b", 3, 2, [("c", "d")]), results.Results("a", 1, 1),
+             results.Results("b", 4, 5, [], [("e", "f")], [("g", "h")])]
+    assert results.merged(parts, ["a", "b"]) == [
+        results.Results("a", 1, 1),
+        results.Results("b", 7, 7, [("c", "d")], [("e", "f")], [("g", "h")])]
+
+
+@pytest.mark.parametrize("words, together", [((), True), (("--streams", "1"), False),
+                                             (("--keep",), False)])
+def test_streams(monkeypatch, capfd, tmp_path, words, together):
+    """Two layers wait for each other, which only those can that run at the same time."""
+    check = _check()
+    monkeypatch.setattr(check, "RESULTS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["check", *words])
+    found = []
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / f"test_{name}.py").write_text(
+            f"import pathlib, time\n\n\ndef test_it():\n"
+            f"    here = pathlib.Path(__file__).parent\n    (here / '{name}').touch()\n"
+            f"    end = time.monotonic() + {10 if together else 1}\n"
+            f"    while not (here / '{other}').exists():\n"
+            f"        assert time.monotonic() < end\n        time.sleep(0.1)\n", encoding="ascii")
+        found.append(layers.Layer(name, "", str(tmp_path / f"test_{name}.py"), ""))
+    options = check.parse_arguments()
+    every = check.run_all([check.Run(layer, "") for layer in found], options)
+    assert sorted((one.layer, one.passed) for one in every) == [("a", int(together)), ("b", 1)]
+    assert ("a | collecting" in capfd.readouterr().out) == (not options.keep)
+
+
+def test_table_of_the_layers_is_true():
+    """Each row, with the numbers of its cases: `tests/check --table` prints it."""
+    page = (PROJECT / "docs/testing.md").read_text(encoding="utf-8")
+    assert "\n".join(table.lines()) in page
 
 
 def test_reasons_to_skip_are_those_that_are_known():

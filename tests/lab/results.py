@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What runs of the layers have to say besides passed and failed.
 
-A case that is skipped names its reason; one that is not among KNOWN_SKIPS counts as failed. A case
-of which something was repeated notes why. Both are in the layer's result file (JUnit).
+A case that is skipped names its reason, one of which something was repeated notes why. Both are in
+the layer's result file (JUnit); a reason that is not among those that are known counts as failed.
 """
 
 import dataclasses
@@ -33,6 +33,12 @@ KNOWN_SKIPS = {
     "this kernel was built without UEFI",
     "this kernel was built without that",
 }
+
+# Before a driver is loaded; or the emulated machine fails in a way that is known.
+NO_BOOT = "the guest did not boot"
+ASSERTION = "QEMU ended by its known assertion"
+TWICE = "the emulated machine delivered an interrupt twice"
+KNOWN_REPEATS = (NO_BOOT, ASSERTION, TWICE)     # how a reason begins
 
 _noted: list[str] = []
 
@@ -109,10 +115,12 @@ def read(report: Path, status: int, may_be_empty: bool) -> Results:
 
 
 def _add(results: Results, case: ElementTree.Element) -> None:
-    name = case.get("name", "")
+    name, before = case.get("name", ""), len(results.repeated)
     results.repeated += [(name, one.get("value", "")) for one in case.iter("property")
                          if one.get("name") == REPEATED]
     bad = [(name, _message(one)) for tag in ("failure", "error") for one in case.iter(tag)]
+    bad += [(name, f"repeated for a reason that is not known: {why[:WIDTH]}")
+            for _, why in results.repeated[before:] if not why.startswith(KNOWN_REPEATS)]
     skipped = [(name, _message(one)) for one in case.iter("skipped")]
     unknown = [(name, f"skipped for a reason that is not known: {why}") for name, why in skipped
                if why not in KNOWN_SKIPS]

@@ -81,7 +81,7 @@ class Simulator(Guest):
             self._start()
         except MachineSilent:
             cache.say("the guest did not boot in time, trying once more")
-            results.note_repeat("the guest did not boot in time")
+            results.note_repeat(f"{results.NO_BOOT} in time")
             self._running.close()
             self._start()
 

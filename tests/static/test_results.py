@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import PROJECT, layers, results, table
+from lab import PROJECT, layers, real_guest, results, table
 
 TESTS = PROJECT / "tests"
 PYTEST = ("/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q")
@@ -40,6 +40,10 @@ def test_has_no_reason():
 
 
 def test_is_repeated():
+    results.note_repeat("the guest did not boot in time")
+
+
+def test_is_repeated_without_an_excuse():
     results.note_repeat("the machine hung")
 '''
 
@@ -60,20 +64,46 @@ def test_each_kind_of_case(tmp_path):
     """Passed, failed, skipped for a reason that is known or not, repeated."""
     found = run(tmp_path)
     assert found.passed == 2
-    assert found.failed == [("test_fails", "assert 1 == 2"),
-                            ("test_has_no_reason", "skipped for a reason that is not known: no idea")]
+    assert found.failed == [
+        ("test_fails", "assert 1 == 2"),
+        ("test_has_no_reason", "skipped for a reason that is not known: no idea"),
+        ("test_is_repeated_without_an_excuse",
+         "repeated for a reason that is not known: the machine hung")]
     assert found.skipped == [("test_is_skipped", SKIP)]
-    assert found.repeated == [("test_is_repeated", "the machine hung")]
+    assert found.repeated == [("test_is_repeated", "the guest did not boot in time"),
+                              ("test_is_repeated_without_an_excuse", "the machine hung")]
     found.seconds = 12.3
     assert results.summary([found], 12.9) == [
         "layer                   passed  failed  skipped  repeated     time",
-        "a-layer                      2       2        1         1     12 s",
+        "a-layer                      2       3        1         2     12 s",
         "in all                                                        13 s",
         f"SKIPPED a-layer: 1: {SKIP}",
-        "REPEATED a-layer: test_is_repeated: the machine hung",
+        "REPEATED a-layer: test_is_repeated: the guest did not boot in time",
+        "REPEATED a-layer: test_is_repeated_without_an_excuse: the machine hung",
         "FAILED a-layer: test_fails: assert 1 == 2",
-        "FAILED a-layer: test_has_no_reason: skipped for a reason that is not known: no idea"]
+        "FAILED a-layer: test_has_no_reason: skipped for a reason that is not known: no idea",
+        "FAILED a-layer: test_is_repeated_without_an_excuse:"
+        " repeated for a reason that is not known: the machine hung"]
 
+
+HANDLER = "RIP: 0010:asm_sysvec_hyperv_callback+0x0/0x20\n"
+
+
+@pytest.mark.parametrize("output, log, why", [
+    ("", "", ""),
+    ("qemu: gpadl_iter_seek: Assertion `iter->active' failed.", "", results.ASSERTION),
+    ("qemu: hv_balloon_x: Assertion `y' failed.", "", ""),
+    ("", HANDLER, results.TWICE),
+    ("", "RIP: 0010:asm_sysvec_hyperv_callback+0x5/0x20\n", ""),
+    ("", "RIP: 0010:free_balloon_pages+0x0/0x20\n", ""),
+    ("", "rcu: INFO: rcu_preempt self-detected stall on CPU\n", ""),
+    ("", f"{HANDLER} hvb_send+0x10/0x80 [hv_balloon]\n", ""),
+    ("", f"{HANDLER} hvb_send+0x10/0x80 [hv_dynmem]\n", ""),
+], ids=("silent", "assertion", "another assertion", "handler", "in a handler", "function", "stall",
+        "driver", "driver by its other name"))
+def test_what_excuses_a_repeat(output, log, why):
+    """Two signatures of the emulated machine; any other silence fails the case."""
+    assert real_guest.excuse(output, log) == why
 
 
 def test_error_of_a_fixture_counts(tmp_path):

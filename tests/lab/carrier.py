@@ -84,9 +84,13 @@ class Carrier:
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(self._sockets, ignore_errors=True)
 
+    def socket_path(self, name: str) -> Path:
+        """Return the socket of the chardev `name`."""
+        return self._sockets / name
+
     def connected(self, name: str) -> contextlib.AbstractContextManager[socket.socket]:
         """A connection with the chardev `name`, while the block runs."""
-        return connected(self._socket(name))
+        return connected(self.socket_path(name))
 
     def output(self, name: str) -> Path:
         """Return the path that the guest's QEMU is to write the output `name` to."""
@@ -110,11 +114,8 @@ class Carrier:
     def __exit__(self, *_):
         self.close()
 
-    def _socket(self, name):
-        return self._sockets / name
-
     def _listening(self, name):
-        return ["-chardev", f"socket,id={name},path={self._socket(name)},server=on,wait=off"]
+        return ["-chardev", f"socket,id={name},path={self.socket_path(name)},server=on,wait=off"]
 
 
 class DirectCarrier(Carrier):
@@ -131,7 +132,7 @@ class DirectCarrier(Carrier):
         with _Program(command, output) as program:
             yield program
         for name in CHANNELS:
-            self._socket(name).unlink(missing_ok=True)
+            self.socket_path(name).unlink(missing_ok=True)
 
 
 class NestedCarrier(Carrier):

@@ -43,7 +43,8 @@ class Machine:
                 "-kernel", str(kernel), "-initrd", str(image), "-append", self.arguments(),
                 "-chardev", f"file,id=console,path={folder / 'guest.log'},append=on",
                 "-serial", "chardev:console", *self._disks(folder, kernel, image),
-                "-device", "virtio-serial-pci", *_ports(channel), *self.devices]
+                "-device", "virtio-serial-pci", *_ports(channel),
+                *channel("gdb"), "-gdb", "chardev:gdb", *self.devices]
 
     def arguments(self) -> str:
         """Return the arguments of the guest's kernel."""

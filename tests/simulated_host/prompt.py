@@ -12,6 +12,7 @@ COMMAND         run in the guest; a status other than 0 is shown
                 guest.load(), guest.offer(), guest.status(), guest.log()), host
                 (host.negotiate(), host.inflate(256), host.deflate(ranges),
                 host.add(first, pages)), wire, blocks (memory_blocks.py)
+!gdb            the command that lets gdb stop the guest and look at the driver
 !quit           end; the guest is stopped"""
 
 
@@ -20,11 +21,14 @@ class HostPrompt(Prompt):
 
     def __init__(self, guest: Simulator) -> None:
         super().__init__(guest)
+        self._simulator = guest
         self._names = {"guest": guest, "host": guest.host, "wire": wire, "blocks": memory_blocks}
 
     def _other(self, line: str) -> object:
         if line in ("", "help"):
             return HELP
+        if line == "gdb":
+            return self._simulator.debugger()
         try:
             return self._python(line)
         except Exception as error:  # whatever the line does, the guest stays

@@ -187,6 +187,18 @@ class Simulator(Guest):
         """Return MemTotal of the guest in pages."""
         return int(self.run("grep MemTotal /proc/meminfo").split()[1]) // 4
 
+    def debugger(self) -> str:
+        """Return how gdb stops the guest and looks at the driver, if it is loaded.
+
+        Only the debug kernel has a vmlinux; without one there are the driver's functions alone.
+        """
+        headers = kernels.kernel(self._version).headers
+        vmlinux = f"{headers}/vmlinux " if self.is_debug() else ""
+        text = self.call(f"cat /sys/module/{self.module}/sections/.text").output.strip()
+        module = self.sources_folder() / f"{self.module}.ko"
+        symbols = f" -ex 'add-symbol-file {module} {text}'" if text.startswith("0x") else ""
+        return f"gdb {vmlinux}-ex 'target remote {self._carrier.socket_path('gdb')}'{symbols}"
+
     def is_debug(self) -> bool:
         """Tell whether the kernel is the one with checkers."""
         return self._version == kernels.DEBUG

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Proofs hold, fail on planted faults, and the model has the states of the driver."""
+"""Proofs hold, and fail on planted faults."""
 
 import re
 import shutil
@@ -23,8 +23,6 @@ MODELS = {"remove": "-DREQUESTS=1 -DREMOVE", "two_requests": "-DREQUESTS=2 -DREM
 PROVED = re.compile(r"^void (prove_\w+)\(void\)$", re.MULTILINE)
 PROOFS = [name for file in sorted(PROOF.glob("*_proof.c")) for name in
           PROVED.findall(file.read_text(encoding="ascii"))]
-SETTERS = (("enum hvb_state", "device.h", "hvb_state_moves", "negotiate.c", "state"),
-           ("enum hvb_hot_add_state", "hot_add.h", "hvb_hot_add_moves", "hot_add.c", "offer"))
 
 
 def make(build, *words, source=PROJECT):
@@ -34,11 +32,6 @@ def make(build, *words, source=PROJECT):
          f"BUNDLE={packages.bundle('cbmc')}", *words],
         text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT)
     return result.stdout
-
-
-def driver(name):
-    """Return the text of a file of the driver."""
-    return (PROJECT / name).read_text(encoding="ascii")
 
 
 @pytest.mark.parametrize("name", PROOFS)
@@ -73,19 +66,3 @@ def test_planted(tmp_path, fault):
     assert ("errors: 1" if model else "VERIFICATION FAILED") in output, output[-3000:]
     found = output if model else "\n".join(re.findall(r"^.*: FAILURE$", output, re.MULTILINE))
     assert re.search(fault.sign, found), found[-3000:]
-
-
-@pytest.mark.parametrize("enum, header, table, file, variable", SETTERS)
-def test_states(enum, header, table, file, variable):
-    """The model has the states of the driver, and allows the same moves."""
-    model = (PROOF / "pump.pml").read_text(encoding="ascii")
-    names = re.search(enum + r" \{(.*?)\};", driver(header), re.DOTALL).group(1)
-    states = {name for name in re.findall(r"HVB_\w+", names) if not name.endswith("STATES")}
-    ours = re.search(rf"mtype:{variable} = \{{(.*?)\}};", model, re.DOTALL).group(1)
-    assert set(re.findall(r"HVB_\w+", ours)) == states
-
-    moves = re.search(table + r"\[\w+\] = \{(.*?)\};", driver(file), re.DOTALL).group(1)
-    pairs = {(old, new) for old, to in re.findall(r"\[(\w+)\]\s*=([^[]*)", moves)
-             for new in re.findall(r"BIT\((\w+)\)", to)}
-    assert pairs
-    assert pairs == set(re.findall(rf"MOVE\({variable}, new, (\w+), (\w+)\)", model))

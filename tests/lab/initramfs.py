@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from . import PROJECT, build, packages
+from . import PROJECT, build, cache, packages
 from .kernels import Kernel
 
 COMMON_FILES = ("shell-server.sh", "init-common.sh")
@@ -122,8 +122,9 @@ class _Staging:
 
     def _with_dependencies(self, kernel, names):
         base = kernel.modules.parents[2]
-        if not (kernel.modules / "modules.dep.bin").exists():
-            self._kmod("depmod", "-b", base, kernel.release)
+        with cache.lock(f"depmod-{kernel.release}"):
+            if not (kernel.modules / "modules.dep.bin").exists():
+                self._kmod("depmod", "-b", base, kernel.release)
         output = self._kmod("modprobe", "-d", base, "-S", kernel.release, "-a", "-D", *names)
         return {Path(found) for found in re.findall(r"^insmod (\S+)", output, re.MULTILINE)}
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Debian kernels: images, modules, headers that build without installing, sources."""
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -88,4 +89,7 @@ def _relocate(tree, headers):
     here = re.sub(r"^(include |KBUILD_OUTPUT=)\S*/usr/src/", rf"\1{tree}/usr/src/", text,
                   flags=re.MULTILINE)
     if here != text:
-        makefile.write_text(here, encoding="utf-8")
+        # At once: another run may read it.
+        partial = makefile.with_name(f"{makefile.name}.{os.getpid()}")
+        partial.write_text(here, encoding="utf-8")
+        partial.rename(makefile)

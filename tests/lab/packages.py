@@ -91,11 +91,13 @@ def _has_all(folder, spec):
 
 def _fill(name, folder):
     spec = BUNDLES[name]
-    environment = _private_apt(spec.release)
-    packages = _resolve(spec, environment)
-    total = sum(package.size for package in packages) / 1e6
-    cache.say(f"{name}: downloading {len(packages)} packages, {total:.1f} MB")
-    _download(packages, folder, environment)
+    # Apt itself refuses to share its state.
+    with cache.lock(f"apt-{spec.release}"):
+        environment = _private_apt(spec.release)
+        packages = _resolve(spec, environment)
+        total = sum(package.size for package in packages) / 1e6
+        cache.say(f"{name}: downloading {len(packages)} packages, {total:.1f} MB")
+        _download(packages, folder, environment)
     cache.say(f"{name}: unpacking")
     for archive in sorted(folder.glob("*.deb")):
         _run(["dpkg", "-x", str(archive), str(folder)])

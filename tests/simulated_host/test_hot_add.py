@@ -86,6 +86,17 @@ def test_udev_onlines(running, blocks):
 
 
 @pytest.mark.usefixtures("udev_onlines")
+def test_event_names_the_block(running, blocks):
+    """For rules of others: ours reads the list of new blocks."""
+    running.run("udevadm monitor --kernel --property --subsystem-match=vmbus >/tmp/new 2>&1 & "
+                "echo $! >/tmp/new.pid; until grep -q KERNEL /tmp/new; do sleep 0.1; done")
+    block = next(blocks)
+    assert running.host.add(block, BLOCK) == (BLOCK, DONE)
+    running.run(f"until grep -qx DYNAMIC_MEMORY_NEW_BLOCK={block // BLOCK} /tmp/new; do sleep 0.1;"
+                " done; kill $(cat /tmp/new.pid)", limit=10)
+
+
+@pytest.mark.usefixtures("udev_onlines")
 def test_udev_onlines_once(running, blocks):
     """What the administrator takes offline stays so, whatever events are replayed or follow."""
     first, second = next(blocks), next(blocks)
@@ -155,6 +166,17 @@ def test_refused(running, start, count, region):
     assert_added(running, before, 0)
 
 
+@pytest.mark.parametrize("first", [0, 2 * STEP], ids=["begins below", "ends above"])
+def test_partly_outside_its_region(running, block, first):
+    """The region has the second and third step of the block: nothing is added, nor remembered."""
+    before = running.total()
+    region = block + STEP, 2 * STEP
+    assert running.host.add(block + first, 2 * STEP, region) == (0, TRANSIENT)
+    assert_added(running, before, 0)
+    assert running.host.add(block + STEP, 2 * STEP, region) == (2 * STEP, DONE)
+    assert_added(running, before, 2 * STEP)
+
+
 @pytest.mark.parametrize("start", [0x8000, 2 ** 40 - BLOCK], ids=["there", "out of reach"])
 def test_never_to_be_added(running, block, start):
     """The host is told for good that there is nothing to add; another offer is another matter."""
@@ -179,6 +201,16 @@ def test_boot_memory_ends_within_a_block(keeper, request):
             assert guest.host.add(odd, count) == (count, DONE)
             assert_added(guest, before, BLOCK)
             assert is_online(guest, behind)
+
+
+@pytest.mark.slow
+def test_past_what_the_kernel_can_map(keeper, request):
+    """With four levels of page tables it is 2^46 bytes: refused before anything is tried."""
+    with keeper.new(append="no5lvl") as guest:
+        request.node.simulator = guest
+        agreed(guest)
+        assert guest.host.add(2 ** 34, BLOCK) == (0, TRANSIENT)
+        assert guest.has_said("outside the offered region or the hot-pluggable range")
 
 
 def test_refused_by_the_administrator(running):

@@ -9,7 +9,7 @@ from proof import planted
 from .faults import Fault
 
 PROTO, REGION, LIMITS = "lib/proto.c", "lib/region.c", "lib/limits.c"
-USAGE, BATCH, NUMBERS = "lib/usage.c", "lib/batch.c", "hv_balloon_proto.h"
+USAGE, BATCH, COST = "lib/usage.c", "lib/batch.c", "lib/cost.c"
 
 MORE = (
     Fault("unknown types have the name of none", PROTO, 'type < HVB_MSG_TYPES ?', "type ?"),
@@ -75,6 +75,17 @@ MORE = (
     Fault("an emergency is as small as the growth", USAGE,
           "max(min(growth, model->used), model->used / HVB_EMERGENCY_SHARE),\n\t\t     HVB_EMERGENCY_PAGES);",
           "min(growth, model->used), 1);"),
+    Fault("calm seconds do not count", COST,
+          "cost->score -= min_t(u64, calm, cost->score);", "(void)calm;"),
+    Fault("any rate becomes the usual one", COST,
+          "#define HVB_COST_RISE_MS\t(300 * HVB_MS_PER_S)",
+          "#define HVB_COST_RISE_MS\t(1 * HVB_MS_PER_S)"),
+    Fault("the usual rate is not learnt", COST,
+          "hvb_cost_learn(cost, rate, ms);\n\thvb_cost_next_window", "hvb_cost_next_window"),
+    Fault("each pause is as long as the first", COST,
+          "again ? min(2 * cost->pause_ms, HVB_COST_PAUSE_MAX_MS) : 0", "again ? 0 : 0"),
+    Fault("a pause has no end", COST, "return now_ms < cost->pause_end_ms;",
+          "return cost->pause_end_ms;"),
     Fault("pages of a batch are those of its last range", BATCH,
           "batch->pages += count;", "batch->pages = count;"),
     Fault("ranges that do not touch are joined", BATCH,

@@ -74,16 +74,16 @@ static bool hvb_oom_may_wait(struct hvb_dev *hvb)
 }
 
 /* Return: whether the deadline of the host has not passed. */
-static bool hvb_oom_in_time(struct hvb_dev *hvb, u64 came)
+static bool hvb_oom_in_time(struct hvb_dev *hvb, u64 arrived)
 {
 	const u64 now = get_jiffies_64();
 	struct hvb_oom *oom = &hvb->oom;
 	bool in_time;
 
 	spin_lock(&oom->lock);
-	if (came - oom->came >= HVB_OOM_ENOUGH ||
+	if (arrived - oom->arrived >= HVB_OOM_ENOUGH ||
 	    time_after64(now, oom->deadline + HVB_OOM_RETRY)) {
-		oom->came = came;
+		oom->arrived = arrived;
 		oom->deadline = now + (u64)READ_ONCE(hvb_params.oom_wait) * HZ;
 	}
 	in_time = time_before64(now, oom->deadline);
@@ -108,18 +108,18 @@ static bool hvb_oom_is_news(struct hvb_oom *oom)
 /* Return: number of pages to claim as freed. */
 static unsigned long hvb_oom_wait(struct hvb_dev *hvb)
 {
-	const u64 came = hvb_arrived(hvb);
+	const u64 arrived = hvb_arrived(hvb);
 
-	if (!hvb_oom_may_wait(hvb) || !hvb_oom_in_time(hvb, came))
+	if (!hvb_oom_may_wait(hvb) || !hvb_oom_in_time(hvb, arrived))
 		return 0;
 
 	if (hvb_oom_is_news(&hvb->oom))
 		dev_info(hvb_device(hvb), "out of memory: waiting up to %u s for memory of the host\n",
 			 READ_ONCE(hvb_params.oom_wait));
 	wait_event_killable_timeout(hvb->arrivals.wait,
-				    hvb_arrived(hvb) != came || hvb_must_rest(hvb),
+				    hvb_arrived(hvb) != arrived || hvb_must_rest(hvb),
 				    HVB_OOM_SLICE);
-	return max_t(u64, hvb_arrived(hvb) - came, 1);
+	return max_t(u64, hvb_arrived(hvb) - arrived, 1);
 }
 
 /*
@@ -129,15 +129,15 @@ static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *
 {
 	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, oom.nb);
 	const u64 end = get_jiffies_64() + HVB_OOM_PAUSE;
-	unsigned long *pages = freed, came;
+	unsigned long *pages = freed, arrived;
 
 	WRITE_ONCE(hvb->oom.pause_end, end);
 	if (hvb_is_short()) {
 		hvb_demand_emergency(hvb, end);
 		hvb_report_soon(hvb);
 	}
-	came = hvb_pending_await(&hvb->hot_add);
-	*pages += came ?: hvb_oom_wait(hvb);
+	arrived = hvb_pending_await(&hvb->hot_add);
+	*pages += arrived ?: hvb_oom_wait(hvb);
 	return NOTIFY_OK;
 }
 

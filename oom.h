@@ -17,7 +17,7 @@ struct hvb_dev;
  * @pause_end: in jiffies64: until then no page is ballooned
  * @lock: protects all below
  * @deadline: in jiffies64: until then the OOM killer is deferred
- * @came: pages that had arrived since probe when @deadline was set
+ * @arrived: hvb_arrived() when @deadline was set
  * @logged_end: in jiffies64: until then no wait is logged again
  */
 struct hvb_oom {
@@ -25,7 +25,7 @@ struct hvb_oom {
 	u64 pause_end;
 	spinlock_t lock; /* protects all below */
 	u64 deadline;
-	u64 came;
+	u64 arrived;
 	u64 logged_end;
 };
 

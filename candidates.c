@@ -37,6 +37,9 @@ static const unsigned int hvb_most_used[] = {
 
 static_assert(ARRAY_SIZE(hvb_most_used) == HVB_PASSES + 1);
 
+/* Cache that makes it worth reclaiming for a chunk: 16 MiB. */
+#define HVB_CACHE_ENOUGH	(8 * HVB_CHUNK_PAGES)
+
 /* A lower bound of the free pages that begin here; read without a lock. */
 static unsigned long hvb_free_span(const struct page *page)
 {
@@ -197,6 +200,25 @@ bool hvb_worth_evacuating(struct hvb_dev *hvb, u64 pfn, unsigned int pass)
 	return zone == page_zone(page + HVB_CHUNK_PAGES - 1) &&
 	       hvb_zone_can_spare(zone) && hvb_looks_movable(page, pass) &&
 	       hvb_node_can_spare(hvb, zone_to_nid(zone));
+}
+
+/**
+ * hvb_worth_reclaiming() - whether there is enough cache to reclaim some for a chunk
+ *
+ * Reclaim for 2 MiB frees far more than that, wherever it lies. Cache that is mapped is
+ * what programs run and work on: they would read it again at once, with what lies around
+ * it. Where most of the cache is not mapped, that goes first.
+ *
+ * Context: any.
+ * Return: whether there is.
+ */
+bool hvb_worth_reclaiming(void)
+{
+	const u64 cache = global_node_page_state(NR_ACTIVE_FILE) +
+			  global_node_page_state(NR_INACTIVE_FILE) +
+			  global_node_page_state_pages(NR_SLAB_RECLAIMABLE_B);
+
+	return cache > 2 * global_node_page_state(NR_FILE_MAPPED) + HVB_CACHE_ENOUGH;
 }
 
 /**

@@ -249,6 +249,12 @@ static void hvb_chunks_exhausted(struct hvb_chunk_choice *choice)
 		choice->retry = jiffies + HVB_CHUNK_RETRY;
 }
 
+/* Programs need not read again what they use for the sake of a large block. */
+static gfp_t hvb_gfp_once(unsigned int order)
+{
+	return !order || hvb_worth_reclaiming() ? HVB_GFP_ONCE : HVB_GFP_FREE;
+}
+
 /* Return: the pages of a block of that order, 0 if there is none. */
 static u32 hvb_take_order(struct hvb_dev *hvb, unsigned int order, u64 budget)
 {
@@ -257,7 +263,7 @@ static u32 hvb_take_order(struct hvb_dev *hvb, unsigned int order, u64 budget)
 	if (order == HVB_CHUNK_ORDER)
 		return hvb_take_chunk(hvb, budget);
 
-	page = hvb_alloc_block(hvb, HVB_GFP_ONCE, order);
+	page = hvb_alloc_block(hvb, hvb_gfp_once(order), order);
 	return page ? hvb_give_blocks(hvb, page, 1U << order, order) : 0;
 }
 

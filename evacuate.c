@@ -239,7 +239,7 @@ static bool hvb_find_chunk(struct hvb_dev *hvb, struct hvb_chunk *chunk)
 		hvb->evacuate.for_host++;
 		return true;
 	}
-	if (!hvb_evacuate_is_wanted(hvb))
+	if (!hvb_evacuate_is_wanted(hvb) || !hvb_worth_reclaiming())
 		return false;
 
 	chunk->order = HVB_CHUNK_ORDER;

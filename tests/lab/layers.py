@@ -42,7 +42,8 @@ class Layer:
     cases: str = ALL  # which of the folder's cases it has (pytest -k)
     kernels: str = ""   # where its code runs
     checkers: str = ""  # beside what its cases assert
-    seconds: int = 600  # of a daily run on two quiet processors
+    seconds: int = 600  # roughly, of a daily run: the longest begins
+    minutes: str = "not timed"  # of the last daily run on two processors without other load
     scripts: tuple = ()  # of a part of it: what pytest runs, if not all of the folder
 
     def parts(self) -> list["Layer"]:
@@ -59,7 +60,8 @@ class Layer:
                                     seconds=sum(left[one] for one in part)) for part in bins]
 
 
-# Of layers that are run in parts: how long each script takes. One that is missing takes UNKNOWN.
+# Of layers that are run in parts: how long each script takes, roughly; only the proportions matter.
+# One that is missing takes UNKNOWN.
 PARTS, UNKNOWN = 3, 60
 SECONDS = {"simulated-host-6.1": {
     "test_adopt": 90, "test_balloon": 60, "test_command": 70, "test_cycles": 10, "test_debugfs": 15,
@@ -75,23 +77,24 @@ KERNEL_LOG = "kernel log, sums of pages, the host's own memory"
 
 
 def simulated(kernel, purpose, daily, seconds, *, arguments=(), thorough=(), name=None, cases=ALL,
-              finds="faults with messages that no real host sends", checkers=KERNEL_LOG):
+              finds="faults with messages that no real host sends", checkers=KERNEL_LOG,
+              minutes="not timed"):
     """The layer of scripts that play the host."""
     return Layer(f"simulated-host-{name or kernel}",
                  f"a guest with {purpose} in which scripts play the host",
                  "tests/simulated_host", finds, (f"--kernel={kernel}", LOGS, *arguments), daily,
                  ("--slow", "--garbage=100000", *thorough), thorough_needs=("--tracers",),
                  has_guests=True, cases=cases, kernels="6.1" if kernel == "debug" else kernel,
-                 checkers=checkers, seconds=seconds)
+                 checkers=checkers, seconds=seconds, minutes=minutes)
 
 
-def real(kernel, daily, seconds):
+def real(kernel, daily, seconds, minutes):
     """The layer of scenarios on QEMU's host."""
     return Layer(f"real-host-{kernel}",
                  f"a guest with kernel {kernel} on QEMU's Dynamic Memory host", "tests/real_host",
                  "wrong assumptions of the scripts", (f"--kernel={kernel}", "-s", LOGS), daily,
                  has_guests=True, kernels=kernel, checkers="kernel log, the host's count",
-                 seconds=seconds)
+                 seconds=seconds, minutes=minutes)
 
 
 LAYERS = (
@@ -99,22 +102,23 @@ LAYERS = (
           "tests/static", "warnings, style, symbols that a module may not use, a file without a"
           " description", daily="not coccinelle", thorough_needs=("--coccinelle",),
           kernels="6.1, 6.12 (builds)", checkers="gcc, sparse, modpost; pyflakes, mypy, shellcheck;"
-          " coccicheck in `make check-all`", seconds=60),
+          " coccicheck in `make check-all`", seconds=60, minutes="0.7"),
     Layer("unit", "pure logic, as a host program under ASan and UBSan",
           "tests/unit/test_unit.py", "wrong results, accesses out of bounds",
           kernels="none", checkers="ASan, UBSan", seconds=25),
     Layer("kunit", "the same cases in a kernel, by KUnit in User Mode Linux",
           "tests/unit/test_kunit.py", "differences in a kernel", kernels="6.1 (UML)",
-          checkers="KUnit", seconds=70),
+          checkers="KUnit", seconds=70, minutes="1.1"),
     Layer("fuzz", "the same logic under libFuzzer, from a seeded corpus", "tests/fuzz",
-          "inputs that no case has", kernels="none", checkers="ASan, UBSan, models", seconds=70),
+          "inputs that no case has", kernels="none", checkers="ASan, UBSan, models", seconds=70,
+          minutes="1.1"),
     Layer("proof", "pure logic by CBMC, and a model of the work items by Spin", "tests/proof",
           "inputs and orders that no case has", daily=NONE, needs=("--proof",),
           kernels="none", checkers="CBMC, Spin", seconds=300),
     Layer("tool", "the command hvballoon, on guests made of files", "tests/tool",
           "wrong advice, shell syntax that is not portable", kernels="none",
-          checkers="dash, busybox, promtool", seconds=30),
-    simulated("6.1", "kernel 6.1", "not takeover", 1500),
+          checkers="dash, busybox, promtool", seconds=30, minutes="0.3"),
+    simulated("6.1", "kernel 6.1", "not takeover", 1500, minutes="34.4"),
     simulated("6.12", "kernel 6.12", TELLING, 400),
     simulated("6.12", "the in-tree driver, or hv_dynmem,", ALL, 300,
               arguments=("--module=hv_dynmem",), name="hv_dynmem", cases=DYNMEM,
@@ -123,8 +127,8 @@ LAYERS = (
               arguments=(f"--coverage={RESULTS}/gcov",), thorough=("--checkers=all",),
               finds="races, leaks, sleeping in atomic context",
               checkers="KASAN, UBSAN, lockdep, DEBUG_VM, kmemleak, fault injection; gcov"),
-    real("6.1", REAL_DAILY, 600),
-    real("6.12", "one_gib or frozen_during", 200),
+    real("6.1", REAL_DAILY, 600, "11.4"),
+    real("6.12", "one_gib or frozen_during", 200, "3.4"),
     Layer("packages", "the packages and the release archive, by the rules of each, and installed",
           "tests/packages", "what a distribution would reject, what fails at the next boot",
           ("-s",), daily=NONE, needs=("--packages",), kernels="those of Debian 12 and 13",

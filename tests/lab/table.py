@@ -10,7 +10,7 @@ from . import PROJECT, LabError
 from .layers import ALL, LAYERS, NONE, Layer
 
 HEADING = ("layer", "what runs", "cases, daily / all", "kernels", "checkers beside the cases",
-           "minutes", "finds")
+           "minutes daily", "finds")
 
 
 def lines() -> list[str]:
@@ -43,7 +43,7 @@ def _layer_row(layer):
     else:
         same = layer.daily == ALL and not layer.thorough
         daily = every if same else count(layer, layer.daily, False)
-        minutes = f"{layer.seconds / 60:.1f}"
+        minutes = layer.minutes
     return _row([f"`{layer.name}`", layer.purpose, f"{daily} / {every}", layer.kernels,
                  layer.checkers, minutes, layer.finds])
 

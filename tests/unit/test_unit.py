@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from lab import cache
+
 UNIT = Path(__file__).resolve().parent
 
 
 def run():
     """Build and run the program; return what it printed, and its cases with their verdicts."""
-    result = subprocess.run(["make", "--no-print-directory", "-s", "-C", UNIT, "check"],
-                            text=True, check=False, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT)
+    # Other layers read the cases too, perhaps at the same time.
+    with cache.lock("build-unit"):
+        result = subprocess.run(["make", "--no-print-directory", "-s", "-C", UNIT, "check"],
+                                text=True, check=False, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT)
     cases = re.findall(r"^(not ok|ok) \d+ - (.*)$", result.stdout, re.MULTILINE)
     return result, {name: verdict == "ok" for verdict, name in cases}
 

@@ -14,6 +14,7 @@
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/sizes.h>
 #include <linux/vmalloc.h>
 
@@ -33,6 +34,10 @@ struct sim_message {
 	u32 words[2];	/* flags and counts; one range, in a hot-add request */
 	u64 ranges[];
 };
+
+/* Off: for counts of instructions, of which this would take most. Not while pages are out. */
+static bool look = true;
+module_param(look, bool, 0644);
 
 static unsigned long *sim_owned;	/* NULL: nothing is looked at */
 static u64 sim_offered_range;		/* the last offer that has no answer yet */
@@ -143,7 +148,7 @@ void sim_memory_read(const void *data, u32 len)
 	const struct sim_message *message = data;
 
 	lockdep_assert_held(&sim_lock);
-	if (!sim_owned || len < sizeof(*message))
+	if (!sim_owned || !look || len < sizeof(*message))
 		return;
 
 	if (message->type == SIM_BALLOON_RESPONSE)
@@ -162,7 +167,7 @@ void sim_memory_sends(const void *data, u32 len)
 	const struct sim_message *message = data;
 
 	lockdep_assert_held(&sim_lock);
-	if (!sim_owned || len < sizeof(*message))
+	if (!sim_owned || !look || len < sizeof(*message))
 		return;
 
 	if (message->type == SIM_UNBALLOON_REQUEST) {

@@ -34,7 +34,7 @@ FAULTS = (
     Fault("the second message names the ranges of the first", "balloon.c",
           "hvb_send_ranges(hvb, batch->ranges + done, count,",
           "hvb_send_ranges(hvb, batch->ranges, count,",
-          "memory", "full_of_single_pages"),
+          "interleaved", "ring_full_while_memory_is_taken and 3]"),
     Fault("given pages are not counted", "balloon.c",
           "hvb->stats.balloon_given += pages;",
           "",
@@ -491,6 +491,16 @@ FAULTS = (
           "pfn = round_down(pfn, PAGES_PER_SECTION) + PAGES_PER_SECTION;\n\t\t\tcontinue;",
           "adopt", "memory_around_a_device_of_its_own"),
 )
+
+# Those that survive, and why there is no case that finds them yet.
+OPEN = {
+    "the second message names the ranges of the first":
+        "two cases with long answers do not find it",
+    "cache that is not written yet counts as available":
+        "the case compares what the host has in the end, which is the same",
+    "a change before the step was set is an event":
+        "the case that is there for it passes: not looked at yet",
+}
 
 
 def named(word: str) -> Fault:

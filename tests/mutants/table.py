@@ -18,7 +18,10 @@ their names or files. Those of `lib/` run in the program of the layer `unit`, al
 of the simulated host with kernel 6.1: the cases that should find the bug, no others. The bugs are in
 `tests/mutants/`.
 
-Not among them: `hypercall.c`, which the simulated host replaces by its own.
+Not among them: `hypercall.c`, which the simulated host replaces by its own. Survivors are named with
+a reason in `tests/mutants/guest_files.py`.
+
+{counts}
 
 | mutant | file | killed by |
 | --- | --- | --- |
@@ -37,7 +40,11 @@ def known() -> dict[str, str]:
 
 
 def write(faults: Iterable[Fault], found: dict[str, str]) -> None:
-    """Write the page; those that were not run keep their row."""
+    """Write the page, with how many were killed; those that were not run keep their row."""
     rows = known() | found
-    lines = [f"| {one.name} | {one.file} | {rows.get(one.name, NOT_RUN)} |" for one in faults]
-    PAGE.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+    hows = {one.name: rows.get(one.name, NOT_RUN) for one in faults}
+    lines = [f"| {one.name} | {one.file} | {hows[one.name]} |" for one in faults]
+    missing = list(hows.values()).count(NOT_RUN)
+    bad = sum(how in BAD for how in hows.values())
+    counts = f"{len(hows) - missing - bad} killed, {bad} not, {missing} not run."
+    PAGE.write_text(HEAD.format(counts=counts) + "\n".join(lines) + "\n", encoding="utf-8")

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Finds what an earlier load of the driver left: ballooned blocks, and gaps in
- * hot-added memory blocks. Both have a mark in their struct page (mark.h).
+ * Finds what an earlier load of the driver left: hot-added memory blocks, gaps in them,
+ * and ballooned blocks. Blocks have a resource (walk.h); gaps and what is ballooned have
+ * a mark in their struct page (mark.h).
  *
  * A walk over all struct pages is slow on a large guest and finds nothing in most
  * cases. Two sources limit it without reading a page:
@@ -85,12 +86,12 @@ static int hvb_note_resource(struct resource *memory, void *data)
 }
 
 /*
- * hv_dynmem counts all hot-added memory, whichever driver has added it: the in-tree
- * driver, which may get the device back, has to know how much it is.
+ * Memory that was hot-added stays so, whichever driver has added it: the host counts it,
+ * and the in-tree driver, which may get the device back, has to know how much it is.
  */
 static int hvb_adopt_hot_added(struct hvb_dev *hvb)
 {
-	return HVB_IS_BESIDE ? hvb_walk_resources(HVB_HOT_ADDED, hvb_note_resource, hvb) : 0;
+	return hvb_walk_resources(HVB_HOT_ADDED, hvb_note_resource, hvb);
 }
 
 static int hvb_adopt_gaps(struct hvb_walk *walk)

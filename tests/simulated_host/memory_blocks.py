@@ -14,6 +14,7 @@ BLOCK = 128 * MIB
 # out has tables of the firmware at its end.
 BLOCKS = (*range(GUEST_MIB * MIB, MACHINE_MIB // 2 * MIB - BLOCK, BLOCK),
           *range(HIGH_MIB * MIB, (HIGH_MIB + MACHINE_MIB // 2) * MIB, BLOCK))
+PAGE = 4096     # bytes
 BLOCKS_FOLDER = "/sys/devices/system/memory"
 AUTOMATIC = f"{BLOCKS_FOLDER}/auto_online_blocks"
 
@@ -55,6 +56,16 @@ def is_online(guest: Simulator, block: int) -> bool:
 def change(guest: Simulator, block: int, state: str) -> None:
     """Let a block go online or offline."""
     guest.run(f"echo {state} >{folder_of(block)}/state", limit=60)
+
+
+def add_foreign(guest: Simulator, block: int) -> None:
+    """Let a driver of another kind of memory add a block."""
+    guest.run(f"echo {block * PAGE} >{CONTROL.replace('control', 'foreign_add')}")
+
+
+def remove_foreign(guest: Simulator, block: int) -> None:
+    """Let that driver remove a block, which is offline."""
+    guest.run(f"echo {block * PAGE} >{CONTROL.replace('control', 'foreign_remove')}")
 
 
 @contextlib.contextmanager

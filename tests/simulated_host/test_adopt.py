@@ -138,6 +138,23 @@ def test_taken_pages_are_counted_to_their_end(running, blocks, end):
     assert_no_walk(running)
 
 
+@pytest.mark.usefixtures("nobody_onlines")
+def test_hot_added_stays_counted(running, blocks):
+    """Whole blocks, online or not, and one in part: the next load has the same figures, and knows
+    that one comes online."""
+    names = ("pages_hot_added", "pages_hot_added_online", "pages_hot_added_offline")
+    block = blocks.row(3)
+    assert running.host.add(block, 2 * BLOCK + STEP) == (2 * BLOCK + STEP, DONE)
+    change(running, block, "online")
+    change(running, block + 2 * BLOCK, "online")
+    before = {name: running.status()[name] for name in names}
+    assert before["pages_hot_added_offline"] >= BLOCK
+    loaded_again(running)
+    assert {name: running.status()[name] for name in names} == before
+    change(running, block + BLOCK, "online")
+    assert running.status()["pages_hot_added_online"] == before["pages_hot_added_online"] + BLOCK
+
+
 def test_gaps_are_looked_for_where_they_can_be(running, blocks):
     """In the block that the host has given in part, not in the one that it gave whole."""
     block = blocks.row(2)

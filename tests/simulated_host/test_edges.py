@@ -12,8 +12,8 @@ from lab.memory import MIB
 
 from . import wire
 from .built import IN_TREE
-from .keeper import agreed, loaded_again, own_keeper
-from .memory_blocks import BLOCK, change, folder_of
+from .keeper import agreed, own_keeper
+from .memory_blocks import BLOCK, add_foreign, change, folder_of, remove_foreign
 from .ranges import halves, inside, outside
 from .simulator import CONTROL
 from .wire import DONE, STEP
@@ -163,9 +163,7 @@ def test_goes_while_a_gap_comes_online(running, blocks, how):
 def test_block_of_others_comes_online_while_a_part_of_it_is_offered(running, blocks):
     """It is on its way online when the host offers a part of it: all of it is the guest's."""
     one, before = next(blocks), running.total()
-    assert running.host.add(one, BLOCK) == (BLOCK, DONE)
-    # Whole blocks that an earlier load has added are not in the map of this one.
-    loaded_again(running)
+    add_foreign(running, one)
     hold(running, one, "online", "online_movable")
     running.host.send(wire.hot_add(one, BLOCK // 2))
     time.sleep(running.patience)
@@ -174,6 +172,7 @@ def test_block_of_others_comes_online_while_a_part_of_it_is_offered(running, blo
     assert running.total() == before + BLOCK
     assert marked_in(running, one) == 0
     change(running, one, "offline")
+    remove_foreign(running, one)
 
 
 @pytest.mark.parametrize("how", GOES)

@@ -4,11 +4,9 @@
 import pytest
 
 from .keeper import agreed, cleaned, udev_stopped
-from .memory_blocks import BLOCK, folder_of, is_online
-from .simulator import CONTROL
+from .memory_blocks import BLOCK, add_foreign, folder_of, is_online, remove_foreign
 from .wire import DONE, STEP, TRANSIENT
 
-PAGE = 4096  # bytes
 RULE = "/usr/lib/udev/rules.d/60-hv-balloon.rules"
 # As udev begins after the initial RAM disk.
 BEGIN_ANEW = "udevadm trigger --action=add; udevadm settle"
@@ -118,7 +116,7 @@ def test_udev_leaves_memory_of_others(running, blocks):
     """A block that another driver adds stays offline, also when ours adds one."""
     foreign, own = next(blocks), next(blocks)
     before = running.total()
-    running.run(f"echo {foreign * PAGE} >{CONTROL.replace('control', 'foreign_add')}")
+    add_foreign(running, foreign)
     try:
         running.run(f"udevadm settle; {BEGIN_ANEW}")
         assert not is_online(running, foreign)
@@ -127,7 +125,7 @@ def test_udev_leaves_memory_of_others(running, blocks):
         running.run("udevadm settle")
         assert is_online(running, own) and not is_online(running, foreign)
     finally:
-        running.run(f"echo {foreign * PAGE} >{CONTROL.replace('control', 'foreign_remove')}")
+        remove_foreign(running, foreign)
 
 
 @pytest.mark.usefixtures("nobody_onlines")

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from . import wire
-from .keeper import loaded_again, own_keeper
-from .memory_blocks import BLOCK, change, folder_of
+from .keeper import own_keeper
+from .memory_blocks import BLOCK, add_foreign, change, folder_of
 from .ranges import inside, outside
 
 ROUNDS = 5
@@ -48,11 +48,10 @@ def test_offer_while_the_map_changes(running, blocks):
     """
     low = blocks.row(3)
     middle, high = low + BLOCK, low + 2 * BLOCK
-    assert running.host.add(low, 3 * BLOCK)[0] == 3 * BLOCK
+    # Blocks of others are not in the map.
     for one in (low, middle, high):
+        add_foreign(running, one)
         change(running, one, "online_movable")
-    # Whole blocks that an earlier load has added are not in the map of this one.
-    loaded_again(running)
     whole = running.total()
     ranges, _ = running.host.inflate(3 * BLOCK - 4 * wire.LARGE)
     in_low, in_middle, in_high = (inside(ranges, one) for one in (low, middle, high))

@@ -221,6 +221,13 @@ expect()
 
 # --- Takeover ---
 
+# refused_key: print why a module that has a signature may be refused.
+refused_key()
+{
+	! wants_signature || echo " (the kernel takes only modules that are signed with a key that it
+		knows: Secure Boot, lockdown)"
+}
+
 load_beside()
 {
 	if [ -d "$beside_module" ]; then
@@ -229,7 +236,7 @@ load_beside()
 		why=$(insmod "$module_file" takeover="$expected" 2>&1)
 	else
 		why=$(modprobe "$beside" takeover="$expected" 2>&1)
-	fi || refuse "$beside cannot be loaded: $why"
+	fi || refuse "$beside cannot be loaded: $why$(refused_key)"
 }
 
 # go_back WHY: the in-tree driver gets the device again.

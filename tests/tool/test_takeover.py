@@ -165,6 +165,15 @@ def test_module_that_does_not_load(command, ready):
     assert "cannot be loaded: modprobe: Key was rejected" in refusal(command, "takeover")
 
 
+@DASH
+def test_module_signed_by_somebody(command, ready):
+    """What tools say where it is refused for its key is not always enough to know that."""
+    ready.write("sys/kernel/security/lockdown", "none [integrity] confidentiality")
+    command.program("modprobe", "echo 'modprobe: Operation not permitted' >&2; exit 1")
+    assert re.search("cannot be loaded: modprobe: Operation not permitted .*signed with a key that it"
+                     " knows", refusal(command, "takeover"))
+
+
 def test_way_back(command, ready):
     """A driver that does not get the device: the in-tree driver has it again, status 1."""
     ready.load(BESIDE)

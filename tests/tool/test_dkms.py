@@ -39,7 +39,21 @@ class Dkms:
         headers = self._folder / "headers"
         (headers / "include").mkdir(parents=True, exist_ok=True)
         (headers / ".config").write_text(config)
-        return self._call("build", "-k", release, "-a", "x86_64", "--kernelsourcedir", headers)
+        return self._on(release, "build", "--kernelsourcedir", headers)
+
+    def installed(self, release):
+        """Install what was built, and remove it without the headers; yield the names of the files that
+        the kernel has then."""
+        for action, headers in (("install", "headers"), ("remove", "gone")):
+            self._on(release, action, "--kernelsourcedir", self._folder / headers, "--no-depmod")
+            yield sorted(path.name for path in (self._folder / "modules" / release).rglob("*.ko*"))
+
+    def is_builtin(self, release, names):
+        """Let a kernel be installed that has modules of these names built in."""
+        folder = self._folder / "modules" / release
+        folder.mkdir(parents=True)
+        (folder / "modules.builtin").write_text("".join(f"kernel/drivers/hv/{name}.ko\n"
+                                                        for name in names))
 
     def let_build(self):
         """The sources can be built."""
@@ -49,6 +63,10 @@ class Dkms:
         """Return the names of the modules for a kernel."""
         folder = self._folder / "tree/hv_balloon" / self._version / release / "x86_64/module"
         return sorted(path.name.split(".")[0] for path in folder.iterdir())
+
+    def _on(self, release, action, *words):
+        return self._call(action, "-k", release, "-a", "x86_64", "--installtree",
+                          self._folder / "modules", *words)
 
     def _call(self, action, *words):
         return subprocess.run(
@@ -87,3 +105,14 @@ def test_modules_that_the_kernel_needs(dkms, how, modules):
     result = dkms(NEW, CONFIG.replace("BALLOON=m", f"BALLOON={how}"))
     assert result.returncode == 0, result.stdout
     assert dkms.built(NEW) == modules
+
+
+@pytest.mark.parametrize("how, builtin, modules", [
+    ("m", ["hv_vmbus"], ["hv_balloon.ko", "hv_dynmem.ko"]),
+    ("y", ["hv_vmbus", "hv_balloon"], ["hv_dynmem.ko"])])
+def test_removed_without_headers(dkms, how, builtin, modules):
+    """Those of a kernel may be gone by then: nothing of ours is left."""
+    dkms.let_build()
+    dkms.is_builtin(NEW, builtin)
+    assert dkms(NEW, CONFIG.replace("BALLOON=m", f"BALLOON={how}")).returncode == 0
+    assert list(dkms.installed(NEW)) == [modules, []]

@@ -10,7 +10,9 @@ from pathlib import Path
 from . import cache, debugkernel, packages, roots
 
 DEBUG = "debug"         # our own build of DEBUG_VERSION, with checkers
+BUILT_IN = "built-in"   # our own build of that version, which has the in-tree driver built in
 DEBUG_VERSION = "6.1"
+OWN = {DEBUG: debugkernel.objects, BUILT_IN: debugkernel.built_in}
 VERSIONS = tuple(name.removeprefix("kernel-") for name in packages.BUNDLES
                  if name.startswith("kernel-"))
 # Those of "make matrix" besides: built with the tools of their release.
@@ -32,10 +34,10 @@ class Kernel:
 def kernel(version: str) -> Kernel:
     """Return the kernel of that version, ready to boot and build against.
 
-    That is the stock kernel of one of VERSIONS or OTHERS, or DEBUG.
+    That is the stock kernel of one of VERSIONS or OTHERS, DEBUG or BUILT_IN.
     """
-    if version == DEBUG:
-        return _debug()
+    if version in OWN:
+        return _own(OWN[version])
     name = f"kernel-{version}" if version in VERSIONS else f"matrix-{version}"
     tree = packages.bundle(name)
     image, release = _image(tree)
@@ -53,8 +55,9 @@ def source(version: str) -> Path:
                              lambda folder: _unpack(archive, folder))
 
 
-def _debug():
-    objects = debugkernel.objects(DEBUG_VERSION, source(DEBUG_VERSION))
+def _own(make):
+    """Return a kernel of our own: make(version, source) builds it."""
+    objects = make(DEBUG_VERSION, source(DEBUG_VERSION))
     release = (objects / "include/config/kernel.release").read_text(encoding="ascii").strip()
     return Kernel(release, objects / "arch/x86/boot/bzImage",
                   objects / "root/lib/modules" / release, objects)

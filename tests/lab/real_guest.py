@@ -156,9 +156,11 @@ class RealGuest(Guest):
         return self._kernel(kernel.image, image)
 
     def _kernel(self, image, initrd, more=""):
-        """Return QEMU's arguments for a kernel that it starts itself, `more` for the kernel."""
+        """Return QEMU's arguments for a kernel that it starts itself, with `more` for that and the
+        initial RAM disk, if there is one."""
         append = f"console=ttyS0 panic=-1 tsc=reliable {more} {self._config.append}"
-        return ["-kernel", str(image), "-initrd", str(initrd), "-append", append]
+        return ["-kernel", str(image), *(("-initrd", str(initrd)) if initrd else ()),
+                "-append", append]
 
     def _boot(self):
         command = self._command(self._prepare())

@@ -59,7 +59,8 @@ def booted(files: dict[str, Path], port: int = 0) -> Iterator[Simulator]:
     if port:
         devices += ["-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{EXPORTER}",
                     "-device", "virtio-net-pci,netdev=net,romfile="]
-    with Simulator(KERNEL, files={"init": init, **files}, drivers=("ext4", "virtio_net"),
+    with Simulator(KERNEL, files={"init": init, "shell": build.PROGRAMS / "lab-shell.service",
+                                  **files}, drivers=("ext4", "virtio_net"),
                    append=f"rdinit=/lab/init/{init.name}", devices=tuple(devices)) as guest:
         guest.run("until systemctl is-active multi-user.target; do sleep 1; done", STARTED)
         yield guest

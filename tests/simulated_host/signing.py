@@ -13,6 +13,7 @@ from lab import packages
 PASSWORD = "snakeoil"
 OWNER, OTHER = "owner", "other"     # whose key it is: the machine knows the first
 FILES = "usr/share/OVMF"
+Key = tuple[Path, Path]     # with its certificate
 
 
 def firmware() -> tuple[Path, Path]:
@@ -23,10 +24,10 @@ def firmware() -> tuple[Path, Path]:
 
 def add_signed(files: dict[str, Path], sim: str, driver: str, headers: Path, folder: Path) -> None:
     """Sign `sim`, without which there is no host, and add the driver signed by each key."""
-    keys = {OWNER: _owner(), OTHER: _other(folder)}
-    files[sim] = _sign(keys[OWNER], files[sim], headers, folder / "sim")
+    keys = {OWNER: _owner(), OTHER: new_key(folder)}
+    files[sim] = sign(keys[OWNER], files[sim], headers, folder / "sim")
     for name, key in keys.items():
-        files[name] = _sign(key, files[driver], headers, folder / name)
+        files[name] = sign(key, files[driver], headers, folder / name)
 
 
 def _owner():
@@ -34,8 +35,8 @@ def _owner():
     return folder / "PkKek-1-snakeoil.key", folder / "PkKek-1-snakeoil.pem"
 
 
-def _other(folder):
-    """Make a key as DKMS does."""
+def new_key(folder: Path) -> Key:
+    """Make a key as DKMS does, which no machine knows; return it and its certificate."""
     key = folder / "other.key", folder / "other.der"
     subprocess.run(["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes",
                     "-subj", "/CN=other", "-days", "36500", "-outform", "DER",
@@ -43,7 +44,7 @@ def _other(folder):
     return key
 
 
-def _sign(key, module, headers, folder):
+def sign(key: Key, module: Path, headers: Path, folder: Path) -> Path:
     """Sign a copy of a module with the tool of its kernel; return the copy."""
     folder.mkdir()
     target = folder / module.name

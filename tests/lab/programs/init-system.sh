@@ -18,12 +18,7 @@ mount -t ext4 "/dev/${disk##*/}" /system
 mkdir -p /system/lab
 cp -a /lab/. /system/lab
 rm -f /system/etc/systemd/system/*.wants/* # each case starts what it needs
-cat >/system/etc/systemd/system/lab-shell.service <<'END'
-[Unit]
-DefaultDependencies=no
-[Service]
-ExecStart=/bin/sh -c '. /lab/shell-server.sh; serve shell'
-END
+cp /lab/shell/lab-shell.service /system/etc/systemd/system
 mkdir -p /system/etc/systemd/system/multi-user.target.wants
 ln -s ../lab-shell.service /system/etc/systemd/system/multi-user.target.wants
 

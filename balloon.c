@@ -40,6 +40,22 @@
 #define HVB_DRY_LIMIT		HZ
 #define HVB_DRY_PAGES		(4 * HVB_PAGES_PER_MIB)
 
+/**
+ * hvb_floor_rule() - what decides at which point ballooning ends
+ * @hvb: the device
+ *
+ * Context: any.
+ * Return: a word, see floor_rule in sysfs.
+ */
+const char *hvb_floor_rule(const struct hvb_dev *hvb)
+{
+	if (hvb_recent_oom(hvb))
+		return "oom";
+	if (hvb_now_ms() < READ_ONCE(hvb->inflate.cost.pause_end_ms))
+		return "cost";
+	return READ_ONCE(hvb_params.floor_mib) ? "floor_mib" : "size";
+}
+
 static u64 hvb_inflate_budget(const struct hvb_dev *hvb)
 {
 	if (hvb_recent_oom(hvb) || hvb_cost_pauses(&hvb->inflate.cost, hvb_now_ms()))

@@ -47,7 +47,7 @@ struct hvb_inflate {
 	/** @not_before: jiffies before which no page is looked for */
 	unsigned long not_before;
 
-	/** @cost: what it costs the programs */
+	/** @cost: what it costs the programs; the end of its pause is read anywhere */
 	struct hvb_cost cost;
 
 	/** @batch: blocks taken, not reported yet */
@@ -105,6 +105,7 @@ struct hvb_balloon {
 	u64 adopted;
 };
 
+const char *hvb_floor_rule(const struct hvb_dev *hvb);
 int hvb_balloon_init(struct hvb_dev *hvb);
 void hvb_balloon_exit(struct hvb_dev *hvb);
 void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages);

@@ -12,6 +12,7 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
+#include "balloon.h"
 #include "demand.h"
 #include "device.h"
 #include "events.h"
@@ -142,7 +143,7 @@ static DEVICE_ATTR_RO(new_blocks);
 
 static ssize_t floor_rule_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%s\n", READ_ONCE(hvb_params.floor_mib) ? "floor_mib" : "size");
+	return sysfs_emit(buf, "%s\n", hvb_floor_rule(dev_get_drvdata(dev)));
 }
 static DEVICE_ATTR_RO(floor_rule);
 

@@ -72,7 +72,7 @@ function table(    text) {
 	else if (known["hot_added_kb"])
 		text = "all of it online"
 	size("hot-added", "hot_added_kb", text)
-	size("floor", "floor_kb", "ballooning stops there")
+	size("floor", "floor_kb", floor_rule())
 	size("available", "mem_available_kb", "")
 	size("demand", "demand_kb", has("pressure_percent") ? \
 	     "pressure " known["pressure_percent"] " %" more_demand() : "not reported yet")
@@ -85,6 +85,14 @@ function table(    text) {
 	}
 	counters()
 	row("health", "", health())
+}
+
+function floor_rule() {
+	if (known["floor_rule"] == "cost")
+		return "no ballooning now: programs paid with refaults or swapping"
+	if (known["floor_rule"] == "oom")
+		return "no ballooning now: recent OOM"
+	return "ballooning stops there"
 }
 
 # What is asked for besides the usual.

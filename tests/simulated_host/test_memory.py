@@ -13,6 +13,7 @@ from . import wire
 from .balance import assert_counts, give_back
 from .guest_memory import available, floor, meminfo, pages_in_blocks, spare
 from .memory_blocks import BLOCK
+from .sysfs import FILES
 from .wire import ALL, DONE
 
 # The driver takes that much between two looks at the floor, and the guest's own demand moves.
@@ -267,6 +268,7 @@ def test_host_wants_what_a_program_reads(disk, request_pages):
     try:
         ranges = take_until_refused(disk, request_pages)
         assert "programs pay with refaults" in disk.run("dmesg")
+        assert disk.run(f"cat {FILES}/floor_rule").strip() == "cost"
         assert meminfo(disk, "Buffers") > used // 2 * MIB
     finally:
         disk.run(f"echo 0 >{floor_mib}; kill $(cat /tmp/maploop)")

@@ -32,6 +32,17 @@ def test_table(command):
         "Dynamic Memory: running, protocol 2.0, hv_balloon 0.1.0\n")
 
 
+@pytest.mark.parametrize("rule, text", [
+    ("floor_mib", "ballooning stops there"),
+    ("cost", "no ballooning now: programs paid with refaults or swapping"),
+    ("oom", "no ballooning now: recent OOM"),
+])
+def test_what_ends_ballooning(tree, command, rule, text):
+    """The row of the floor says it."""
+    tree.write(f"{GROUP}/floor_rule", rule)
+    assert rows(command)["floor"] == ["300", "MiB", *text.split()]
+
+
 def test_status_is_the_default(command):
     """Without a command it prints the table."""
     assert command.run().stdout == command.run("status").stdout != ""

@@ -69,6 +69,8 @@ def pytest_runtest_makereport(item):
 def show_failed(item, report, simulator):
     """Show the end of the guest's log, keep all of it, and leave the guest to the developer."""
     log = simulator.log()
+    if not log:
+        return      # the case has failed before, and its guest is gone: its log was kept then
     report.sections.append(("end of the guest's log", "\n".join(log.splitlines()[-LOG_TAIL:])))
     folder = item.config.getoption("--logs")
     if folder:

@@ -462,7 +462,7 @@ FAULTS = (
           "if (kstrtou64(buf, 0, &step) || step > HVB_STEP_KB_MAX) {",
           "if (kstrtou64(buf, 0, &step)) {",
           "sysfs", "test_steps"),
-    Fault("the rule of the floor is shown inverted", "sysfs.c",
+    Fault("the rule of the floor is shown inverted", "balloon.c",
           "? \"floor_mib\" : \"size\"",
           "? \"size\" : \"floor_mib\"",
           "balloon", "floor_of_the_administrator"),

@@ -207,7 +207,8 @@ bool hvb_worth_evacuating(struct hvb_dev *hvb, u64 pfn, unsigned int pass)
  *
  * Reclaim for 2 MiB frees far more than that, wherever it lies. Cache that is mapped is
  * what programs run and work on: they would read it again at once, with what lies around
- * it. Where most of the cache is not mapped, that goes first.
+ * it. Where most of the cache is not mapped, that goes first. Mapped shared memory is not
+ * counted: a database would have more of that than of cache.
  *
  * Context: any.
  * Return: whether there is.
@@ -218,7 +219,10 @@ bool hvb_worth_reclaiming(void)
 			  global_node_page_state(NR_INACTIVE_FILE) +
 			  global_node_page_state_pages(NR_SLAB_RECLAIMABLE_B);
 
-	return cache > 2 * global_node_page_state(NR_FILE_MAPPED) + HVB_CACHE_ENOUGH;
+	const u64 mapped = global_node_page_state(NR_FILE_MAPPED);
+	const u64 shared = global_node_page_state(NR_SHMEM);
+
+	return cache > 2 * (mapped - min(mapped, shared)) + HVB_CACHE_ENOUGH;
 }
 
 /**

@@ -167,7 +167,8 @@ def test_device_goes_while_the_guest_hibernates(running, blocks, when):
     assert running.host.add(block, STEP) == (STEP, 1)
     running.run(f"echo rescind-{when} >{CONTROL}")
     sleep(running, "disk", "devices", GOES_AFTER + 4)
-    assert not running.bound()
+    # The clock of an emulated guest may stand while it is frozen: the device goes when it runs.
+    running.run(f"while [ -e {running.driver_folder}/dynamic-memory ]; do sleep 0.1; done")
     running.run(f"while [ -e {folder_of(block)} ]; do sleep 0.1; done")
     running.offer()
     running.host.negotiate()

@@ -261,6 +261,8 @@ def take_until_refused(guest, pages):
 @pytest.mark.parametrize("request_pages", [ALL, 8 * MIB], ids=["all at once", "8 MiB and again"])
 def test_host_wants_what_a_program_reads(disk, request_pages):
     """Whatever the floor: ballooning ends when the program reads again what was taken."""
+    if disk.patience > 1:
+        pytest.skip("a debug kernel in emulation reads less in a second than the cost floor counts")
     used = 300
     floor_mib = f"{disk.parameters}/floor_mib"
     disk.run(f"echo 16 >{floor_mib}; dmesg -c >/dev/null")

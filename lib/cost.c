@@ -49,8 +49,11 @@ static u64 hvb_cost_rate(u64 pages, u64 ms)
 	return min(min(pages, HVB_COST_RATE_MAX) * HVB_MS_PER_S / ms, HVB_COST_RATE_MAX);
 }
 
-static void hvb_cost_judge(struct hvb_cost *cost, u64 rate, u64 ms)
+/* End the window, and begin the next one. Return: its pages per second. */
+static u64 hvb_cost_end_window(struct hvb_cost *cost, u64 now_ms, u64 count)
 {
+	const u64 ms = now_ms - cost->begin_ms;
+	const u64 rate = hvb_cost_rate(count - cost->begin, ms);
 	const u64 calm = ms / HVB_MS_PER_S;
 
 	cost->costly = hvb_cost_exceeds(cost, rate);
@@ -58,6 +61,8 @@ static void hvb_cost_judge(struct hvb_cost *cost, u64 rate, u64 ms)
 		cost->score = min(cost->score + HVB_COST_WINDOW, HVB_COST_OVER);
 	else
 		cost->score -= min_t(u64, calm, cost->score);
+	hvb_cost_next_window(cost, now_ms, count);
+	return rate;
 }
 
 static void hvb_cost_learn(struct hvb_cost *cost, u64 rate, u64 ms)
@@ -93,15 +98,9 @@ void hvb_cost_init(struct hvb_cost *cost, u64 now_ms, u64 count)
 void hvb_cost_begin(struct hvb_cost *cost, u64 now_ms, u64 count)
 {
 	const u64 ms = now_ms - cost->begin_ms;
-	u64 rate;
 
-	if (ms < HVB_MS_PER_S)
-		return;
-
-	rate = hvb_cost_rate(count - cost->begin, ms);
-	hvb_cost_judge(cost, rate, ms);
-	hvb_cost_learn(cost, rate, ms);
-	hvb_cost_next_window(cost, now_ms, count);
+	if (ms >= HVB_MS_PER_S)
+		hvb_cost_learn(cost, hvb_cost_end_window(cost, now_ms, count), ms);
 }
 
 /**
@@ -116,15 +115,13 @@ void hvb_cost_begin(struct hvb_cost *cost, u64 now_ms, u64 count)
  */
 enum hvb_cost_look hvb_cost_look(struct hvb_cost *cost, u64 now_ms, u64 count)
 {
-	const u64 ms = now_ms - cost->begin_ms;
-	const u64 pages = count - cost->begin;
-
-	if (ms >= HVB_MS_PER_S) {
-		hvb_cost_judge(cost, hvb_cost_rate(pages, ms), ms);
-		hvb_cost_next_window(cost, now_ms, count);
+	if (now_ms - cost->begin_ms >= HVB_MS_PER_S) {
+		hvb_cost_end_window(cost, now_ms, count);
 		return cost->costly ? HVB_COST_HIGH : HVB_COST_LOW_SECOND;
 	}
-	return cost->costly || hvb_cost_exceeds(cost, pages) ? HVB_COST_HIGH : HVB_COST_LOW;
+	if (cost->costly || hvb_cost_exceeds(cost, count - cost->begin))
+		return HVB_COST_HIGH;
+	return HVB_COST_LOW;
 }
 
 /**
@@ -136,7 +133,7 @@ enum hvb_cost_look hvb_cost_look(struct hvb_cost *cost, u64 now_ms, u64 count)
 void hvb_cost_end(struct hvb_cost *cost, u64 now_ms, u64 count)
 {
 	if (now_ms - cost->begin_ms >= HVB_MS_PER_S)
-		hvb_cost_look(cost, now_ms, count);
+		hvb_cost_end_window(cost, now_ms, count);
 }
 
 /**

@@ -8,13 +8,19 @@ from lab import LabError
 
 
 @dataclasses.dataclass(frozen=True)
-class Fault:
-    """A bug of a file; the cases of a script that find it, as for pytest -k, on a kernel."""
+class Planted:
+    """A bug of a file."""
 
     name: str
     file: str
     old: str
     new: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault(Planted):
+    """A bug, and the cases of a script that find it, as for pytest -k, on a kernel."""
+
     script: str = ""
     kills: str = ""
     kernel: str = "6.1"
@@ -25,8 +31,8 @@ class Fault:
         return self.name.replace(" ", "-")
 
 
-def plant(fault: Fault, folder: Path) -> None:
-    """Plant a bug in a copy of the driver."""
+def plant(fault: Planted, folder: Path) -> None:
+    """Plant a bug in a copy of its file."""
     path = folder / fault.file
     text = path.read_text(encoding="ascii")
     if text.count(fault.old) != 1:

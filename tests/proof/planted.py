@@ -3,15 +3,13 @@
 
 import dataclasses
 
+from mutants.faults import Planted
+
 
 @dataclasses.dataclass(frozen=True)
-class Fault:
+class Fault(Planted):
     """Text of a file that is replaced, and what of it fails."""
 
-    name: str
-    file: str
-    old: str
-    new: str
     proof: str  # a proof of CBMC, or what takes part in the model
     sign: str  # what its output has
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import PROJECT, packages
+from mutants.faults import plant
 
 from . import planted
 
@@ -57,9 +58,7 @@ def test_planted(tmp_path, fault):
         copy = source / name.relative_to(PROJECT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(name, copy)
-    text = (source / fault.file).read_text(encoding="ascii")
-    assert text.count(fault.old) == 1
-    (source / fault.file).write_text(text.replace(fault.old, fault.new), encoding="ascii")
+    plant(fault, source)
     model = fault.proof.startswith("-D")
     words = ("model", f"MODEL={fault.proof}") if model else (fault.proof,)
     output = make(tmp_path / "build", *words, source=source)

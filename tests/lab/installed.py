@@ -33,8 +33,8 @@ DKMS_KEY = {"signing_key.pem": "mok.key", "signing_key.x509": "mok.pub"}
 
 @dataclass(frozen=True)
 class System:
-    """What a guest boots from: a disk, the kernel, the initial RAM disk if it needs one, and what
-    the kernel is told of all that."""
+    """What a guest boots from: a disk, the kernel, the initial RAM disk if it needs one, and the
+    kernel's command line for them."""
 
     image: Path
     initrd: Path | None

@@ -20,7 +20,7 @@ REAL_DAILY = "targets or floor or reclaim or ballooned and not takeover"
 DYNMEM = ("takeover or (adopt and (first_load or their_end)) or (lifecycle and unbind_and_bind)"
           " or (test_negotiation.py and (agrees or refuses))")
 
-# Of the scripts, what differs most between kernels: how memory comes and goes, and who is told.
+# Of the scripts, what differs most between kernels: how memory comes and goes, and its notifiers.
 TELLING = ("test_balloon.py or test_hot_add.py or test_hints.py or test_lifecycle.py"
            " or test_offline.py")
 

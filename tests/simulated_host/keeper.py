@@ -18,7 +18,7 @@ DRIVERS = {kind.driver: kind for kind in (Simulator, InTreeSimulator)}
 BLOCKS_OF_A_CASE = 6  # that it may add: none can be added twice to a guest
 # Unmapping each free page costs as much as all other checkers together.
 # The kernel would unmap what it unpacked the boot image from, and kmemleak would still read it: it
-# knows memory of before by its physical address, and is told of the virtual one.
+# knows memory of before by its physical address, and gets the virtual one.
 CHECKERS = {"most": "debug_pagealloc=off",
             "all": "debug_pagealloc=on page_poison=1 retain_initrd"}
 

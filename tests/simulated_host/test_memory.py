@@ -23,7 +23,7 @@ CHUNK_ORDER = 9
 USED = 250      # MiB that a program reads
 FEW = 48        # MiB that are free in chunks
 MORE = 48       # MiB that the host wants beyond these
-# The kernel makes chunks and reclaims for them in the background; for whoever takes pages that
+# The kernel makes chunks and reclaims for them in the background; for allocations that
 # cannot move it reclaims beyond the watermarks, also for the in-tree driver.
 BACKGROUND = ("/proc/sys/vm/compaction_proactiveness", "/proc/sys/vm/watermark_boost_factor",
               "/sys/kernel/mm/transparent_hugepage/khugepaged/defrag")

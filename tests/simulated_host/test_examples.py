@@ -47,7 +47,7 @@ def caches(guest):
 
 
 def follows(guest, least, most):
-    """Wait until the cache is of that size: events come in steps, and the last tells of all."""
+    """Wait until the cache is of that size: events come in steps."""
     deadline = time.monotonic() + 10 * guest.patience
     while not least < caches(guest)[-1] < most:
         assert time.monotonic() < deadline, f"{least} to {most} MiB expected: {caches(guest)}"
@@ -65,17 +65,20 @@ def program(running):
 
 
 def test_program_follows(program):
-    """It makes its cache smaller when the host takes memory, and larger when it gives it back."""
+    """It makes its cache smaller when the host takes memory, and larger when it gives it back.
+
+    By a quarter of 200 MiB. Less than a step is no event: up to 8 MiB of cache are late.
+    """
     first, taken, given = caches(program)[-1], [], []
     for _ in range(TRIES):
         watch = Watch(program, "/tmp/program", 200 * MIB)
         ranges, _ = program.host.inflate(200 * MIB)
         taken.append(watch.seconds())
-        follows(program, first - 60, first - 40)
+        follows(program, first - 60, first - 30)
         watch = Watch(program, "/tmp/program", 0)
         program.host.deflate(ranges)
         given.append(watch.seconds())
-        follows(program, first - 10, first + 10)
+        follows(program, first - 20, first + 10)
     assert max(min(taken), min(given)) < program.patience
 
 

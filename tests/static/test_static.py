@@ -258,6 +258,46 @@ def test_a_lock_that_is_not_asserted_is_found():
     assert _locks_not_asserted(text % "\tlockdep_assert_held(&b->lock);\n") == []
 
 
+SETS = re.compile(r"\bhvb_(?:regions|extents)_\w+\(")
+BODY = re.compile(r"^\w[^;{}]*\b(hvb_\w+)\([^;{}]*\)\n\{\n((?:(?!\}).*\n)*)\}$", re.MULTILINE)
+
+
+def _sets_without_lock(text):
+    """Return each function that looks into the sets while it does not hold the map's lock."""
+    found = []
+    for name, body in BODY.findall(text):
+        held = False
+        for line in body.splitlines():
+            if "spin_lock(&map->lock);" in line or "lockdep_assert_held(&map->lock);" in line:
+                held = True
+            elif "spin_unlock(&map->lock);" in line:
+                held = False
+            elif SETS.search(line) and not held:
+                found.append(name)
+    return found
+
+
+def test_sets_are_looked_into_with_the_lock_of_the_map():
+    """Those of the hotplug map: a task that offlines memory replaces their lists. Only the file
+    that owns them calls their functions."""
+    for path in (path for path in SOURCES if path.parent.name != "lib"):
+        text = path.read_text(encoding="utf-8")
+        if path.name == "hotplug_map.c":
+            assert len(SETS.findall(text)) > 20
+            assert _sets_without_lock(text) == []
+        else:
+            assert [name for name, body in BODY.findall(text) if SETS.search(body)] == []
+
+
+def test_a_set_that_is_looked_into_without_the_lock_is_found():
+    """Before it is taken, and after it was released."""
+    text = ("bool hvb_a(struct b *map)\n{\n%s\treturn hvb_regions_know(map);\n}\n")
+    locked = "\tspin_lock(&map->lock);\n"
+    assert _sets_without_lock(text % "") == ["hvb_a"]
+    assert _sets_without_lock(text % locked) == []
+    assert _sets_without_lock(text % f"{locked}\tspin_unlock(&map->lock);\n") == ["hvb_a"]
+
+
 # A function that other files can call, without the tables of values.
 GLOBAL = re.compile(r"^(?!static\b)(?:[a-z_]\w*[ *]+)+(hvb_\w+)\([^;{]*?\)\n\{", re.MULTILINE)
 

@@ -17,6 +17,14 @@ done
 tail -n 1 {name}.out
 """
 
+# The memory of a process that is still in the state of a running one is being freed.
+END = r"""
+pid=$(cat {name}.pid)
+kill -9 $pid
+while grep -q '^State:\s*[^ZX]' /proc/$pid/status 2>/dev/null; do sleep 0.1; done
+rm -f {name}.*
+"""
+
 
 class Memhog:
     """A running memhog; every command returns the program's answer."""
@@ -58,8 +66,8 @@ class Memhog:
         self.kill()
 
     def kill(self) -> None:
-        """End the program at once."""
-        self._guest.run(f"kill -9 $(cat {self._name}.pid); rm -f {self._name}.*")
+        """End the program at once; its memory is free then, which takes a slow guest some time."""
+        self._guest.run(END.format(name=self._name), LIMIT)
 
     def begin(self, line: str) -> None:
         """Give a command and do not wait; its answer must be fetched before the next one."""

@@ -16,11 +16,22 @@
 
 /*
  * A host needs no memory of its guest: what plays it may use the reserves, so that it can
- * react when the guest is out of memory.
+ * react when the guest is out of memory. And it has room for a message from the start: such
+ * an allocation would make kswapd reclaim for its order.
  */
 static int sim_open(struct inode *inode, struct file *file)
 {
+	file->private_data = kvmalloc(SIM_MESSAGE_MAX, GFP_KERNEL);
+	if (!file->private_data)
+		return -ENOMEM;
+
 	current->flags |= PF_MEMALLOC;
+	return 0;
+}
+
+static int sim_close(struct inode *inode, struct file *file)
+{
+	kvfree(file->private_data);
 	return 0;
 }
 
@@ -29,25 +40,22 @@ static bool sim_read_one(void *message, u32 *len)
 	return !sim_exchange(false, message, SIM_MESSAGE_MAX, len) && *len;
 }
 
+/* One program reads, one message at a time. */
 static ssize_t sim_read(struct file *file, char __user *to, size_t size, loff_t *pos)
 {
-	void *message = kvmalloc(SIM_MESSAGE_MAX, GFP_KERNEL);
+	void *message = file->private_data;
 	ssize_t ret;
 	u32 len;
-
-	if (!message)
-		return -ENOMEM;
 
 	if (file->f_flags & O_NONBLOCK)
 		ret = sim_read_one(message, &len) ? 0 : -EAGAIN;
 	else
 		ret = wait_event_interruptible(sim_to_host, sim_read_one(message, &len));
-	if (!ret) {
-		len = min_t(size_t, len, size);
-		ret = copy_to_user(to, message, len) ? -EFAULT : len;
-	}
-	kvfree(message);
-	return ret;
+	if (ret)
+		return ret;
+
+	len = min_t(size_t, len, size);
+	return copy_to_user(to, message, len) ? -EFAULT : len;
 }
 
 static ssize_t sim_write(struct file *file, const char __user *from, size_t size, loff_t *pos)
@@ -84,6 +92,7 @@ static __poll_t sim_poll(struct file *file, poll_table *table)
 const struct file_operations sim_fops = {
 	.owner = THIS_MODULE,
 	.open = sim_open,
+	.release = sim_close,
 	.read = sim_read,
 	.write = sim_write,
 	.poll = sim_poll,

@@ -136,6 +136,15 @@ void hvb_cost_end(struct hvb_cost *cost, u64 now_ms, u64 count)
 		hvb_cost_end_window(cost, now_ms, count);
 }
 
+/* The last pause has ended: no operation runs during one. */
+static u64 hvb_cost_next_pause(const struct hvb_cost *cost, u64 now_ms)
+{
+	const bool again = now_ms - cost->pause_end_ms < HVB_COST_PAUSE_MAX_MS;
+	const u64 pause_ms = again ? min(2 * cost->pause_ms, HVB_COST_PAUSE_MAX_MS) : 0;
+
+	return max(pause_ms, HVB_COST_PAUSE_MS);
+}
+
 /**
  * hvb_cost_is_over() - whether programs have paid for too long
  * @cost: the cost
@@ -145,13 +154,10 @@ void hvb_cost_end(struct hvb_cost *cost, u64 now_ms, u64 count)
  */
 bool hvb_cost_is_over(struct hvb_cost *cost, u64 now_ms)
 {
-	const bool again = now_ms - cost->pause_end_ms < HVB_COST_PAUSE_MAX_MS;
-
 	if (cost->score < HVB_COST_OVER)
 		return false;
 
-	cost->pause_ms = again ? min(2 * cost->pause_ms, HVB_COST_PAUSE_MAX_MS) : 0;
-	cost->pause_ms = max(cost->pause_ms, HVB_COST_PAUSE_MS);
+	cost->pause_ms = hvb_cost_next_pause(cost, now_ms);
 	cost->pause_end_ms = now_ms + cost->pause_ms;
 	cost->score = 0;
 	return true;

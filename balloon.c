@@ -11,7 +11,6 @@
 #include <linux/slab.h>
 
 #include "balloon.h"
-#include "candidates.h"
 #include "channel.h"
 #include "chunks.h"
 #include "demand.h"
@@ -25,6 +24,7 @@
 #include "oom.h"
 #include "params.h"
 #include "record.h"
+#include "zones.h"
 
 /* Pages to take between two messages at most: 1 GiB. */
 #define HVB_STEP_PAGES	(1024 * HVB_PAGES_PER_MIB)

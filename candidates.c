@@ -19,6 +19,7 @@
 #include "hotplug_map.h"
 #include "lib/limits.h"
 #include "nodes.h"
+#include "zones.h"
 
 /*
  * Pages in use per chunk, as an upper limit for each pass through all memory; the
@@ -130,52 +131,6 @@ static bool hvb_looks_movable(struct page *page, unsigned int pass)
 }
 
 /**
- * hvb_zone_spare() - free pages of a zone above its reserves
- * @zone: the zone
- *
- * The reserves are for the whole guest.
- *
- * Context: any.
- * Return: pages.
- */
-u64 hvb_zone_spare(struct zone *zone)
-{
-	const u64 reserves = high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
-	const u64 free = zone_page_state(zone, NR_FREE_PAGES);
-
-	return free - min(free, reserves);
-}
-
-/**
- * hvb_free_above_reserves() - what can be allocated before the kernel reclaims
- *
- * Context: any.
- * Return: pages of all zones.
- */
-u64 hvb_free_above_reserves(void)
-{
-	u64 pages = 0;
-	int nid, i;
-
-	for_each_online_node(nid)
-		for (i = 0; i < MAX_NR_ZONES; i++)
-			pages += hvb_zone_spare(&NODE_DATA(nid)->node_zones[i]);
-	return pages;
-}
-
-/**
- * hvb_zone_can_spare() - whether a zone has a few chunks above its reserves
- * @zone: the zone
- *
- * Context: any.
- * Return: whether it has.
- */
-bool hvb_zone_can_spare(struct zone *zone)
-{
-	return hvb_zone_spare(zone) > 2 * HVB_CHUNK_PAGES;
-}
-
-/**
  * hvb_worth_evacuating() - whether a chunk can be evacuated at a cost that is worth it
  * @hvb: the device
  * @pfn: first PFN of the chunk
@@ -223,23 +178,4 @@ bool hvb_worth_reclaiming(void)
 	const u64 shared = global_node_page_state(NR_SHMEM);
 
 	return cache > 2 * (mapped - min(mapped, shared)) + HVB_CACHE_ENOUGH;
-}
-
-/**
- * hvb_free_in_blocks() - free pages of a zone that are in large blocks
- * @zone: the zone
- * @order: the smallest blocks that count
- *
- * A rough figure, read without a lock.
- *
- * Context: any.
- * Return: pages.
- */
-u64 hvb_free_in_blocks(const struct zone *zone, unsigned int order)
-{
-	u64 pages = 0;
-
-	for (; order < ARRAY_SIZE(zone->free_area); order++)
-		pages += (u64)READ_ONCE(zone->free_area[order].nr_free) << order;
-	return pages;
 }

@@ -16,7 +16,6 @@
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
 #include <linux/sched.h>
-#include <linux/vmstat.h>
 
 #include "balloon.h"
 #include "candidates.h"
@@ -33,6 +32,7 @@
 #include "online.h"
 #include "params.h"
 #include "trace.h"
+#include "zones.h"
 
 /* The mark of a predecessor may have any order that fits into it. */
 static_assert(HVB_MARK_ORDER < HVB_MARK_ORDERS);
@@ -44,9 +44,6 @@ static_assert(HVB_MARK_ORDER < HVB_MARK_ORDERS);
  * whole guest, which needs small blocks more than the balloon does.
  */
 #define HVB_GFP_ONCE	((HVB_GFP & ~(__GFP_FS | __GFP_IO)) | __GFP_NORETRY)
-
-/* Of the movable pages so many count as one of which the kernel can make blocks. */
-#define HVB_MOVABLE_SHARE	4
 
 /* No reclaim, no compaction: free blocks only. */
 #define HVB_GFP_FREE	(HVB_GFP & ~__GFP_RECLAIM)
@@ -112,38 +109,6 @@ static void hvb_split_block(struct hvb_dev *hvb, struct page *page)
 	balloon->blocks[0] += 1UL << order;
 	for (i = 0; i < 1UL << order; i++)
 		set_page_private(page + i, mark);
-}
-
-/*
- * Free blocks that are not reserved, and a part of the movable pages: the kernel empties
- * blocks by moving those, but not where ballooned pages lie between them.
- */
-static u64 hvb_zone_whole_pages(struct zone *zone)
-{
-	const u64 blocks = hvb_free_in_blocks(zone, PAGE_ALLOC_COSTLY_ORDER);
-	u64 movable = 0;
-	unsigned int i;
-
-	/* Not the unevictable list: compact_unevictable_allowed may be off. */
-	for (i = 0; i < LRU_UNEVICTABLE; i++)
-		movable += zone_page_state(zone, NR_ZONE_LRU_BASE + i);
-	return min(blocks, hvb_zone_spare(zone)) + movable / HVB_MOVABLE_SHARE;
-}
-
-/*
- * Pages of which the kernel has, or can make, blocks of orders that it retries for
- * (PAGE_ALLOC_COSTLY_ORDER). An estimate, read without a lock. ZONE_MOVABLE does not
- * count.
- */
-static u64 hvb_whole_pages(void)
-{
-	u64 pages = 0;
-	int nid, i;
-
-	for_each_online_node(nid)
-		for (i = 0; i < ZONE_MOVABLE; i++)
-			pages += hvb_zone_whole_pages(&NODE_DATA(nid)->node_zones[i]);
-	return pages;
 }
 
 static bool hvb_can_spare(const struct hvb_dev *hvb, unsigned int order)

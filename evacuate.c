@@ -28,13 +28,13 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/spinlock.h>
-#include <linux/vmstat.h>
 
 #include "candidates.h"
 #include "compat.h"
 #include "device.h"
 #include "evacuate.h"
 #include "lib/limits.h"
+#include "zones.h"
 
 /*
  * Compaction and reclaim in earnest: without __GFP_RETRY_MAYFAIL the first attempt
@@ -277,23 +277,6 @@ static void hvb_make_for_host(struct hvb_dev *hvb)
 		spin_unlock(&evac->lock);
 	}
 	hvb_kick(hvb, 0);
-}
-
-/* Return: free chunks in zones that are above their reserves. */
-static unsigned long hvb_free_chunks(void)
-{
-	u64 pages = 0;
-	int nid, i;
-
-	for_each_online_node(nid) {
-		for (i = 0; i < MAX_NR_ZONES; i++) {
-			struct zone *zone = &NODE_DATA(nid)->node_zones[i];
-
-			if (populated_zone(zone) && hvb_zone_can_spare(zone))
-				pages += hvb_free_in_blocks(zone, HVB_CHUNK_ORDER);
-		}
-	}
-	return pages / HVB_CHUNK_PAGES;
 }
 
 static unsigned long hvb_chunks_to_reserve(const struct hvb_balloon *balloon)

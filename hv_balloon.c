@@ -31,7 +31,8 @@
  *			offline.c: their pages; hotplug_map.c: what is known of them
  *	adopt.c		what an earlier load of the driver left; takeover.c: what the
  *			in-tree driver holds; walk.c: how both look at memory
- *	status.c	the status report; demand.c: the floor and the demand
+ *	status.c	the status report; demand.c: the floor and the demand; nodes.c,
+ *			zones.c: what a node, and a zone, can spare
  *	oom.c		what happens when the guest is out of memory
  *	reporting.c	free page reporting, by hypercalls (hypercall.c)
  *	channel.c	the channel: transport only

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Zones: what of their free memory is above the reserves, and in blocks. All of it is
+ * read without a lock: estimates.
+ */
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
+#include <linux/vmstat.h>
+
+#include "device.h"
+#include "lib/limits.h"
+#include "zones.h"
+
+/* Of the movable pages so many count as one of which the kernel can make blocks. */
+#define HVB_MOVABLE_SHARE	4
+
+/* Return: the sum of a figure over all zones below @end. */
+static u64 hvb_sum_zones(int end, u64 (*figure)(struct zone *zone))
+{
+	u64 pages = 0;
+	int nid, i;
+
+	for_each_online_node(nid)
+		for (i = 0; i < end; i++)
+			pages += figure(&NODE_DATA(nid)->node_zones[i]);
+	return pages;
+}
+
+/* The reserves are for the whole guest. */
+static u64 hvb_zone_spare(struct zone *zone)
+{
+	const u64 reserves = high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
+	const u64 free = zone_page_state(zone, NR_FREE_PAGES);
+
+	return free - min(free, reserves);
+}
+
+/* Return: free pages in blocks of @order or larger. */
+static u64 hvb_free_in_blocks(const struct zone *zone, unsigned int order)
+{
+	u64 pages = 0;
+
+	for (; order < ARRAY_SIZE(zone->free_area); order++)
+		pages += (u64)READ_ONCE(zone->free_area[order].nr_free) << order;
+	return pages;
+}
+
+/**
+ * hvb_zone_can_spare() - whether a zone has a few chunks above its reserves
+ * @zone: the zone
+ *
+ * Context: any.
+ * Return: whether it has.
+ */
+bool hvb_zone_can_spare(struct zone *zone)
+{
+	return hvb_zone_spare(zone) > 2 * HVB_CHUNK_PAGES;
+}
+
+/**
+ * hvb_free_above_reserves() - what can be allocated before the kernel reclaims
+ *
+ * Context: any.
+ * Return: pages of all zones.
+ */
+u64 hvb_free_above_reserves(void)
+{
+	return hvb_sum_zones(MAX_NR_ZONES, hvb_zone_spare);
+}
+
+static u64 hvb_zone_chunks(struct zone *zone)
+{
+	return hvb_zone_can_spare(zone) ? hvb_free_in_blocks(zone, HVB_CHUNK_ORDER) : 0;
+}
+
+/**
+ * hvb_free_chunks() - free chunks in zones that are above their reserves
+ *
+ * Context: any.
+ * Return: how many.
+ */
+u64 hvb_free_chunks(void)
+{
+	return hvb_sum_zones(MAX_NR_ZONES, hvb_zone_chunks) / HVB_CHUNK_PAGES;
+}
+
+/*
+ * Free blocks that are not reserved, and a part of the movable pages: the kernel empties
+ * blocks by moving those, but not where ballooned pages lie between them.
+ */
+static u64 hvb_zone_whole_pages(struct zone *zone)
+{
+	const u64 blocks = hvb_free_in_blocks(zone, PAGE_ALLOC_COSTLY_ORDER);
+	u64 movable = 0;
+	unsigned int i;
+
+	/* Not the unevictable list: compact_unevictable_allowed may be off. */
+	for (i = 0; i < LRU_UNEVICTABLE; i++)
+		movable += zone_page_state(zone, NR_ZONE_LRU_BASE + i);
+	return min(blocks, hvb_zone_spare(zone)) + movable / HVB_MOVABLE_SHARE;
+}
+
+/**
+ * hvb_whole_pages() - pages of which the kernel has, or can make, blocks
+ *
+ * Of orders that it retries for (PAGE_ALLOC_COSTLY_ORDER). ZONE_MOVABLE does not count.
+ *
+ * Context: any.
+ * Return: pages.
+ */
+u64 hvb_whole_pages(void)
+{
+	return hvb_sum_zones(ZONE_MOVABLE, hvb_zone_whole_pages);
+}

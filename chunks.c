@@ -175,7 +175,8 @@ static u32 hvb_take_chunk(struct hvb_dev *hvb, u64 budget)
 {
 	struct hvb_chunk chunk = { .order = HVB_CHUNK_ORDER };
 
-	chunk.page = hvb_alloc_block(hvb, HVB_GFP_FREE, HVB_CHUNK_ORDER);
+	if (hvb_block_is_spare(HVB_CHUNK_ORDER))
+		chunk.page = hvb_alloc_block(hvb, HVB_GFP_FREE, HVB_CHUNK_ORDER);
 	if (!chunk.page && !hvb_evacuate_collect(hvb, &chunk)) {
 		hvb_request_chunks(hvb, budget);
 		return 0;
@@ -227,6 +228,8 @@ static u32 hvb_take_order(struct hvb_dev *hvb, unsigned int order, u64 budget)
 
 	if (order == HVB_CHUNK_ORDER)
 		return hvb_take_chunk(hvb, budget);
+	if (order && !hvb_block_is_spare(order))
+		return 0;
 
 	page = hvb_alloc_block(hvb, hvb_gfp_once(order), order);
 	return page ? hvb_give_blocks(hvb, page, 1U << order, order) : 0;

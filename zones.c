@@ -13,6 +13,12 @@
 #include "lib/limits.h"
 #include "zones.h"
 
+/*
+ * Free blocks that are left even where the kernel could make others: a fork would have to
+ * compact for them, or to reclaim what programs use. 4 MiB.
+ */
+#define HVB_BLOCKS_LEFT		(4 * HVB_PAGES_PER_MIB)
+
 /* Of the movable pages so many count as one of which the kernel can make blocks. */
 #define HVB_MOVABLE_SHARE	4
 
@@ -28,13 +34,18 @@ static u64 hvb_sum_zones(int end, u64 (*figure)(struct zone *zone))
 	return pages;
 }
 
-/* The reserves are for the whole guest. */
-static u64 hvb_zone_spare(struct zone *zone)
+/* Return: free pages above a watermark. The reserves are for the whole guest. */
+static u64 hvb_zone_above(struct zone *zone, u64 watermark)
 {
-	const u64 reserves = high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
+	const u64 reserves = watermark + zone->lowmem_reserve[ZONE_NORMAL];
 	const u64 free = zone_page_state(zone, NR_FREE_PAGES);
 
 	return free - min(free, reserves);
+}
+
+static u64 hvb_zone_spare(struct zone *zone)
+{
+	return hvb_zone_above(zone, high_wmark_pages(zone));
 }
 
 /* Return: free pages in blocks of @order or larger. */
@@ -113,4 +124,22 @@ static u64 hvb_zone_whole_pages(struct zone *zone)
 u64 hvb_whole_pages(void)
 {
 	return hvb_sum_zones(ZONE_MOVABLE, hvb_zone_whole_pages);
+}
+
+/* Free blocks of any size that the kernel can allocate: not those that ZONE_DMA reserves. */
+static u64 hvb_zone_blocks(struct zone *zone)
+{
+	return min(hvb_free_in_blocks(zone, 1), hvb_zone_above(zone, min_wmark_pages(zone)));
+}
+
+/**
+ * hvb_block_is_spare() - whether a free block can be taken, and enough of them are left
+ * @order: its order, not 0
+ *
+ * Context: any.
+ * Return: whether it can.
+ */
+bool hvb_block_is_spare(unsigned int order)
+{
+	return hvb_sum_zones(ZONE_MOVABLE, hvb_zone_blocks) >= HVB_BLOCKS_LEFT + (1ULL << order);
 }

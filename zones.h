@@ -13,5 +13,6 @@ bool hvb_zone_can_spare(struct zone *zone);
 u64 hvb_free_above_reserves(void);
 u64 hvb_free_chunks(void);
 u64 hvb_whole_pages(void);
+bool hvb_block_is_spare(unsigned int order);
 
 #endif /* _HVB_ZONES_H */

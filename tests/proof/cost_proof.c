@@ -72,8 +72,8 @@ void prove_cost_look_ends_window(void)
 	prove(look == (cost.costly ? HVB_COST_HIGH : HVB_COST_LOW_SECOND));
 	/* Less than the limit in all is less than the limit in each second. */
 	prove(implies(!exceeds(&before, pages), !cost.costly));
-	/* Pages of a window of a second are its rate. */
 	prove(implies(ms == SECOND, cost.costly == exceeds(&before, pages)));
+	prove(implies(ms == 2 * SECOND, cost.costly == exceeds(&before, pages / 2)));
 	prove(cost.costly ? cost.score >= 2 && cost.score >= before.score :
 	      cost.score < before.score || !before.score);
 	prove(cost.begin_ms == before.begin_ms + ms && cost.begin == before.begin + pages);

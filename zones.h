@@ -13,6 +13,6 @@ bool hvb_zone_can_spare(struct zone *zone);
 u64 hvb_free_above_reserves(void);
 u64 hvb_free_chunks(void);
 u64 hvb_whole_pages(void);
-bool hvb_block_is_spare(unsigned int order);
+bool hvb_has_blocks(u64 taken);
 
 #endif /* _HVB_ZONES_H */

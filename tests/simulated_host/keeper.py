@@ -21,6 +21,9 @@ BLOCKS_OF_A_CASE = 6  # that it may add: none can be added twice to a guest
 # knows memory of before by its physical address, and gets the virtual one.
 CHECKERS = {"most": "debug_pagealloc=off",
             "all": "debug_pagealloc=on page_poison=1 retain_initrd"}
+# Hibernation allocates all free memory in one loop: with these checkers, in emulation on a busy
+# machine, for longer than the 20 s after which the kernel takes that for a lockup.
+SLOW = " mitigations=off watchdog_thresh=60 "
 
 
 class Keeper:
@@ -43,7 +46,7 @@ class Keeper:
         """
         kernel = self._config.getoption("--kernel")
         if kernel == kernels.DEBUG:
-            append += " mitigations=off " + CHECKERS[self._config.getoption("--checkers")]
+            append += SLOW + CHECKERS[self._config.getoption("--checkers")]
         kind = DRIVERS[driver or self._config.getoption("--driver")]
         return kind(kernel, self._config.getoption("--module"), append=append,
                     mutant=self._config.getoption("--mutant"), **options)

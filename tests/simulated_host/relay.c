@@ -24,6 +24,9 @@
 #define RESUME		0xffff0002u
 #define ANSWER		0x80000000u
 
+/* The port allocates a buffer for each write: one page, also where slub_debug adds to it. */
+#define PIECE		2048
+
 static uint8_t message[MESSAGE_MAX];
 
 static void fail(const char *what)
@@ -57,7 +60,7 @@ static void put(int to, const void *data, size_t size)
 	const uint8_t *bytes = data;
 
 	while (size) {
-		ssize_t put = write(to, bytes, size);
+		ssize_t put = write(to, bytes, size < PIECE ? size : PIECE);
 
 		if (put < 0) {
 			if (errno != EAGAIN && errno != EINTR)

@@ -10,7 +10,6 @@ from lab import HV_DYNMEM, memory
 from lab.memory import MIB
 
 from . import wire
-from .guest_memory import node_figure
 from .keeper import agreed, cleaned, loaded_again
 from .memory_blocks import BLOCK, NewBlocks, change, folder_of
 from .ranges import halves, inside
@@ -184,9 +183,16 @@ def fixture_overlapping(keeper, request):
         yield from served(simulator, request.node)
 
 
+def blocks_of_node(guest, node):
+    """Return the numbers of the memory blocks of a node, in order."""
+    names = guest.run(f"cd /sys/devices/system/node/node{node}; ls -d memory[0-9]*").split()
+    return sorted(int(name.removeprefix("memory")) for name in names)
+
+
 def test_overlapping_nodes(overlapping):
     """What lies between two parts of another node is found once."""
-    assert node_figure(overlapping, "MemTotal", (0,))[0] > 512 * MIB
+    outer, inner = (blocks_of_node(overlapping, node) for node in (0, 1))
+    assert outer[0] < inner[0] and inner[-1] < outer[-1]
     ranges, _ = overlapping.host.inflate(ALL)
     assert pages_between(ranges, 512, 1024) > 10 * MIB
     assert_found(overlapping, ranges)

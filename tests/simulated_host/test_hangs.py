@@ -168,6 +168,8 @@ def service(serving):
 # What hangs. Each ends what hangs when its block ends, however it ends.
 
 
+# The kernel's own compaction waits on such pages: what a debug kernel says of that is no fault.
+HUNG_TASK = "/proc/sys/kernel/hung_task_timeout_secs"
 SERVER = """
 modprobe fuse
 mkdir -p /tmp/hang
@@ -183,11 +185,14 @@ echo 2048 >/sys/class/bdi/$device/read_ahead_kb
 @contextlib.contextmanager
 def server_that_hangs(guest, options=""):
     """There is a file system whose server answers no read; returns its file."""
+    usual = guest.call(f"cat {HUNG_TASK} 2>/dev/null && echo 0 >{HUNG_TASK}").output.strip()
     guest.run(SERVER.format(options=options))
     try:
         yield "/tmp/hang/file"
     finally:
         guest.run("kill -9 $(cat /tmp/fusehang.pid); umount -l /tmp/hang")
+        if usual:
+            guest.run(f"echo {usual} >{HUNG_TASK}")
 
 
 @contextlib.contextmanager

@@ -134,7 +134,7 @@ static u64 hvb_zone_blocks(struct zone *zone)
 
 /**
  * hvb_has_blocks() - whether enough free blocks are left
- * @taken: pages of them that are about to be taken, 0 for none
+ * @taken: pages of them that are about to be taken
  *
  * Context: any.
  * Return: whether the kernel has enough without these.

@@ -491,8 +491,8 @@ FAULTS = (
           "pfn = round_down(pfn, PAGES_PER_SECTION) + PAGES_PER_SECTION;\n\t\t\tcontinue;",
           "adopt", "memory_around_a_device_of_its_own"),
     Fault("all blocks are taken, and the next fork has to reclaim", "zones.c",
-          ">= HVB_BLOCKS_LEFT + (1ULL << order)",
-          ">= (1ULL << order)",
+          ">= HVB_BLOCKS_LEFT + taken",
+          ">= taken",
           "memory", "cache_that_a_program_uses"),
 )
 

@@ -14,7 +14,8 @@ MIB = 1 << 20
 PLAYED = {
     "redis-cli": 'echo "$*" >>calls; [ "$*" != "info memory" ] || printf "used_memory:%d\\r\\n" 419430400',
     "mariadb": 'echo "$*" >>calls; case $* in *SELECT*) echo 393216 ;; esac',
-    "jcmd": """echo "$*" >>calls
+    "jcmd": """while case $1 in -J*) ;; *) false ;; esac; do shift; done
+        echo "$*" >>calls
         case $2 in
         VM.flags) echo "-XX:CICompilerCount=2 -XX:MaxHeapSize=$MAXIMUM -XX:+UseZGC" ;;
         *) [ $4 -le $MAXIMUM ] || echo "SoftMaxHeapSize error: value violates its flag's constraint." ;;

@@ -295,19 +295,8 @@ def test_full_of_cache_that_is_not_written_yet(disk):
     give_back(disk, ranges)
 
 
-@pytest.fixture
-def unboosted(running):
-    """The kernel does not boost watermarks: with a boost it kills programs that fork while 170 MiB
-    are free, whatever the balloon has left (docs/testing.md)."""
-    factor = "/proc/sys/vm/watermark_boost_factor"
-    usual = running.run(f"cat {factor}; echo 0 >{factor}").strip()
-    yield running
-    running.run(f"echo {usual} >{factor}")
-
-
-def test_floor_is_not_left_in_single_pages(unboosted, blocks):
+def test_floor_is_not_left_in_single_pages(running, blocks):
     """The host returns every second page and wants as many again: the guest can still fork."""
-    running = unboosted
     for _ in range(3):
         assert running.host.add(next(blocks), BLOCK) == (BLOCK, DONE)
     out = take_all(running)

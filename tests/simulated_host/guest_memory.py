@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Figures of a guest's memory, in pages unless said."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 from lab.memory import MIB
 
@@ -47,3 +48,29 @@ def node_figure(guest: Simulator, name: str, nodes: Iterable[int] = (0, 1)) -> l
     """Return a figure of /sys/devices/system/node/nodeN/meminfo of each node, in pages."""
     return [int(guest.run(f"grep '{name}:' /sys/devices/system/node/node{node}/meminfo").split()[3])
             // 4 for node in nodes]
+
+
+# The free pages in blocks of two or more, without those of ZONE_DMA, all the time. Without a
+# process of its own for each look: a fork wants such a block itself.
+SAMPLER = """
+while [ ! -e /tmp/enough ]; do
+    pages=0
+    while read -r _ _ _ zone _ b1 b2 b3 b4 b5 b6 b7 b8 b9 b10; do
+        [ $zone = DMA ] || pages=$((pages + 2 * b1 + 4 * b2 + 8 * b3 + 16 * b4 + 32 * b5 + 64 * b6
+            + 128 * b7 + 256 * b8 + 512 * b9 + 1024 * b10))
+    done </proc/buddyinfo
+    echo $pages
+done >/tmp/blocks
+"""
+
+
+@contextlib.contextmanager
+def blocks_sampled(guest: Simulator) -> Iterator[list[int]]:
+    """Yield a list, which afterwards has the free pages in blocks as they were all the time."""
+    samples: list[int] = []
+    guest.run(f"rm -f /tmp/enough; cat >/tmp/sampler <<'END'\n{SAMPLER}END\n"
+              "sh /tmp/sampler & echo $! >/tmp/sampler.pid")
+    yield samples
+    guest.run("touch /tmp/enough; while kill -0 $(cat /tmp/sampler.pid) 2>/dev/null; do"
+              " sleep 0.1; done")
+    samples += [int(line) for line in guest.run("cat /tmp/blocks").split()]

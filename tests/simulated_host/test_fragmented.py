@@ -113,8 +113,6 @@ def sparse(keeper, request):
             few.thin()
             usual = guest.run(f"cat {SCALE}; echo {HIGHEST_SCALE} >{SCALE}").strip()
             guest.run(f"insmod /lab/{kind}/{module}.ko; echo {usual} >{SCALE}")
-            # It takes its time to end; what it gives back before is there at once.
-            rest.shrink(GUEST_MIB)
             rest.kill()
             yield guest
             guest.run(f"rmmod {module}")

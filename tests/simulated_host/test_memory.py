@@ -214,7 +214,6 @@ def scattered_cache(disk):
     holes.thin()
     disk.run(f"maploop /dev/vda {USED} >/tmp/rounds & echo $! >/tmp/maploop")
     wait_rounds(disk)
-    holes.shrink(size)      # waits until all is free, as kill() does not
     holes.kill()
     others = Memhog(disk, 0, "--huge-pages --quick", "others")
     others.grow(pages_in_blocks(disk, CHUNK_ORDER) // MIB - FEW)

@@ -13,7 +13,6 @@
 #include <linux/numa.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/vmstat.h>
 
 #include "compat.h"
 #include "demand.h"
@@ -21,6 +20,7 @@
 #include "hotplug_map.h"
 #include "memblock.h"
 #include "online.h"
+#include "zones.h"
 
 #define HVB_RESOURCE_NAME	"System RAM (hv_balloon)"
 
@@ -71,30 +71,6 @@ static int hvb_add_memory(struct hvb_hot_add *ha, u64 block, bool whole)
 	if (whole)
 		return add_memory(node, start, size, flags | HVB_MEMMAP_ON_MEMORY);
 	return add_memory_driver_managed(node, start, size, HVB_RESOURCE_NAME, flags);
-}
-
-/**
- * hvb_kernel_pages() - free pages in kernel zones, where memory maps are allocated
- * @reserves: include those below the watermarks
- *
- * Context: any.
- * Return: pages.
- */
-u64 hvb_kernel_pages(bool reserves)
-{
-	u64 pages = 0;
-	int nid, i;
-
-	for_each_online_node(nid) {
-		for (i = 0; i < ZONE_MOVABLE; i++) {
-			struct zone *zone = &NODE_DATA(nid)->node_zones[i];
-			const u64 free = zone_page_state(zone, NR_FREE_PAGES);
-			const u64 low = min_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
-
-			pages += reserves ? free : free - min(free, low);
-		}
-	}
-	return pages;
 }
 
 /**

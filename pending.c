@@ -9,8 +9,8 @@
 #include "device.h"
 #include "hot_add.h"
 #include "hotplug_map.h"
-#include "memblock.h"
 #include "pending.h"
+#include "zones.h"
 
 /* Limit of the wait for one block, from the first task that waits. */
 #define HVB_PENDING_WAIT	HZ

@@ -34,11 +34,16 @@ static u64 hvb_sum_zones(int end, u64 (*figure)(struct zone *zone))
 	return pages;
 }
 
+static u64 hvb_zone_free(struct zone *zone)
+{
+	return zone_page_state(zone, NR_FREE_PAGES);
+}
+
 /* Return: free pages above a watermark. The reserves are for the whole guest. */
 static u64 hvb_zone_above(struct zone *zone, u64 watermark)
 {
 	const u64 reserves = watermark + zone->lowmem_reserve[ZONE_NORMAL];
-	const u64 free = zone_page_state(zone, NR_FREE_PAGES);
+	const u64 free = hvb_zone_free(zone);
 
 	return free - min(free, reserves);
 }
@@ -46,6 +51,11 @@ static u64 hvb_zone_above(struct zone *zone, u64 watermark)
 static u64 hvb_zone_spare(struct zone *zone)
 {
 	return hvb_zone_above(zone, high_wmark_pages(zone));
+}
+
+static u64 hvb_zone_above_min(struct zone *zone)
+{
+	return hvb_zone_above(zone, min_wmark_pages(zone));
 }
 
 /* Return: free pages in blocks of @order or larger. */
@@ -79,6 +89,18 @@ bool hvb_zone_can_spare(struct zone *zone)
 u64 hvb_free_above_reserves(void)
 {
 	return hvb_sum_zones(MAX_NR_ZONES, hvb_zone_spare);
+}
+
+/**
+ * hvb_kernel_pages() - free pages in kernel zones, where memory maps are allocated
+ * @reserves: include those below the watermarks
+ *
+ * Context: any.
+ * Return: pages.
+ */
+u64 hvb_kernel_pages(bool reserves)
+{
+	return hvb_sum_zones(ZONE_MOVABLE, reserves ? hvb_zone_free : hvb_zone_above_min);
 }
 
 static u64 hvb_zone_chunks(struct zone *zone)
@@ -129,7 +151,7 @@ u64 hvb_whole_pages(void)
 /* Free blocks of any size that the kernel can allocate: not those that ZONE_DMA reserves. */
 static u64 hvb_zone_blocks(struct zone *zone)
 {
-	return min(hvb_free_in_blocks(zone, 1), hvb_zone_above(zone, min_wmark_pages(zone)));
+	return min(hvb_free_in_blocks(zone, 1), hvb_zone_above_min(zone));
 }
 
 /**

@@ -11,6 +11,7 @@ struct zone;
 
 bool hvb_zone_can_spare(struct zone *zone);
 u64 hvb_free_above_reserves(void);
+u64 hvb_kernel_pages(bool reserves);
 u64 hvb_free_chunks(void);
 u64 hvb_whole_pages(void);
 bool hvb_has_blocks(u64 taken);

@@ -15,6 +15,7 @@
  */
 #include <linux/bits.h>
 #include <linux/bug.h>
+#include <linux/ioport.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -216,6 +217,16 @@ static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
 	return ret;
 }
 
+/* Return: whether this machine can address the block, and the kernel can map it. */
+static bool hvb_can_be_memory(const struct hvb_hot_add *ha, u64 block)
+{
+	const struct range pluggable = mhp_get_pluggable_range(true);
+	const u64 last = PFN_PHYS(block + ha->map.regions.block_pages) - 1;
+
+	return PFN_PHYS(block) >= pluggable.start &&
+	       last <= min_t(u64, pluggable.end, iomem_resource.end);
+}
+
 /*
  * Add the part of the request that lies in the next block. One that exists, offline,
  * may come online before add_memory() says so: it must not be in the map by then.
@@ -229,7 +240,7 @@ static int hvb_hot_add_step(struct hvb_dev *hvb)
 
 	if (hvb_hotplug_map_know(&ha->map, block))
 		return hvb_fill_block(hvb, start, end);
-	if (!hvb_memblock_exists(&ha->map, block))
+	if (hvb_can_be_memory(ha, block) && !hvb_memblock_exists(&ha->map, block))
 		return hvb_add_block(hvb, start, end);
 
 	hvb_hot_add_skip(hvb, end);
@@ -292,7 +303,7 @@ void hvb_hot_add_resume(struct hvb_dev *hvb)
 	hvb_hot_add_retry(hvb);
 }
 
-/* If all of the offer exists already, the answer is permanent. */
+/* If all of the offer was skipped, the answer is permanent. */
 static u32 hvb_hot_add_result(const struct hvb_hot_add_request *request)
 {
 	return request->added || request->skipped ? HVB_HOT_ADD_DONE : HVB_HOT_ADD_TRANSIENT;
@@ -338,18 +349,6 @@ void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 pages, u32 result)
 {
 	hvb->stats.hot_add_refused += pages;
 	hvb_hot_add_answer(hvb, 0, result);
-}
-
-/* Return: whether the pages lie in the hot-pluggable range of this machine. */
-static bool hvb_can_be_memory(const struct hvb_hot_add *ha, const struct hvb_range *range)
-{
-	const struct range pluggable = mhp_get_pluggable_range(true);
-	const u64 first = hvb_block_of(&ha->map, range->start);
-	const u64 last = hvb_block_of(&ha->map, range->start + range->count - 1) +
-			 ha->map.regions.block_pages - 1;
-
-	return PFN_PHYS(first) >= pluggable.start &&
-	       PFN_PHYS(last) + PAGE_SIZE - 1 <= pluggable.end;
 }
 
 /**
@@ -414,10 +413,9 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	}
 
 	if (hvb->state != HVB_RUNNING || !range->count ||
-	    !hvb_in_region(range, &msg->hot_add.region) ||
-	    !hvb_can_be_memory(ha, range)) {
+	    !hvb_in_region(range, &msg->hot_add.region)) {
 		dev_warn_ratelimited(hvb_device(hvb),
-				     "refused to add %u pages at PFN 0x%llx: outside the offered region or the hot-pluggable range\n",
+				     "refused to add %u pages at PFN 0x%llx: outside the offered region, or the protocol is not agreed\n",
 				     range->count, range->start);
 		hvb_hot_add_refuse(hvb, range->count, HVB_HOT_ADD_TRANSIENT);
 		return;

@@ -6,6 +6,7 @@
  * use. Blocks with a gap are added as driver managed, which hides them from a kexec
  * kernel: it would access the gaps.
  */
+#include <linux/ioport.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -57,20 +58,35 @@ static int hvb_node_or_group(struct hvb_hot_add *ha, u64 start, mhp_t *flags)
 	return *group;
 }
 
+/*
+ * add_memory() returns -EEXIST as well if there was no memory for the resource.
+ * Return: @ret, or -ENOMEM in that case.
+ */
+static int hvb_add_memory_error(int ret, u64 start, u64 size)
+{
+	if (ret == -EEXIST &&
+	    region_intersects(start, size, 0, IORES_DESC_NONE) == REGION_DISJOINT)
+		return -ENOMEM;
+	return ret;
+}
+
 static int hvb_add_memory(struct hvb_hot_add *ha, u64 block, bool whole)
 {
 	const u64 size = PFN_PHYS(ha->map.regions.block_pages);
 	const u64 start = PFN_PHYS(block);
 	mhp_t flags = MHP_MERGE_RESOURCE;
 	const int node = hvb_node_or_group(ha, start, &flags);
+	int ret;
 
 	/*
 	 * With memmap_on_memory the memory map lies at the start of the block, which
 	 * must not be a gap then.
 	 */
 	if (whole)
-		return add_memory(node, start, size, flags | HVB_MEMMAP_ON_MEMORY);
-	return add_memory_driver_managed(node, start, size, HVB_RESOURCE_NAME, flags);
+		ret = add_memory(node, start, size, flags | HVB_MEMMAP_ON_MEMORY);
+	else
+		ret = add_memory_driver_managed(node, start, size, HVB_RESOURCE_NAME, flags);
+	return hvb_add_memory_error(ret, start, size);
 }
 
 /**

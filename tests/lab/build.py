@@ -8,7 +8,7 @@ from pathlib import Path
 from . import HV_BALLOON, PROJECT, LabError, cache, kernels, roots
 
 PROGRAMS = Path(__file__).with_name("programs")
-EXCLUDED = (".git", "tests", "demo-out", "build", "*.o", "*.ko", "*.mod*", "*.cmd", "*.symvers")
+EXCLUDED = (".git", "tests")    # besides what git ignores: what was built in the tree stays there
 
 
 def module(version: str, name: str = HV_BALLOON) -> Path:
@@ -61,6 +61,7 @@ def copy_sources(folder: Path, source: Path = PROJECT) -> None:
     """Make the folder one with sources, of the driver by default, and what was built of them."""
     folder.mkdir(parents=True, exist_ok=True)
     exclude = [f"--exclude={name}" for name in EXCLUDED]
+    exclude.append(f"--exclude-from={PROJECT / '.gitignore'}")
     # A copy is newer than what was built of the file before, whatever the age of its source.
     subprocess.run(["rsync", "-a", "--no-times", "--checksum", "--delete", *exclude,
                     f"{source}/", f"{folder}/"], check=True)

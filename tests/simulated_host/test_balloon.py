@@ -98,6 +98,18 @@ def test_just_what_was_asked_for(running, count):
     assert_counts(running, 0)
 
 
+def test_answer_of_many_messages(running):
+    """The guest has few blocks and many single pages: each message names its own ranges."""
+    out, _ = running.host.inflate(wire.ALL)
+    pages = [(start + page, 1) for start, count in out for page in range(count)]
+    holes = pages[:640 * MIB:2]
+    running.host.deflate(holes)
+    again, messages = running.host.inflate(260 * MIB)
+    assert messages > 2 and wire.total(again) == 260 * MIB
+    running.host.deflate(again + joined(set(pages) - set(holes)))
+    assert_counts(running, 0)
+
+
 def test_nothing_asked_for(running):
     """A request for no pages is answered."""
     assert running.host.inflate(0) == ([], 1)

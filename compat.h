@@ -115,12 +115,67 @@ static inline void hvb_compat_count_going_offline(struct page *page, long change
 #error "compat/probe.sh is wrong about the flags of alloc_contig_range()"
 #endif
 
+/* Bits of a pageblock that have its migrate type, in all kernels. */
+#define HVB_PAGEBLOCK_TYPE	7UL
+
+/* From 6.17 on isolation has a bit of its own, before that it is a migrate type. */
+#if defined(PAGEBLOCK_ISO_MASK)
+#define HVB_PAGEBLOCK_ISOLATED(_bits)	((_bits) & PAGEBLOCK_ISO_MASK)
+#elif defined(CONFIG_MEMORY_ISOLATION)
+#define HVB_PAGEBLOCK_ISOLATED(_bits)	(((_bits) & HVB_PAGEBLOCK_TYPE) == MIGRATE_ISOLATE)
+#else
+#define HVB_PAGEBLOCK_ISOLATED(_bits)	0
+#endif
+
+/*
+ * get_pfnblock_flags_mask() is not exported; the bits that it reads are found by
+ * what the headers have. Those of other pageblocks are above.
+ */
+static inline unsigned long hvb_compat_pageblock(unsigned long pfn)
+{
+#ifdef CONFIG_SPARSEMEM
+	const unsigned long *bits = section_to_usemap(__pfn_to_section(pfn));
+	const unsigned long block = (pfn & (PAGES_PER_SECTION - 1)) >> pageblock_order;
+	const unsigned long bit = block * NR_PAGEBLOCK_BITS;
+
+	return READ_ONCE(bits[bit / BITS_PER_LONG]) >> (bit % BITS_PER_LONG);
+#else
+	return 0;
+#endif
+}
+
+/**
+ * hvb_compat_is_highatomic() - is a pageblock reserved for atomic allocations
+ * @pfn: a PFN in it, online
+ *
+ * Context: any.
+ * Return: whether it is.
+ */
+static inline bool hvb_compat_is_highatomic(unsigned long pfn)
+{
+	return (hvb_compat_pageblock(pfn) & HVB_PAGEBLOCK_TYPE) == MIGRATE_HIGHATOMIC;
+}
+
+/**
+ * hvb_compat_is_isolated() - is a pageblock isolated, as that of memory going offline
+ * @pfn: a PFN in it, online
+ *
+ * Context: any.
+ * Return: whether it is.
+ */
+static inline bool hvb_compat_is_isolated(unsigned long pfn)
+{
+	return HVB_PAGEBLOCK_ISOLATED(hvb_compat_pageblock(pfn));
+}
+
 /**
  * hvb_compat_take_range() - take pages from the allocator, and move what is in them
  * @pfn: first PFN, aligned to a pageblock
  * @end: end PFN, exclusive, likewise; all of one zone, and online
  *
- * From 6.12 on the function of the kernel accepts few flags.
+ * From 6.12 on the function of the kernel accepts few flags. If a pageblock is isolated
+ * already it fails, and ends that isolation, which is not its own: so it is not called
+ * then.
  *
  * Context: process, may sleep.
  * Return: 0, and each page has a reference; or a negative error number.
@@ -128,42 +183,19 @@ static inline void hvb_compat_count_going_offline(struct page *page, long change
 static inline int hvb_compat_take_range(unsigned long pfn, unsigned long end)
 {
 #ifdef CONFIG_CONTIG_ALLOC
+	unsigned long block;
 #ifdef HVB_HAVE_ACR_FLAGS
 	const acr_flags_t how = ACR_FLAGS_NONE;
 #else
 	const unsigned int how = MIGRATE_MOVABLE;
 #endif
 
+	for (block = pfn; block < end; block += pageblock_nr_pages)
+		if (hvb_compat_is_isolated(block))
+			return -EBUSY;
 	return alloc_contig_range(pfn, end, how, GFP_KERNEL | __GFP_NOWARN);
 #else
 	return -EOPNOTSUPP;
-#endif
-}
-
-/* Bits of a pageblock that have its migrate type, in all kernels. */
-#define HVB_PAGEBLOCK_TYPE	7UL
-
-/**
- * hvb_compat_is_highatomic() - is a pageblock reserved for atomic allocations
- * @pfn: a PFN in it, online
- *
- * get_pfnblock_flags_mask() is not exported; the bits that it reads are found by
- * what the headers have.
- *
- * Context: any.
- * Return: whether it is.
- */
-static inline bool hvb_compat_is_highatomic(unsigned long pfn)
-{
-#ifdef CONFIG_SPARSEMEM
-	const unsigned long *bits = section_to_usemap(__pfn_to_section(pfn));
-	const unsigned long block = (pfn & (PAGES_PER_SECTION - 1)) >> pageblock_order;
-	const unsigned long bit = block * NR_PAGEBLOCK_BITS;
-
-	return (READ_ONCE(bits[bit / BITS_PER_LONG]) >> (bit % BITS_PER_LONG) &
-		HVB_PAGEBLOCK_TYPE) == MIGRATE_HIGHATOMIC;
-#else
-	return false;
 #endif
 }
 

@@ -480,8 +480,9 @@ static bool hvb_evacuates(struct hvb_evacuate *evac, const struct hvb_extent *ra
  * @hvb: the device
  * @range: the memory, noted as going offline
  *
- * The kernel has isolated the range before it calls the notifier: a migration that
- * begins now fails at once. One that had begun earlier made the isolation fail.
+ * The kernel has isolated the range before it calls the notifier, and no evacuation
+ * begins in it now. One that had isolated its chunk earlier made that fail; one that was
+ * about to fails.
  *
  * Context: process, may sleep for two seconds.
  * Return: 0 or -EBUSY.

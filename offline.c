@@ -154,6 +154,21 @@ static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *rang
 	return hvb_release_gaps(range);
 }
 
+/*
+ * The kernel isolates pageblocks before the notifier runs. An evacuation that began at
+ * the same moment may have ended the isolation of one, see hvb_compat_take_range():
+ * offlining would then never end.
+ */
+static bool hvb_is_isolated(const struct hvb_extent *range)
+{
+	u64 pfn;
+
+	for (pfn = range->start; pfn < range->end; pfn += pageblock_nr_pages)
+		if (!hvb_compat_is_isolated(pfn))
+			return false;
+	return true;
+}
+
 /**
  * hvb_offline_begin() - a block is going offline
  * @hvb: the device
@@ -161,8 +176,8 @@ static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *rang
  * @count: pages from there on
  *
  * Context: process, may sleep; takes hvb->transfer_lock.
- * Return: 0, -ENOMEM, or -EBUSY if a migration in the block takes too long, or a page
- * stays referenced.
+ * Return: 0, -ENOMEM, or -EBUSY if a migration in the block takes too long or has ended
+ * the isolation of a pageblock, or a page stays referenced.
  */
 int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count)
 {
@@ -174,7 +189,11 @@ int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count)
 	if (hvb->hot_add.usable && !READ_ONCE(hvb->stopping))
 		ret = hvb_offline_detach(hvb, &range);
 	mutex_unlock(&hvb->transfer_lock);
-	return ret ?: hvb_evacuate_leave(hvb, &range);
+	if (!ret)
+		ret = hvb_evacuate_leave(hvb, &range);
+	if (!ret && !hvb_is_isolated(&range))
+		ret = -EBUSY;
+	return ret;
 }
 
 /* Online pages that the host gave or returned since MEM_GOING_OFFLINE. */
@@ -224,7 +243,7 @@ void hvb_offline_cancel(struct hvb_dev *hvb)
  * Its struct pages may be removed after this: other files access struct pages only under
  * transfer_lock, of blocks that are online.
  * A block whose way offline began before the channel was open is not noted as going
- * offline: a migration may have begun in it, which fails at once, as it is isolated.
+ * offline. It is isolated, so it is not evacuated, but an attempt may have begun.
  *
  * Context: process, may sleep; takes hvb->transfer_lock.
  */

@@ -80,13 +80,17 @@ def onlined(guest: Simulator, how: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def going_offline(guest: Simulator, block: int, end: str) -> Iterator[None]:
-    """Let the block be on its way offline until the end of the block, then go or stay."""
-    guest.run(f"echo hold-offline >{CONTROL};"
+    """Let the block be on its way offline until the end of the block, then go or stay.
+
+    It is held up before the driver knows of it if the `end` is "let-isolated", else after that.
+    """
+    gate = end.partition("-")[2]
+    guest.run(f"echo hold-{gate} >{CONTROL};"
               f" (echo offline >{folder_of(block)}/state; echo $? >/tmp/went) 2>/dev/null &")
-    guest.run("until grep -qx 'offline_waits: 1' /sys/kernel/debug/hvb_sim/status;"
+    guest.run(f"until grep -qx '{gate}_waits: 1' /sys/kernel/debug/hvb_sim/status;"
               " do sleep 0.1; done")
     try:
         yield
     finally:
         guest.run(f"echo {end} >{CONTROL}; wait; until [ -s /tmp/went ]; do sleep 0.1; done;"
-                  f" rm /tmp/went; echo let-offline >{CONTROL}")
+                  f" rm /tmp/went; echo let-{gate} >{CONTROL}")

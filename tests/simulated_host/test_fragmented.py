@@ -17,6 +17,7 @@ from . import wire
 from .balance import assert_counts
 from .guest_memory import available, pages_in_blocks, spare
 from .keeper import agreed, cleaned
+from .memory_blocks import BLOCK, change, folder_of, going_offline
 from .tracing import calls_counted
 
 LEFT_MIB = 80   # what the program leaves before it gives every second page back
@@ -64,6 +65,34 @@ def test_every_second_page_in_use(running, attempt):
     assert len(ranges) < wanted // wire.LARGE
     assert_counts(running, wanted)
     running.host.deflate(ranges)
+    assert_counts(running, 0)
+
+
+def pageblocks(guest, kind):
+    """Return how many pageblocks are of a kind."""
+    kinds = guest.run("grep -A99 '^Number of blocks' /proc/pagetypeinfo").splitlines()
+    # The first line reads: Number of blocks type KIND KIND ...; the others: Node N, zone ZONE N N.
+    column = kinds[0].split()[4:].index(kind) + 4
+    return sum(int(line.split()[column]) for line in kinds[1:])
+
+
+@pytest.mark.usefixtures("nobody_onlines")
+def test_isolated_memory_is_not_evacuated(running, blocks):
+    """A memory block is about to go offline, and the driver does not know it yet: the kernel would
+    end the isolation of what cannot be evacuated, and never be done with the block."""
+    stays = blocks.row(2)
+    goes = stays + BLOCK
+    assert running.host.add(stays, 2 * BLOCK) == (2 * BLOCK, wire.DONE)
+    change(running, stays, "online_movable")
+    change(running, goes, "online_movable")
+    with every_second_page(running):
+        with going_offline(running, goes, "let-isolated"):
+            before = running.status()["blocks_cleared"]
+            ranges, _ = running.host.inflate(spare(running) * 3 // 4 * MIB)
+            assert running.status()["blocks_cleared"] > before
+            assert pageblocks(running, "Isolate") == BLOCK // wire.LARGE
+            running.host.deflate(ranges)
+        assert running.run(f"cat {folder_of(goes)}/state").strip() == "offline"
     assert_counts(running, 0)
 
 
@@ -121,10 +150,7 @@ def sparse(keeper, request):
 
 def pageblocks_for_atomic(guest):
     """Return how many pageblocks are of that kind, and for how many the zones account."""
-    kinds = guest.run("grep -A99 '^Number of blocks' /proc/pagetypeinfo").splitlines()
-    # The first line reads: Number of blocks type KIND KIND ...; the others: Node N, zone ZONE N N.
-    column = kinds[0].split()[4:].index("HighAtomic") + 4
-    return (sum(int(line.split()[column]) for line in kinds[1:]),
+    return (pageblocks(guest, "HighAtomic"),
             int(guest.run("cat /sys/module/sim_atomic/parameters/reserved")))
 
 

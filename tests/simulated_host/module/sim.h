@@ -77,6 +77,7 @@ int sim_memory_init(void);
 void sim_memory_exit(void);
 
 /* sim_gate.c */
+int sim_set_isolated(int what);
 int sim_set_offline(int what);
 int sim_set_online(int what);
 void sim_show_gates(struct seq_file *file);

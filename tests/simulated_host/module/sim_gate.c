@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Gates where memory blocks are held up on their way offline and online. */
+/*
+ * Gates where memory blocks are held up on their way offline and online; one on the way
+ * offline lies before the driver, so that it does not know of the block yet.
+ */
 #include <linux/atomic.h>
 #include <linux/delay.h>
 #include <linux/memory.h>
@@ -21,7 +24,7 @@ struct sim_gate {
 	atomic_t waits;
 };
 
-static struct sim_gate sim_offline, sim_online;
+static struct sim_gate sim_isolated, sim_offline, sim_online;
 static DECLARE_WAIT_QUEUE_HEAD(sim_gate_change);
 
 static int sim_set_gate(struct sim_gate *gate, int what)
@@ -34,6 +37,11 @@ static int sim_set_gate(struct sim_gate *gate, int what)
 int sim_set_offline(int what)
 {
 	return sim_set_gate(&sim_offline, what);
+}
+
+int sim_set_isolated(int what)
+{
+	return sim_set_gate(&sim_isolated, what);
 }
 
 int sim_set_online(int what)
@@ -63,7 +71,17 @@ static int sim_memory_event(struct notifier_block *nb, unsigned long event, void
 	}
 }
 
-/* After the driver, which is on the list with priority 0. */
+static int sim_early_memory_event(struct notifier_block *nb, unsigned long event, void *arg)
+{
+	return event == MEM_GOING_OFFLINE ? sim_pass(&sim_isolated) : NOTIFY_OK;
+}
+
+/* Before the driver, and after it: it is on the list with priority 0. */
+static struct notifier_block sim_early_memory_nb = {
+	.notifier_call = sim_early_memory_event,
+	.priority = 1,
+};
+
 static struct notifier_block sim_memory_nb = {
 	.notifier_call = sim_memory_event,
 	.priority = -1,
@@ -71,16 +89,27 @@ static struct notifier_block sim_memory_nb = {
 
 void sim_show_gates(struct seq_file *file)
 {
-	seq_printf(file, "offline_waits: %d\nonline_waits: %d\n",
-		   atomic_read(&sim_offline.waits), atomic_read(&sim_online.waits));
+	seq_printf(file, "isolated_waits: %d\noffline_waits: %d\nonline_waits: %d\n",
+		   atomic_read(&sim_isolated.waits), atomic_read(&sim_offline.waits),
+		   atomic_read(&sim_online.waits));
 }
 
 int sim_gates_init(void)
 {
-	return register_memory_notifier(&sim_memory_nb);
+	int ret;
+
+	ret = register_memory_notifier(&sim_early_memory_nb);
+	if (ret)
+		return ret;
+
+	ret = register_memory_notifier(&sim_memory_nb);
+	if (ret)
+		unregister_memory_notifier(&sim_early_memory_nb);
+	return ret;
 }
 
 void sim_gates_exit(void)
 {
 	unregister_memory_notifier(&sim_memory_nb);
+	unregister_memory_notifier(&sim_early_memory_nb);
 }

@@ -25,6 +25,8 @@
  *			"try-reporting": fails if a driver is registered for them;
  *			"hold-offline": a memory block that is on its way offline
  *			waits, until "let-offline" or "refuse-offline";
+ *			"hold-isolated", "let-isolated": likewise, before the
+ *			driver knows of it;
  *			"hold-online", "let-online", "refuse-online": likewise;
  *			"slow-online": it takes half a second;
  *			"hold-interrupts", "let-interrupts": the driver does not
@@ -74,6 +76,8 @@ static const struct {
 	{ "refuse-small-hints", sim_set_hints, SIM_REFUSES_SMALL },
 	{ "discard-hints", sim_set_hints, SIM_DISCARDS },
 	{ "try-reporting", sim_try_reporting },
+	{ "hold-isolated", sim_set_isolated, SIM_HOLD },
+	{ "let-isolated", sim_set_isolated, SIM_LET },
 	{ "hold-offline", sim_set_offline, SIM_HOLD },
 	{ "let-offline", sim_set_offline, SIM_LET },
 	{ "refuse-offline", sim_set_offline, SIM_REFUSE },

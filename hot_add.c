@@ -74,10 +74,13 @@ static void hvb_hot_add_wait(struct hvb_hot_add_request *request, enum hvb_hot_a
 	request->not_before = jiffies + delay;
 }
 
+/* What was skipped counts as added only with what follows, see hvb_hot_add_skip(). */
 static void hvb_hot_add_done(struct hvb_hot_add_request *request, u64 pages, u64 end)
 {
-	request->added += request->skipped + pages;
-	request->skipped = 0;
+	if (pages) {
+		request->added += request->skipped + pages;
+		request->skipped = 0;
+	}
 	request->next = end;
 	request->short_of_memory = false;
 }
@@ -306,7 +309,8 @@ void hvb_hot_add_resume(struct hvb_dev *hvb)
 /* If all of the offer was skipped, the answer is permanent. */
 static u32 hvb_hot_add_result(const struct hvb_hot_add_request *request)
 {
-	return request->added || request->skipped ? HVB_HOT_ADD_DONE : HVB_HOT_ADD_TRANSIENT;
+	return request->added || request->skipped == request->offered ?
+	       HVB_HOT_ADD_DONE : HVB_HOT_ADD_TRANSIENT;
 }
 
 /**

@@ -5,8 +5,10 @@ import pytest
 
 from .keeper import agreed, cleaned, udev_stopped
 from .memory_blocks import BLOCK, add_foreign, folder_of, is_online, remove_foreign
-from .wire import DONE, STEP, TRANSIENT
+from .wire import (DONE, HOT_ADD_REQUEST, HOT_ADD_RESPONSE, STEP, TRANSIENT, hot_add, message,
+                   pages)
 
+FLOOR_MIB = 4096    # more than the guest has
 RULE = "/usr/lib/udev/rules.d/60-hv-balloon.rules"
 # As udev begins after the initial RAM disk.
 BEGIN_ANEW = "udevadm trigger --action=add; udevadm settle"
@@ -187,6 +189,27 @@ def test_never_to_be_added(running, block, start):
     assert_added(running, before, 0)
     assert running.host.add(block, BLOCK) == (BLOCK, DONE)
     assert_added(running, before, BLOCK)
+
+
+@pytest.mark.usefixtures("nobody_onlines")
+def test_no_memory_behind_what_is_there(running, blocks):
+    """What follows the part that can never be added may be offered again."""
+    first = blocks.row(4)
+    add_foreign(running, first)
+    try:
+        assert running.host.add(first + 2 * BLOCK, 2 * BLOCK) == (2 * BLOCK, DONE)
+        # Blocks that stay offline leave the floor alone.
+        running.run(f"echo {FLOOR_MIB} >{running.parameters}/floor_mib")
+        running.host.send(hot_add(first, 2 * BLOCK))
+        running.wait_for("hot_add_requests", 2)
+        running.run("until dmesg | grep -q 'out of memory while hot-adding'; do sleep 0.1; done")
+        running.host.send(message(HOT_ADD_REQUEST, pages(first, 1), size=12))
+        assert running.host.expect(HOT_ADD_RESPONSE).words("<II") == (0, TRANSIENT)
+        assert running.host.expect(HOT_ADD_RESPONSE).words("<II") == (0, TRANSIENT)
+        running.run(f"echo 0 >{running.parameters}/floor_mib")
+        assert running.host.add(first, 2 * BLOCK) == (2 * BLOCK, DONE)
+    finally:
+        remove_foreign(running, first)
 
 
 def test_boot_memory_ends_within_a_block(keeper, request):

@@ -107,9 +107,8 @@ static void hvb_add_work(struct work_struct *work)
 	else if (!hvb_block_online(&ha->map, block))
 		hvb_events_new_block(hvb, block / ha->map.regions.block_pages);
 	add->result = ret;
-	/* Pairs with hvb_add_is_busy(): the result is visible before. */
-	smp_store_release(&add->busy, false);
-	if (ret && READ_ONCE(add->answered))
+	/* A full barrier: the result is visible before. */
+	if (xchg(&add->state, HVB_ADD_NOTHING) == HVB_ADD_ANSWERED && ret)
 		dev_err(hvb_device(hvb),
 			"cannot add the memory block at PFN 0x%llx (error %d), which the host counts as added\n",
 			block, ret);
@@ -131,8 +130,7 @@ static int hvb_add_block(struct hvb_dev *hvb, u64 start, u64 end)
 		return ret;
 
 	hvb_pending_begin(&ha->pending, READ_ONCE(ha->no_onlining) ? HVB_NO_BLOCK : add->block);
-	WRITE_ONCE(add->answered, false);
-	add->busy = true;
+	WRITE_ONCE(add->state, HVB_ADD_BUSY);
 	hvb_hot_add_set_state(&ha->request, HVB_HOT_ADD_ADDING);
 	queue_work(hvb->slow_wq, &add->work);
 	return 0;
@@ -140,8 +138,8 @@ static int hvb_add_block(struct hvb_dev *hvb, u64 start, u64 end)
 
 static bool hvb_add_is_busy(const struct hvb_add *add)
 {
-	/* Pairs with the release in hvb_add_work(). */
-	return smp_load_acquire(&add->busy);
+	/* Pairs with the barrier in hvb_add_work(). */
+	return smp_load_acquire(&add->state) != HVB_ADD_NOTHING;
 }
 
 /*
@@ -155,11 +153,10 @@ static void hvb_add_abandon(struct hvb_hot_add *ha)
 
 	if (cancel_work(&add->work)) {
 		hvb_add_drop(ha, add->block);
-		add->busy = false;
+		WRITE_ONCE(add->state, HVB_ADD_NOTHING);
 		return;
 	}
-	WRITE_ONCE(add->answered, true);
-	if (hvb_add_is_busy(add) || !add->result)
+	if (cmpxchg(&add->state, HVB_ADD_BUSY, HVB_ADD_ANSWERED) == HVB_ADD_BUSY || !add->result)
 		hvb_hot_add_done(&ha->request, add->end - add->start, add->end);
 }
 

@@ -34,6 +34,19 @@ enum hvb_hot_add_state {
 };
 
 /**
+ * enum hvb_add_state - what the add work does
+ * @HVB_ADD_NOTHING: nothing: it can be queued
+ * @HVB_ADD_BUSY: it is queued or runs
+ * @HVB_ADD_ANSWERED: it runs, and the host counts the block as added, see
+ *	hvb_add_abandon()
+ */
+enum hvb_add_state {
+	HVB_ADD_NOTHING,
+	HVB_ADD_BUSY,
+	HVB_ADD_ANSWERED,
+};
+
+/**
  * struct hvb_add - adds a memory block, in a work item of its own
  *
  * The pump writes the block while the work is not busy, the work reads it.
@@ -42,13 +55,10 @@ struct hvb_add {
 	/** @work: calls add_memory(), which waits for memory hotplug in progress */
 	struct work_struct work;
 
-	/** @busy: @work is queued or runs; set by the pump, cleared by @work */
-	bool busy;
+	/** @state: set by the pump, except that @work ends with HVB_ADD_NOTHING */
+	enum hvb_add_state state;
 
-	/** @answered: the host counts the block as added; pump. See hvb_add_abandon() */
-	bool answered;
-
-	/** @block: first PFN of the block; pump, while not @busy */
+	/** @block: first PFN of the block; pump, while there is nothing to add */
 	u64 block;
 
 	/** @start: first PFN of it that the host gives; likewise */
@@ -57,7 +67,7 @@ struct hvb_add {
 	/** @end: end PFN, exclusive; likewise */
 	u64 end;
 
-	/** @result: 0 or a negative error number; written by @work, holds when not @busy */
+	/** @result: 0 or a negative error number; written by @work, holds when that is done */
 	int result;
 };
 

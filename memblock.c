@@ -151,14 +151,32 @@ int hvb_try_add_memory(struct hvb_dev *hvb, u64 block, bool whole)
 	return ret;
 }
 
+/*
+ * A block of another driver (memory of a device) went offline with ballooned pages. That
+ * driver removes it, and may have done so: it may be device memory by now.
+ */
+static bool hvb_is_of_others(struct hvb_hotplug_map *map, u64 block)
+{
+	const u64 start = PFN_PHYS(block), size = PFN_PHYS(map->regions.block_pages);
+
+	return !hvb_hotplug_map_added(map, block) &&
+	       (region_intersects(start, size, IORESOURCE_SYSTEM_RAM,
+				  IORES_DESC_NONE) != REGION_INTERSECTS ||
+		region_intersects(start, size, IORESOURCE_SYSRAM_DRIVER_MANAGED,
+				  IORES_DESC_NONE) != REGION_DISJOINT);
+}
+
 static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
 {
-	struct hvb_hot_add *ha = &hvb->hot_add;
+	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 
-	if (!hvb_block_online(&ha->map, block) &&
-	    remove_memory(PFN_PHYS(block), PFN_PHYS(ha->map.regions.block_pages)))
+	if (hvb_block_online(map, block))
+		return;
+
+	if (hvb_is_of_others(map, block) ||
+	    remove_memory(PFN_PHYS(block), PFN_PHYS(map->regions.block_pages)))
 		dev_warn(hvb_device(hvb),
-			 "cannot remove the offline memory block at PFN 0x%llx, which the host backs in part\n",
+			 "cannot remove the offline memory block at PFN 0x%llx, which the host backs in part: keep it offline\n",
 			 block);
 }
 
@@ -167,7 +185,7 @@ static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
  * @hvb: the device; its channel is closed
  *
  * Without the online-page callback such a block would be onlined whole. Gaps in online
- * blocks stay marked.
+ * blocks stay marked. Blocks of boot memory are removed too.
  *
  * Context: process, may sleep as long as memory hotplug in progress.
  */
@@ -206,7 +224,7 @@ int hvb_memblock_init(struct hvb_hot_add *ha)
  * hvb_memblock_exit() - undo hvb_memblock_init()
  * @ha: the hot-added memory
  *
- * The kernel keeps a group until its memory blocks are removed.
+ * A group that has memory blocks stays registered.
  *
  * Context: process, may sleep.
  */

@@ -16,10 +16,14 @@
 #include "lib/region.h"
 #include "mark.h"
 
+/* Without __GFP_RETRY_MAYFAIL a small allocation does not fail. Deflate may need it. */
+#define HVB_GFP_MAP	(GFP_NOIO | __GFP_HIGH | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
 /*
  * Make room for @cap extents. The caller holds hvb->transfer_lock until it has used
- * the room, and deflate waits for that: so the allocation does no IO. Extents may be
- * removed concurrently. Return: 0 or -ENOMEM.
+ * the room, and deflate waits for that: so the allocation does no IO, and fails rather
+ * than wait for memory, which deflate may bring. Extents may be removed concurrently.
+ * Return: 0 or -ENOMEM.
  */
 static int hvb_hotplug_map_grow(struct hvb_dev *hvb, struct hvb_extents *set,
 				unsigned int cap)
@@ -32,7 +36,7 @@ static int hvb_hotplug_map_grow(struct hvb_dev *hvb, struct hvb_extents *set,
 		return 0;
 
 	cap = max(cap, 2 * set->cap);
-	list = kvmalloc_array(cap, sizeof(*list), GFP_NOIO | __GFP_NOWARN);
+	list = kvmalloc_array(cap, sizeof(*list), HVB_GFP_MAP);
 	if (!list)
 		return -ENOMEM;
 

@@ -266,9 +266,9 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
  * Unmovable pages in that zone must be given up when their memory block goes
  * offline, which offline.c does.
  */
-static struct page *hvb_alloc_movable(int nid, unsigned int order)
+static struct page *hvb_alloc_movable(const struct hvb_dev *hvb, unsigned int order)
 {
-	struct page *page = alloc_pages_node(nid, HVB_GFP_ONCE | __GFP_MOVABLE, order);
+	struct page *page = hvb_alloc_block(hvb, hvb_gfp_once(order) | __GFP_MOVABLE, order);
 
 	if (!page || is_zone_movable_page(page))
 		return page;
@@ -288,7 +288,7 @@ static u32 hvb_take_movable(struct hvb_dev *hvb, u64 budget)
 	unsigned int order = hvb_first_order(budget, choice->movable_order);
 	struct page *page;
 
-	while (!(page = hvb_alloc_movable(hvb->chunk_choice.node, order))) {
+	while (!(page = hvb_alloc_movable(hvb, order))) {
 		if (!order || hvb_can_spare(hvb, 0))
 			return 0;
 		choice->movable_order = --order;

@@ -42,6 +42,8 @@ static void hvb_onlined(struct hvb_dev *hvb, const struct memory_notify *memory)
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	const u64 block = hvb_block_of(&ha->map, memory->start_pfn);
 
+	/* Again: a probe may have adopted the block after MEM_GOING_ONLINE. */
+	hvb_hotplug_map_set_online(&ha->map, memory->start_pfn, memory->nr_pages, true);
 	WRITE_ONCE(ha->onlined_movable, is_zone_movable_page(pfn_to_page(memory->start_pfn)));
 	WRITE_ONCE(ha->no_onlining, false);
 	hvb_pending_done(&ha->pending, block);
@@ -73,7 +75,6 @@ static int hvb_memory_event(struct notifier_block *nb, unsigned long event, void
 		hvb_offline_cancel(hvb);
 		break;
 	case MEM_OFFLINE:
-		hvb_hotplug_map_set_online(&ha->map, memory->start_pfn, memory->nr_pages, false);
 		hvb_offline_end(hvb, memory->start_pfn, memory->nr_pages);
 		break;
 	}

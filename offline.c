@@ -252,6 +252,8 @@ void hvb_offline_end(struct hvb_dev *hvb, u64 start, u64 count)
 	const struct hvb_extent range = { start, start + count };
 
 	mutex_lock(&hvb->transfer_lock);
+	/* Under the lock: a probe may be about to adopt the block as online. */
+	hvb_hotplug_map_set_online(&hvb->hot_add.map, start, count, false);
 	hvb_set_going_offline(hvb, (struct hvb_extent) {});
 	mutex_unlock(&hvb->transfer_lock);
 	hvb_evacuate_leave(hvb, &range);

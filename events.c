@@ -7,7 +7,8 @@
  * The pump detects a change and queues a work item with a delay, which reports all
  * changes until then at once. A change while the work runs queues it again. So the
  * last change of an operation is not lost, a long operation is reported a few times
- * a second, and the pump never waits for user space.
+ * a second, and the pump never waits for user space. An event takes memory, which the
+ * pump may have to bring: so the work item is not queued where the pump is.
  */
 #include <linux/device.h>
 #include <linux/kernel.h>
@@ -153,7 +154,7 @@ void hvb_events_run(struct hvb_dev *hvb)
 
 	events->seen_ballooned = ballooned;
 	events->seen_online = online;
-	queue_delayed_work(hvb->wq, &events->work, HVB_EVENT_DELAY);
+	schedule_delayed_work(&events->work, HVB_EVENT_DELAY);
 }
 
 /**
@@ -176,7 +177,7 @@ void hvb_events_init(struct hvb_dev *hvb)
  */
 void hvb_events_start(struct hvb_dev *hvb)
 {
-	queue_delayed_work(hvb->wq, &hvb->events.work, HVB_EVENT_DELAY);
+	schedule_delayed_work(&hvb->events.work, HVB_EVENT_DELAY);
 }
 
 /**

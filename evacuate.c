@@ -81,12 +81,16 @@ static bool hvb_may_evacuate(const struct hvb_hot_add *ha)
 
 /*
  * Pages with a reference each become a chunk as the allocator gives it, where
- * only the first one has any. A speculative reference may be held.
+ * only the first one has any. A speculative reference may be held. Allocation profiling
+ * has a tag for each page, and removes that of the first page only.
  * Return: the order of what they are: HVB_CHUNK_ORDER, or 0.
  */
 static unsigned int hvb_join_pages(struct page *page)
 {
 	unsigned long i;
+
+	if (IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING))
+		return 0;
 
 	for (i = 1; i < HVB_CHUNK_PAGES; i++)
 		if (!page_ref_freeze(page + i, 1))

@@ -75,9 +75,9 @@ static void hvb_inflate_reset_deadline(struct hvb_inflate *inflate)
 
 /*
  * The rest of what the guest can spare is page cache, which the kernel reclaims in
- * the background. Return: whether the time for that is over.
+ * the background: try again later. Return: whether the time for that is over.
  */
-static bool hvb_inflate_stalled(struct hvb_inflate *inflate)
+static bool hvb_inflate_back_off(struct hvb_inflate *inflate)
 {
 	inflate->not_before = jiffies + HVB_DRY_INTERVAL;
 	return time_after(jiffies, inflate->give_up);
@@ -128,7 +128,7 @@ static bool hvb_inflate_relent(struct hvb_dev *hvb)
 
 	inflate->not_before = jiffies + HVB_DRY_INTERVAL;
 	hvb_inflate_reset_deadline(inflate);
-	return hvb_cost_is_over(&inflate->cost, hvb_now_ms());
+	return hvb_cost_begin_pause(&inflate->cost, hvb_now_ms());
 }
 
 /* Return: how many pages may be taken now, of which node. */
@@ -188,7 +188,7 @@ static bool hvb_inflate_take(struct hvb_dev *hvb)
 
 		taken = hvb_chunks_take(hvb, budget);
 		if (!taken)
-			return !hvb_chunks_pending(hvb) && hvb_inflate_stalled(inflate);
+			return !hvb_chunks_await(hvb) && hvb_inflate_back_off(inflate);
 		budget -= taken;
 		inflate->wanted -= taken;
 		if (inflate->wanted <= inflate->progress_mark)
@@ -341,7 +341,7 @@ static unsigned long hvb_inflate_wait(struct hvb_dev *hvb, bool reported)
 {
 	struct hvb_inflate *inflate = &hvb->inflate;
 
-	if (!reported && hvb_chunks_pending(hvb)) {
+	if (!reported && hvb_chunks_await(hvb)) {
 		/* Smaller blocks get their full time after that. */
 		hvb_inflate_reset_deadline(inflate);
 		return hvb_jiffies_until(hvb->chunk_choice.deadline);

@@ -170,7 +170,7 @@ static struct page *hvb_alloc_block(const struct hvb_dev *hvb, gfp_t gfp, unsign
 	return alloc_pages_node(hvb->chunk_choice.node, order ? gfp | __GFP_THISNODE : gfp, order);
 }
 
-/* Take a chunk. Return: its pages, 0 if there is none yet, see hvb_chunks_pending(). */
+/* Take a chunk. Return: its pages, 0 if there is none yet, see hvb_chunks_await(). */
 static u32 hvb_take_chunk(struct hvb_dev *hvb, u64 budget)
 {
 	struct hvb_chunk chunk = { .order = HVB_CHUNK_ORDER };
@@ -187,16 +187,16 @@ static u32 hvb_take_chunk(struct hvb_dev *hvb, u64 budget)
 }
 
 /**
- * hvb_chunks_pending() - whether a chunk is being made that is worth waiting for
+ * hvb_chunks_await() - wait for a chunk that is being made, for a limited time
  * @hvb: the device
  *
  * If none comes within HVB_CHUNK_WAIT the chunk work is stuck in a wait: the operation
  * continues with smaller blocks.
  *
  * Context: the pump, which is kicked when the chunk is there.
- * Return: whether there is one.
+ * Return: whether to wait; if not, none is being made any more.
  */
-bool hvb_chunks_pending(struct hvb_dev *hvb)
+bool hvb_chunks_await(struct hvb_dev *hvb)
 {
 	if (!hvb_evacuate_pending(hvb))
 		return false;
@@ -248,7 +248,7 @@ static u32 hvb_take_block(struct hvb_dev *hvb, u64 budget)
 
 	while (!(taken = hvb_take_order(hvb, order, budget))) {
 		if (order == HVB_CHUNK_ORDER) {
-			if (hvb_chunks_pending(hvb))
+			if (hvb_chunks_await(hvb))
 				return 0;
 			hvb_chunks_exhausted(choice);
 		}
@@ -368,7 +368,7 @@ bool hvb_chunks_can_spare(const struct hvb_dev *hvb)
  *
  * Context: the pump; may sleep.
  * Return: its pages, which are in the batch then; 0 if there is none, or none yet,
- * see hvb_chunks_pending().
+ * see hvb_chunks_await().
  */
 u32 hvb_chunks_take(struct hvb_dev *hvb, u64 budget)
 {
@@ -390,20 +390,24 @@ u32 hvb_chunks_take(struct hvb_dev *hvb, u64 budget)
 static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
+	u64 stop;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	end = hvb_ballooned_span(&hvb->hot_add.map, pfn, end);
-	if (hvb_online_take_back(hvb, pfn, end)) {
+	stop = hvb_ballooned_span(&hvb->hot_add.map, pfn, end);
+	if (WARN_ON_ONCE(!stop))
+		return end;
+
+	if (hvb_online_take_back(hvb, pfn, stop)) {
 		dev_warn_ratelimited(hvb_device(hvb),
 				     "out of memory: %llu pages at PFN 0x%llx that the host returned stay out of use\n",
-				     end - pfn, pfn);
-		return end;
+				     stop - pfn, pfn);
+		return stop;
 	}
 
-	WRITE_ONCE(balloon->pages, balloon->pages - (end - pfn));
-	WRITE_ONCE(balloon->hidden, balloon->hidden - (end - pfn));
-	hvb_compat_count_events(-(long)(end - pfn));
-	return end;
+	WRITE_ONCE(balloon->pages, balloon->pages - (stop - pfn));
+	WRITE_ONCE(balloon->hidden, balloon->hidden - (stop - pfn));
+	hvb_compat_count_events(-(long)(stop - pfn));
+	return stop;
 }
 
 /**

@@ -25,7 +25,7 @@ void hvb_chunks_choose(struct hvb_dev *hvb);
 void hvb_chunks_choose_node(struct hvb_dev *hvb);
 bool hvb_chunks_can_spare(const struct hvb_dev *hvb);
 u32 hvb_chunks_take(struct hvb_dev *hvb, u64 budget);
-bool hvb_chunks_pending(struct hvb_dev *hvb);
+bool hvb_chunks_await(struct hvb_dev *hvb);
 bool hvb_chunks_are_ballooned(struct hvb_dev *hvb, const struct hvb_range *range);
 void hvb_chunks_release(struct hvb_dev *hvb, const struct hvb_range *range);
 void hvb_chunks_adopt(struct hvb_dev *hvb, struct page *page);

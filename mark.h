@@ -26,7 +26,7 @@
 enum hvb_mark_kind {
 	HVB_MARK_BALLOON	= 1,
 	HVB_MARK_GAP		= 2,
-	HVB_MARK_BALLOONED_OFFLINE		= 3,
+	HVB_MARK_BALLOONED_OFFLINE = 3,
 };
 
 /* Bits of the mark below the magic number. */
@@ -57,7 +57,7 @@ static inline bool hvb_mark_is_gap(struct page *page)
 	return hvb_mark_is(page, HVB_MARK_GAP) || hvb_mark_is(page, HVB_MARK_BALLOONED_OFFLINE);
 }
 
-/* Mark pages as a gap; @flags are more bits of the mark. */
+/* Mark pages that are not the allocator's; @flags are more bits of the mark. */
 static inline void hvb_mark_span(enum hvb_mark_kind kind, unsigned long flags, u64 pfn, u64 end)
 {
 	const unsigned long mark = hvb_mark_value(kind, false, 0) | flags;

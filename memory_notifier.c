@@ -109,7 +109,7 @@ int hvb_memory_notifier_init(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_memory_notifier_exit() - undo the above, and remove partial blocks
+ * hvb_memory_notifier_exit() - undo hvb_memory_notifier_init(), remove partial blocks
  * @hvb: the device
  *
  * A block that is going offline may have ballooned pages, and become partial:

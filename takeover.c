@@ -7,7 +7,8 @@
  * They have no mark, and a page of somebody else could look the same. So they are
  * counted first, and marked only if their number is exactly that of the in-tree
  * driver's debugfs file, which the parameter takeover has. Else the probe fails, and
- * nothing has changed.
+ * nothing has changed. If it fails later all is left as it was, but for what reclaim=1
+ * has freed: that the in-tree driver still counts as ballooned.
  *
  * What the blocks that were hot-added have more than the host has added are gaps. From
  * 6.11 on a gap looks like a ballooned page. The host fills blocks from their start, so

@@ -146,13 +146,13 @@ static u64 hvb_cost_next_pause(const struct hvb_cost *cost, u64 now_ms)
 }
 
 /**
- * hvb_cost_is_over() - whether programs have paid for too long
+ * hvb_cost_begin_pause() - pause inflating if programs have paid for too long
  * @cost: the cost
  * @now_ms: the time
  *
- * Return: whether to end the operation; then hvb_cost_pauses() for some time.
+ * Return: whether they have: the operation is to end, and hvb_cost_pauses() for some time.
  */
-bool hvb_cost_is_over(struct hvb_cost *cost, u64 now_ms)
+bool hvb_cost_begin_pause(struct hvb_cost *cost, u64 now_ms)
 {
 	if (cost->score < HVB_COST_OVER)
 		return false;

@@ -45,7 +45,7 @@ void hvb_cost_init(struct hvb_cost *cost, u64 now_ms, u64 count);
 void hvb_cost_begin(struct hvb_cost *cost, u64 now_ms, u64 count);
 enum hvb_cost_look hvb_cost_look(struct hvb_cost *cost, u64 now_ms, u64 count);
 void hvb_cost_end(struct hvb_cost *cost, u64 now_ms, u64 count);
-bool hvb_cost_is_over(struct hvb_cost *cost, u64 now_ms);
+bool hvb_cost_begin_pause(struct hvb_cost *cost, u64 now_ms);
 bool hvb_cost_pauses(const struct hvb_cost *cost, u64 now_ms);
 
 #endif /* _HVB_COST_H */

@@ -45,7 +45,7 @@ struct hvb_demand {
 };
 
 u64 hvb_host_pages(u64 pages, unsigned int page_shift);
-u64 hvb_floor_pages(u64 total, u64 wish);
+u64 hvb_floor_pages(u64 assigned, u64 wish);
 u64 hvb_inflate_limit(u64 available, u64 floor, u64 wanted);
 bool hvb_may_take(u64 whole, u64 floor, unsigned int order);
 u64 hvb_committed_pages(const struct hvb_demand *demand);

@@ -103,14 +103,14 @@ void prove_cost_is_over(void)
 	bool over;
 
 	assume(before.pause_end_ms <= now);
-	over = hvb_cost_is_over(&cost, now);
+	over = hvb_cost_begin_pause(&cost, now);
 	prove(is_valid(&cost));
 	prove(over == (before.score == OVER));
 	/* A pause of 10 to 40 s, and then the cost is counted from the start. */
 	prove(over == hvb_cost_pauses(&cost, now));
 	prove(implies(over, hvb_cost_pauses(&cost, now + PAUSE_MIN - 1)));
 	prove(!hvb_cost_pauses(&cost, now + PAUSE_MAX));
-	prove(implies(over, !cost.score && !hvb_cost_is_over(&cost, now)));
+	prove(implies(over, !cost.score && !hvb_cost_begin_pause(&cost, now)));
 	/* Twice as long as the last one if that was a short time ago. */
 	prove(implies(over && before.pause_ms && now - before.pause_end_ms < PAUSE_MAX,
 		      cost.pause_ms == min_t(u64, 2 * before.pause_ms, PAUSE_MAX)));

@@ -47,7 +47,7 @@ static void end(struct reader *reader)
 
 static bool over(struct reader *reader)
 {
-	return hvb_cost_is_over(&reader->cost, reader->ms);
+	return hvb_cost_begin_pause(&reader->cost, reader->ms);
 }
 
 static bool pauses(struct reader *reader)

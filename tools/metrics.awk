@@ -5,7 +5,7 @@
 # behind them, by the names of these files.
 
 function file() {
-	return FILENAME ~ /^\// ? substr(FILENAME, match(FILENAME, /[^\/]*$/)) : ""
+	return FILENAME == "-" ? "" : substr(FILENAME, match(FILENAME, /[^\/]*$/))
 }
 
 FNR == 1 { part = file() }

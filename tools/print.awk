@@ -57,7 +57,7 @@ function head(    text) {
 	text = "Dynamic Memory: " (has("state") ? known["state"] : "state not known")
 	if (has("protocol_version"))
 		text = text ", protocol " known["protocol_version"]
-	text = text (known["driver"] == "in-tree" ? ", driver of the kernel" : ", hv_balloon")
+	text = text (known["driver"] == "in-tree" ? ", driver of the kernel" : ", " name)
 	print text (has("driver_version") ? " " known["driver_version"] : "") eol
 	print eol
 }

@@ -28,6 +28,19 @@ def output(*words, **options):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options).stdout
 
 
+@pytest.mark.parametrize("words, status", [
+    (["status"], 2), (["status", "--json"], 2), (["doctor"], 2), (["doctor", "--json"], 2),
+    (["doctor", "--monitoring"], 3), (["watch", "--count=1"], 2), (["metrics"], 2),
+], ids=lambda words: " ".join(words) if isinstance(words, list) else str(words))
+def test_no_room_for_the_output(folder, tree, words, status):
+    """What was not printed is no good news. Busybox' awk does not notice."""
+    with open("/dev/full", "w", encoding="ascii") as full:
+        result = subprocess.run([folder / "tools/hvballoon", *words], check=False, stdout=full,
+                                env={**os.environ, "HVBALLOON_ROOT": str(tree.root)},
+                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=30)
+    assert result.returncode == status
+
+
 # Arguments
 
 

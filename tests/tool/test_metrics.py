@@ -205,6 +205,17 @@ def test_output_that_cannot_be(command, folder, where):
     assert sorted(folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/full")],
+                         ids=["pipe", "link"])
+def test_output_to_what_is_no_file(command, folder, make):
+    """A device, a pipe or a link to one is not replaced by a file."""
+    make(folder / "place")
+    before = (folder / "place").lstat()
+    result = command.run("metrics", "--output", str(folder / "place"))
+    assert result.returncode == 2 and "no regular file" in result.stderr
+    assert (folder / "place").lstat() == before
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="is not root, who can be anybody")
 def test_output_without_the_right(command, folder):
     """The same for who may not write there."""

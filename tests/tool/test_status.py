@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What status prints, in a table and for programs, of guests made of files."""
 
+import os
+import subprocess
+
 import pytest
 
 from .tree import (ASSIGNED, AVAILABLE, DEMAND, FIGURES, GROUP, MIB, TOTAL, Tree)
@@ -30,6 +33,18 @@ def test_table(command):
     assert not [line for line in command.run().stdout.splitlines() if line != line.rstrip()]
     assert command.run("status").stdout.startswith(
         "Dynamic Memory: running, protocol 2.0, hv_balloon 0.1.0\n")
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_figures_are_never_run(tree, folder, shell):
+    """Those of a bug report may be anything: bash runs what it finds in an index."""
+    text = "pages_ballooned : BASH_VERSINFO[$(touch${IFS}" + str(folder) + "/run)]"
+    tree.load_in_tree(f"host_version : 2.0\nstate : 1 (Initialized)\n{text}\n")
+    result = subprocess.run([shell, folder / "tools/hvballoon", "status"], text=True, check=False,
+                            env={**os.environ, "HVBALLOON_ROOT": str(tree.root)},
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert not (folder / "run").exists()
 
 
 @pytest.mark.parametrize("rule, text", [

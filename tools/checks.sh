@@ -34,7 +34,7 @@ severity_of()
 	case $1 in
 	no-vmbus | no-device) severity=unknown ;;
 	not-loaded | not-bound | other-driver | failed | hibernation | unsigned-module | \
-		blocks-offline) severity=critical ;;
+		blocks-offline | partial-block) severity=critical ;;
 	*) severity=warning ;;
 	esac
 }
@@ -300,7 +300,7 @@ check_unbound()
 			"The driver is loaded but does not serve the device: the host has refused
 			it or was silent, or it was unbound by hand. Right after loading, wait 20
 			seconds." \
-			"Read \"dmesg | grep hv_balloon\". Then try again: \"echo ${device##*/}
+			"Read \"dmesg | grep $driver_name\". Then try again: \"echo ${device##*/}
 			>/sys/bus/vmbus/drivers/$driver_name/bind\"."
 	fi
 }
@@ -313,7 +313,7 @@ check_state()
 	failed | closed | error)
 		problem failed \
 			"The host has refused Dynamic Memory, or was silent (state $value)." \
-			"Read \"dmesg | grep hv_balloon\" for the reason. Check that Dynamic
+			"Read \"dmesg | grep $driver_name\" for the reason. Check that Dynamic
 			Memory is on in the settings of this machine on the host. Then unbind and
 			bind the device: write ${device##*/} to unbind and then to bind in
 			/sys/bus/vmbus/drivers/$driver_name."
@@ -383,7 +383,9 @@ check_partial_blocks()
 	[ "$offline_blocks" -gt 0 ] || return 0
 	pfn=$(log_lines | sed -n 's/.*cannot remove the offline memory block at PFN \([0-9a-fx]*\).*/\1/p' |
 		tail -n 1)
-	[ -z "$pfn" ] || problem partial-block \
+	[ -n "$pfn" ] || return 0
+	advice="Restart the guest; online no memory block before that, see above."
+	problem partial-block \
 		"The driver was unloaded and could not remove the offline memory block at PFN $pfn,
 		which the host backs in part." \
 		"Do not online this block: a page that the host does not back stops the guest. A
@@ -392,7 +394,10 @@ check_partial_blocks()
 
 check_blocks()
 {
-	local what
+	local what advice
+	advice="Online it now: \"for state in /sys/devices/system/memory/memory*/state; do grep
+		-q online \$state || echo online >\$state; done\". For the next time see that
+		the udev rule is installed."
 	count_offline_blocks
 	check_partial_blocks
 	number offline_kb
@@ -406,9 +411,7 @@ check_blocks()
 	fi
 	problem blocks-offline \
 		"$what offline: the host has given this memory, and the guest cannot use it." \
-		"Online it now: \"for state in /sys/devices/system/memory/memory*/state; do grep
-		-q online \$state || echo online >\$state; done\". For the next time see that
-		the udev rule is installed."
+		"$advice"
 }
 
 # all_rules: print the files of rules in the order in which udev reads them: by name, each name
@@ -646,15 +649,15 @@ check_host()
 		"times the host has given back memory that it did not have. The driver has ignored
 		that." \
 		"Nothing is lost. Report it to who runs the host, with \"dmesg | grep
-		hv_balloon\": host and guest count ballooned pages differently; a restart of the guest
+		$driver_name\": host and guest count ballooned pages differently; a restart of the guest
 		makes them agree."
 	check_count rejected_messages rejected-messages \
 		"messages of the host made no sense, and were rejected." \
 		"Nothing is lost. Report it to who runs the host, and to this project, with
-		\"dmesg | grep hv_balloon\": it may be a host that is newer than this driver."
+		\"dmesg | grep $driver_name\": it may be a host that is newer than this driver."
 	check_count send_failures send-failures \
 		"messages could not be sent to the host: it reads too slowly or has gone." \
-		"Read \"dmesg | grep hv_balloon\". If the number grows, ask who runs the host."
+		"Read \"dmesg | grep $driver_name\". If the number grows, ask who runs the host."
 	figure state
 	if [ "$value" = running ] && figure status_reports && [ "$value" = 0 ]; then
 		note no-report \

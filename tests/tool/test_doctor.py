@@ -92,6 +92,11 @@ def _loaded_again(tree):
         log.write("[3.0] hv_balloon x: Dynamic Memory protocol 2.0\n")
 
 
+def _partial_and_offline(tree):
+    _partial_block(tree)
+    tree.write(f"{GROUP}/offline_kb", str(128 * 1024))
+
+
 def _partial_block(tree):
     tree.write(LOG, "[1.0] hv_balloon x: cannot remove the offline memory block at PFN 0x120000, "
                     "which the host backs in part\n")
@@ -237,6 +242,15 @@ def test_note(command, tree, plant, note, words):
     assert [one["name"] for one in found] == [note] and words in found[0]["what"]
     # The manual page names it.
     assert f".It {note}\n" in (PROJECT / "tools/hvballoon.8").read_text(encoding="utf-8")
+
+
+def test_advice_where_a_block_must_stay_offline(command, tree):
+    """Nothing says to online all blocks."""
+    _partial_and_offline(tree)
+    assert command.problems() == ["partial-block", "blocks-offline"]
+    problems = command.json("doctor", status=1)["problems"]
+    assert all("echo online" not in one["do"] for one in problems)
+    assert {one["severity"] for one in problems} == {"critical"}
 
 
 @pytest.mark.parametrize("program", ["earlyoom", "kubelet", "systemd-oomd"])

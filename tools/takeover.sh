@@ -58,7 +58,8 @@ is_bound_to()
 # write_to FILE TEXT: $why becomes the kernel's answer if it refuses.
 write_to()
 {
-	why=$({ printf '%s\n' "$2" >"$1"; } 2>&1) && return
+	# By a program: the shell would say "I/O error", whatever the kernel's answer is.
+	why=$(printf '%s\n' "$2" | tee "$1" 2>&1 >/dev/null) && return
 	why=${why##*: }
 	return 1
 }
@@ -97,7 +98,7 @@ read_in_tree_figures()
 		pages_added) added=$value ;;
 		esac
 	done 2>/dev/null <"$figures"
-	[ -n "$state" ] && [ -n "$ballooned" ] && [ -n "$added" ]
+	[ -n "$state" ] && is_number "$ballooned" && is_number "$added"
 }
 
 # interrupts: $interrupts becomes how often the host has sent something, empty if not known.
@@ -106,7 +107,7 @@ count_interrupts()
 	local file
 	interrupts=
 	for file in "$device"/channels/*/interrupts; do
-		! get "$file" || interrupts=$((interrupts + value))
+		! get "$file" || ! is_number "$value" || interrupts=$((interrupts + value))
 	done
 }
 
@@ -182,7 +183,8 @@ wait_until_quiet()
 find_module()
 {
 	if [ -d "$beside_module" ]; then
-		module_file=
+		[ -z "$module_file" ] || refuse "$beside is loaded already: \"rmmod $beside\" before
+			another one can be"
 		return
 	fi
 	if [ -z "$module_file" ]; then
@@ -281,7 +283,8 @@ words_of_probe()
 in_pages()
 {
 	get "$device/dynamic_memory/$1"
-	pages=$((${value:-0} / 4))
+	is_number "$value" || value=0
+	pages=$((value / 4))
 }
 
 verify()
@@ -310,7 +313,10 @@ switch_over()
 	refused_before=$(refusals | tail -n 1)
 	# The device must not stay without a driver, whatever becomes of this terminal.
 	trap '' INT TERM HUP PIPE
-	unbind_from "$in_tree" || refuse "the in-tree driver cannot be unbound: $why"
+	if ! unbind_from "$in_tree"; then
+		rmmod "$beside" 2>/dev/null || :
+		refuse "the in-tree driver cannot be unbound: $why"
+	fi
 	if ! bind_to "$beside"; then
 		words_of_probe "$refused_before"
 		go_back "$words"
@@ -367,7 +373,10 @@ run_takeover()
 	before=$seen
 	load_beside
 	look_at_in_tree
-	[ "$seen" = "$before" ] || refuse "the host is not quiet: try again"
+	if [ "$seen" != "$before" ]; then
+		rmmod "$beside" 2>/dev/null || :
+		refuse "the host is not quiet: try again"
+	fi
 	switch_over
 }
 
@@ -406,6 +415,7 @@ stay()
 	local failed
 	failed="$1"
 	if bind_to "$beside"; then
+		: >"$wanted"
 		say "release failed: $failed. $beside serves the device again"
 	else
 		say "release failed: $failed. $beside does not take the device back ($why): restart
@@ -417,8 +427,9 @@ stay()
 switch_back()
 {
 	trap '' INT TERM HUP PIPE
-	rm -f "$wanted"
 	unbind_from "$beside" || refuse "$beside cannot be unbound: $why"
+	# Before the device has a driver: the rule of udev must not take over again.
+	rm -f "$wanted"
 	bind_to "$in_tree" || stay "the in-tree driver did not get the device ($why)"
 	read_in_tree_figures || ballooned=0 added=$hot_added
 	remember "$ballooned $added $((hot_added - added))"

@@ -76,6 +76,8 @@ def test_module_that_is_loaded(command, ready):
     ready.load(BESIDE)
     ready.remove(DYNMEM)
     assert "load " not in assert_dry(command, "takeover")
+    result = command.run("takeover", "--dry-run", "--module", f"{ready.root}/other.ko")
+    assert result.returncode == 1 and "is loaded already" in result.stderr
 
 
 @pytest.mark.parametrize("counted, expected", [

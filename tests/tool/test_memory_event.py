@@ -38,7 +38,7 @@ def fixture_on_event(tmp_path):
                           encoding="ascii")
         (tmp_path / "calls").write_text("")
         result = subprocess.run(
-            ["sh", SCRIPT, event], text=True, check=False, timeout=30, stderr=subprocess.PIPE,
+            [SCRIPT, event], text=True, check=False, timeout=30, stderr=subprocess.PIPE,
             env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}",
                  "ON_MEMORY_EVENT_CONFIG": str(config), "MAXIMUM": str(maximum)})
         assert result.returncode == status, result.stderr
@@ -61,6 +61,13 @@ def test_share(on_event, programs, expression, used, unit):
     """Half of what it has and of what is available."""
     told = int(re.search(expression, on_event(programs), re.MULTILINE).group(1)) // unit
     assert told == pytest.approx((used + available_mib()) / 2, rel=0.1)
+
+
+def test_one_that_is_down(on_event, tmp_path):
+    """The others are resized all the same."""
+    (tmp_path / "redis-cli").write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
+    assert "redis could not be resized" in on_event("redis mariadb", status=1)
+    assert "innodb_buffer_pool_size = " in (tmp_path / "calls").read_text(encoding="ascii")
 
 
 def test_java_gets_no_more_than_its_maximum(on_event):

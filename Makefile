@@ -48,7 +48,7 @@ DEPMOD = depmod $(if $(DESTDIR),-b $(DESTDIR)) $(KERNEL_RELEASE)
 # When it is active: hv_balloon cannot be loaded while the kernel's own is, hv_dynmem can.
 MODULE ?= hv_balloon
 ACTIVE_hv_balloon = Active after a reboot. To need none: make MODULE=hv_dynmem.
-ACTIVE_hv_dynmem = Active after: hvballoon takeover
+ACTIVE_hv_dynmem = Active after: hvballoon takeover, until the next boot. For good: make && sudo make install
 
 # Modules in updates/ win over those of the kernel, which stay where they are.
 .PHONY: install

@@ -109,7 +109,7 @@ struct hvb_dev {
 	struct hv_device *hdev;
 
 	/**
-	 * @wq: runs @pump, @report and the work of @events, which may run concurrently
+	 * @wq: runs @pump and @report, which may run concurrently
 	 */
 	struct workqueue_struct *wq;
 
@@ -258,8 +258,8 @@ struct hvb_dev {
 	/** @exit: frees the device, see hvb_exit_parts() */
 	struct work_struct exit;
 
-	/** @exit_due: @exit is still to be queued, by remove or after the thaw */
-	atomic_t exit_due;
+	/** @exit_due: @exit is to be queued after the thaw */
+	bool exit_due;
 
 	/** @exited: completed by @exit; NULL if remove does not wait */
 	struct completion *exited;

@@ -51,6 +51,7 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/suspend.h>
 #include <linux/wait_bit.h>
 #include <linux/workqueue.h>
@@ -69,6 +70,7 @@
 #include "names.h"
 #include "negotiate.h"
 #include "oom.h"
+#include "params.h"
 #include "pump.h"
 #include "record.h"
 #include "reporting.h"
@@ -83,11 +85,18 @@
 static struct workqueue_struct *hvb_exit_wq;
 static atomic_t hvb_exits = ATOMIC_INIT(0);
 
-/* A full barrier, also where nothing is due. */
-static void hvb_exit_queue(struct hvb_dev *hvb)
+/* Removal against the thaw: pausing and exit_due of a device change under it. */
+static DEFINE_SPINLOCK(hvb_exit_lock);
+
+static void hvb_set_pausing(struct hvb_dev *hvb, bool pausing)
 {
-	if (atomic_xchg(&hvb->exit_due, 0))
+	spin_lock(&hvb_exit_lock);
+	WRITE_ONCE(hvb->pausing, pausing);
+	if (!pausing && hvb->exit_due) {
+		hvb->exit_due = false;
 		queue_work(hvb_exit_wq, &hvb->exit);
+	}
+	spin_unlock(&hvb_exit_lock);
 }
 
 /*
@@ -103,13 +112,12 @@ static int hvb_pm_event(struct notifier_block *nb, unsigned long event, void *un
 	case PM_HIBERNATION_PREPARE:
 	case PM_SUSPEND_PREPARE:
 	case PM_RESTORE_PREPARE:
-		WRITE_ONCE(hvb->pausing, true);
+		hvb_set_pausing(hvb, true);
 		complete(&hvb->negotiated);
 		hvb_evacuate_rest(hvb);
 		break;
 	default:
-		WRITE_ONCE(hvb->pausing, false);
-		hvb_exit_queue(hvb);
+		hvb_set_pausing(hvb, false);
 		break;
 	}
 
@@ -224,28 +232,34 @@ static void hvb_exit_work(struct work_struct *work)
  * continues before the thaw. The thaw waits for the device lock, which the caller holds.
  * So a freezable work item does it: while the system freezes it is left to the notifier
  * of the thaw, as it would block the freeze. A task may wait even then: it is not frozen
- * yet, so nothing that this waits for is.
+ * yet, so nothing that this waits for is. A kernel thread never waits: a probe that
+ * began after the notifiers had run does not know that the system freezes.
  */
 static void hvb_exit_parts(struct hvb_dev *hvb)
 {
 	DECLARE_COMPLETION_ONSTACK(exited);
-	const bool wait = !READ_ONCE(hvb->pausing) || !(current->flags & PF_KTHREAD);
+	const bool wait = !(current->flags & PF_KTHREAD);
 
 	get_device(hvb_device(hvb));
 	hvb->exited = wait ? &exited : NULL;
 	INIT_WORK(&hvb->exit, hvb_exit_work);
 	atomic_inc(&hvb_exits);
 
-	/* A full barrier: either this sees the thaw, or the thaw sees this. */
-	atomic_xchg(&hvb->exit_due, 1);
-	if (wait || !READ_ONCE(hvb->pausing))
-		hvb_exit_queue(hvb);
+	spin_lock(&hvb_exit_lock);
+	if (wait || !hvb->pausing)
+		queue_work(hvb_exit_wq, &hvb->exit);
+	else
+		hvb->exit_due = true;
+	spin_unlock(&hvb_exit_lock);
+	/* It may be freed from here on. */
 	if (wait)
 		wait_for_completion(&exited);
 }
 
 static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id)
 {
+	struct hvb_takeover_figures figures;
+	const bool taking_over = hvb_params_takeover(&figures);
 	struct hvb_dev *hvb;
 	int ret;
 
@@ -260,7 +274,9 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 	if (ret)
 		goto free_device;
 
-	ret = hvb_adopt(hvb) ?: hvb_takeover(hvb);
+	ret = hvb_adopt(hvb);
+	if (!ret && taking_over)
+		ret = hvb_takeover(hvb, &figures);
 	if (ret)
 		goto exit_parts;
 
@@ -309,9 +325,9 @@ static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 }
 
 /*
- * Both run while all tasks and all freezable work items are frozen. The work items of
- * this driver rest, or wait for what is frozen; the pump waits for neither a file
- * system nor a disk.
+ * Both run in the noirq phase: all tasks and all freezable work items are frozen, and
+ * devices are suspended. The work items of this driver rest, or wait for what is frozen;
+ * the pump waits for neither a file system nor a disk.
  */
 static int hvb_suspend(struct hv_device *hdev)
 {

@@ -253,26 +253,21 @@ static int hvb_takeover_check(struct hvb_takeover *takeover,
 }
 
 /**
- * hvb_takeover() - take over from the in-tree driver, if the parameter demands that
+ * hvb_takeover() - take over from the in-tree driver
  * @hvb: the device; its channel is closed, hvb_adopt() has noted what was hot-added
- *
- * The parameter is for one probe.
+ * @figures: what the in-tree driver says of itself
  *
  * Context: process, may sleep: some ms per GiB in use.
  * Return: 0, -ENOMEM, or -EUCLEAN if the figures do not agree.
  */
-int hvb_takeover(struct hvb_dev *hvb)
+int hvb_takeover(struct hvb_dev *hvb, const struct hvb_takeover_figures *figures)
 {
 	struct hvb_takeover takeover = { .walk.hvb = hvb };
-	struct hvb_takeover_figures figures;
 	u64 backed, online;
 	int ret;
 
-	if (!hvb_params_takeover(&figures))
-		return 0;
-
 	mutex_lock(&hvb->transfer_lock);
-	ret = hvb_takeover_check(&takeover, &figures);
+	ret = hvb_takeover_check(&takeover, figures);
 	if (!ret) {
 		hvb->taken_over = true;
 		takeover.walk.look = hvb_take_over_one;
@@ -287,7 +282,7 @@ int hvb_takeover(struct hvb_dev *hvb)
 	hvb_hot_add_totals(hvb, &backed, &online);
 	dev_info(hvb_device(hvb),
 		 "taken over from the in-tree driver: %llu pages ballooned, %llu hot-added, %llu missing in memory blocks\n",
-		 figures.ballooned, backed, takeover.gaps);
+		 figures->ballooned, backed, takeover.gaps);
 	return 0;
 }
 

@@ -177,6 +177,8 @@ int hvb_channel_open(struct hvb_dev *hvb)
 			 hvb_channel_callback, hvb);
 	if (ret) {
 		dev_err(hvb_device(hvb), "cannot open the channel to the host (error %d)\n", ret);
+		/* vmbus_open() leaves the callback. */
+		vmbus_close(channel);
 		hvb_channel_reset(channel);
 	}
 	return ret;

@@ -75,12 +75,16 @@ void vmbus_close(struct vmbus_channel *channel)
 	tasklet_disable(&channel->callback_event);
 	WRITE_ONCE(channel->onchannel_callback, NULL);
 	tasklet_enable(&channel->callback_event);
+	if (channel->state != CHANNEL_OPENED_STATE)
+		goto unlock;
+
 	if (channel == sim_open_channel())
 		sim_memory_forget();
 	channel->state = CHANNEL_OPEN_STATE;
 	sim_ring_free(&channel->outbound);
 	sim_ring_free(&channel->inbound);
 	atomic_inc(&sim_closes);
+unlock:
 	mutex_unlock(&sim_lock);
 	wake_up(&sim_to_host);
 }

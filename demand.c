@@ -25,8 +25,14 @@ static u64 hvb_ballooned_in_total(const struct hvb_dev *hvb)
 	return pages - min(pages, READ_ONCE(hvb->balloon.hidden));
 }
 
-/* The total without ballooned pages, in either accounting mode. */
-static u64 hvb_assigned(const struct hvb_dev *hvb)
+/**
+ * hvb_assigned() - the total without ballooned pages, in either accounting mode
+ * @hvb: the device
+ *
+ * Context: any.
+ * Return: pages of the host.
+ */
+u64 hvb_assigned(const struct hvb_dev *hvb)
 {
 	const u64 total = hvb_host_pages(totalram_pages(), PAGE_SHIFT);
 

@@ -33,6 +33,7 @@ struct hvb_demand_state {
 };
 
 void hvb_demand_init(struct hvb_dev *hvb);
+u64 hvb_assigned(const struct hvb_dev *hvb);
 u64 hvb_floor(const struct hvb_dev *hvb);
 u64 hvb_available(void);
 u64 hvb_demand_available(void);

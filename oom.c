@@ -32,15 +32,15 @@
 #define HVB_OOM_ENOUGH		(16 * HVB_PAGES_PER_MIB)
 
 /*
- * If more than 1/64 of the total and 32 MiB is available, the guest as a whole is not
+ * If more than 1/64 of what is assigned and 32 MiB is available, the guest as a whole is not
  * short of memory: the task may be bound to a node that is.
  */
 #define HVB_OOM_SHORT_SHARE	64
 #define HVB_OOM_SHORT_PAGES	(32 * HVB_PAGES_PER_MIB)
 
-static bool hvb_is_short(void)
+static bool hvb_is_short(const struct hvb_dev *hvb)
 {
-	return hvb_available() < totalram_pages() / HVB_OOM_SHORT_SHARE + HVB_OOM_SHORT_PAGES;
+	return hvb_available() < hvb_assigned(hvb) / HVB_OOM_SHORT_SHARE + HVB_OOM_SHORT_PAGES;
 }
 
 /* Return: whether the host has memory for the guest, as far as the guest knows. */
@@ -70,7 +70,7 @@ static bool hvb_oom_may_wait(struct hvb_dev *hvb)
 		return false;
 	if (fatal_signal_pending(current) || current->flags & PF_EXITING || hvb_oom_hits_us(hvb))
 		return false;
-	return hvb_is_short() && hvb_host_has_more(hvb);
+	return hvb_is_short(hvb) && hvb_host_has_more(hvb);
 }
 
 /* Return: whether the deadline of the host has not passed. */
@@ -132,7 +132,7 @@ static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *
 	unsigned long *pages = freed, arrived;
 
 	WRITE_ONCE(hvb->oom.pause_end, end);
-	if (hvb_is_short()) {
+	if (hvb_is_short(hvb)) {
 		hvb_demand_emergency(hvb, end);
 		hvb_report_soon(hvb);
 	}

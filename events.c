@@ -8,7 +8,8 @@
  * changes until then at once. A change while the work runs queues it again. So the
  * last change of an operation is not lost, a long operation is reported a few times
  * a second, and the pump never waits for user space. An event takes memory, which the
- * pump may have to bring: so the work item is not queued where the pump is.
+ * pump may have to bring: so the work item is not queued where the pump is. It may wait
+ * for a disk: so it is freezable, and suspend() does not wait for it.
  */
 #include <linux/device.h>
 #include <linux/kernel.h>
@@ -154,7 +155,7 @@ void hvb_events_run(struct hvb_dev *hvb)
 
 	events->seen_ballooned = ballooned;
 	events->seen_online = online;
-	schedule_delayed_work(&events->work, HVB_EVENT_DELAY);
+	queue_delayed_work(system_freezable_wq, &events->work, HVB_EVENT_DELAY);
 }
 
 /**
@@ -177,7 +178,7 @@ void hvb_events_init(struct hvb_dev *hvb)
  */
 void hvb_events_start(struct hvb_dev *hvb)
 {
-	schedule_delayed_work(&hvb->events.work, HVB_EVENT_DELAY);
+	queue_delayed_work(system_freezable_wq, &hvb->events.work, HVB_EVENT_DELAY);
 }
 
 /**

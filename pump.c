@@ -252,7 +252,9 @@ void hvb_pump_stop(struct hvb_dev *hvb)
 	cancel_delayed_work_sync(&hvb->pump);
 	hvb_wait_end(hvb);
 	hvb_report_stop(hvb);
+	hvb_wait_begin(hvb, "memory for an event");
 	hvb_events_stop(hvb);
+	hvb_wait_end(hvb);
 
 	hvb_inflate_end(hvb);
 	hvb_hot_add_end(hvb);

@@ -64,11 +64,12 @@ static void hvb_report_work(struct work_struct *work)
 	struct hvb_status status;
 
 	hvb_sample(hvb, &status);
-	report->status = status;
 	WRITE_ONCE(report->earliest, get_jiffies_64() + HVB_REPORT_SOON);
 	/* Dropped if the ring is full: the next one is newer. */
-	if (!hvb_send_now(hvb, &message, hvb_encode_status(&message, &status)))
+	if (!hvb_send_now(hvb, &message, hvb_encode_status(&message, &status))) {
+		report->status = status;
 		hvb->stats.reports++;
+	}
 
 	if (!READ_ONCE(hvb->stopping))
 		queue_delayed_work(hvb->wq, &report->work, hvb_report_interval(hvb));

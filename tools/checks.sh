@@ -264,7 +264,7 @@ check_version()
 		problem other-version \
 			"Another build of the driver runs (srcversion $running) than is installed
 			($srcversion in ${module_read#"$root"})." \
-			"Load it anew while the host has no memory of the guest: \"modprobe -r $driver_name &&
+			"Load it anew while the host has no memory of the guest: \"rmmod $driver_name &&
 			modprobe $driver_name\". $advice"
 	fi
 }

@@ -112,7 +112,7 @@ def _assert_changes_hands(guest):
     for _ in range(2):
         _change(guest, "release", HV_BALLOON)
         assert "512 MiB hot-added" in _change(guest, "takeover", HV_DYNMEM)
-    guest.run(f"modprobe -r {HV_DYNMEM} && modprobe {HV_DYNMEM}", CHANGED)
+    guest.run(f"rmmod {HV_DYNMEM} && modprobe {HV_DYNMEM}", CHANGED)
     assert _serves(guest) == [HV_DYNMEM]
     assert hot_added_mib(guest) == 1536 - STARTUP
     folder = DEVICE.format(HV_DYNMEM)

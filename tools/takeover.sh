@@ -241,6 +241,12 @@ load_beside()
 	fi || refuse "$beside cannot be loaded: $why$(refused_key)"
 }
 
+# The next try is to take what is installed by then, and figures of its own.
+forget_beside()
+{
+	rmmod "$beside" 2>/dev/null || :
+}
+
 # go_back WHY: the in-tree driver gets the device again.
 go_back()
 {
@@ -250,10 +256,10 @@ go_back()
 	rm -f "$wanted"
 	! is_bound_to "$beside" || unbind_from "$beside"
 	if [ ! -d "$device" ]; then
+		forget_beside
 		say "takeover failed: the device has gone"
 	elif bind_to "$in_tree"; then
-		# The next try is to take what is installed by then.
-		rmmod "$beside" 2>/dev/null || :
+		forget_beside
 		say "takeover failed: $failed. The in-tree driver serves the device again"
 	else
 		say "takeover failed: $failed. The in-tree driver does not take the device back
@@ -314,7 +320,7 @@ switch_over()
 	# The device must not stay without a driver, whatever becomes of this terminal.
 	trap '' INT TERM HUP PIPE
 	if ! unbind_from "$in_tree"; then
-		rmmod "$beside" 2>/dev/null || :
+		forget_beside
 		refuse "the in-tree driver cannot be unbound: $why"
 	fi
 	if ! bind_to "$beside"; then
@@ -374,7 +380,7 @@ run_takeover()
 	load_beside
 	look_at_in_tree
 	if [ "$seen" != "$before" ]; then
-		rmmod "$beside" 2>/dev/null || :
+		forget_beside
 		refuse "the host is not quiet: try again"
 	fi
 	switch_over

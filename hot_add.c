@@ -213,7 +213,9 @@ static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
 	mutex_unlock(&hvb->transfer_lock);
 	if (!ret)
 		hvb_hot_add_done(&hvb->hot_add.request, filled, end);
-	hvb_memory_arrived(hvb, filled);
+	/* Nothing of an offline block can be used, for which an OOM may wait. */
+	if (hvb_block_online(&hvb->hot_add.map, hvb_block_of(&hvb->hot_add.map, start)))
+		hvb_memory_arrived(hvb, filled);
 	return ret;
 }
 

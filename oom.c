@@ -65,16 +65,16 @@ static bool hvb_oom_hits_us(struct hvb_dev *hvb)
  */
 static bool hvb_oom_may_wait(struct hvb_dev *hvb)
 {
-	if (!READ_ONCE(hvb_params.oom_wait) || READ_ONCE(hvb->state) != HVB_RUNNING ||
-	    READ_ONCE(hvb->no_reports) || hvb_must_rest(hvb))
+	if (READ_ONCE(hvb->state) != HVB_RUNNING || READ_ONCE(hvb->no_reports) ||
+	    hvb_must_rest(hvb))
 		return false;
 	if (fatal_signal_pending(current) || current->flags & PF_EXITING || hvb_oom_hits_us(hvb))
 		return false;
 	return hvb_is_short(hvb) && hvb_host_has_more(hvb);
 }
 
-/* Return: whether the deadline of the host has not passed. */
-static bool hvb_oom_in_time(struct hvb_dev *hvb, u64 arrived)
+/* Return: whether the deadline of the host, @limit seconds, has not passed. */
+static bool hvb_oom_in_time(struct hvb_dev *hvb, u64 arrived, unsigned int limit)
 {
 	const u64 now = get_jiffies_64();
 	struct hvb_oom *oom = &hvb->oom;
@@ -84,7 +84,7 @@ static bool hvb_oom_in_time(struct hvb_dev *hvb, u64 arrived)
 	if (arrived - oom->arrived >= HVB_OOM_ENOUGH ||
 	    time_after64(now, oom->deadline + HVB_OOM_RETRY)) {
 		oom->arrived = arrived;
-		oom->deadline = now + (u64)READ_ONCE(hvb_params.oom_wait) * HZ;
+		oom->deadline = now + (u64)limit * HZ;
 	}
 	in_time = time_before64(now, oom->deadline);
 	spin_unlock(&oom->lock);
@@ -108,14 +108,15 @@ static bool hvb_oom_is_news(struct hvb_oom *oom)
 /* Return: number of pages to claim as freed. */
 static unsigned long hvb_oom_wait(struct hvb_dev *hvb)
 {
+	const unsigned int limit = READ_ONCE(hvb_params.oom_wait);
 	const u64 arrived = hvb_arrived(hvb);
 
-	if (!hvb_oom_may_wait(hvb) || !hvb_oom_in_time(hvb, arrived))
+	if (!limit || !hvb_oom_may_wait(hvb) || !hvb_oom_in_time(hvb, arrived, limit))
 		return 0;
 
 	if (hvb_oom_is_news(&hvb->oom))
 		dev_info(hvb_device(hvb), "out of memory: waiting up to %u s for memory of the host\n",
-			 READ_ONCE(hvb_params.oom_wait));
+			 limit);
 	wait_event_killable_timeout(hvb->arrivals.wait,
 				    hvb_arrived(hvb) != arrived || hvb_must_rest(hvb),
 				    HVB_OOM_SLICE);

@@ -183,7 +183,7 @@ bool hvb_demand_rises(const struct hvb_dev *hvb)
  * @hvb: the device
  * @end: when that ends, in jiffies64
  *
- * Context: any. Concurrent callers write the same values.
+ * Context: any. Of concurrent callers, which write similar values, the last one wins.
  */
 void hvb_demand_emergency(struct hvb_dev *hvb, u64 end)
 {

@@ -267,7 +267,8 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 	if (!hvb)
 		return -ENOMEM;
 
-	wait_var_event_timeout(&hvb_exits, !atomic_read(&hvb_exits), HVB_EXIT_WAIT);
+	if (!wait_var_event_timeout(&hvb_exits, !atomic_read(&hvb_exits), HVB_EXIT_WAIT))
+		dev_warn(&hdev->device, "an earlier device is still being freed\n");
 	hvb->hdev = hdev;
 	hvb->hibernation = hv_is_hibernation_supported();
 	ret = hvb_parts_init(hvb);

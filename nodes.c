@@ -30,6 +30,7 @@ static u64 hvb_node_available(int nid)
 	return pages;
 }
 
+/* With ballooned pages, unless they are hidden. */
 static u64 hvb_node_size(int nid)
 {
 	u64 pages = 0;

@@ -87,7 +87,7 @@ static bool hvb_reporting_any_small(struct scatterlist *sgl, unsigned int nents)
  * page_reporting_order of the kernel can have smaller blocks reported. Such blocks are
  * skipped from now on, and count as reported: the host goes on backing them. Larger
  * blocks that they merge into are reported anew. Registering again with a larger order
- * would not help: the parameter wins.
+ * does not help where the parameter wins.
  */
 static bool hvb_reporting_drop_small(struct hvb_dev *hvb, struct scatterlist *sgl,
 				     unsigned int nents)

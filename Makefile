@@ -50,9 +50,15 @@ MODULE ?= hv_balloon
 ACTIVE_hv_balloon = Active after a reboot. To need none: make MODULE=hv_dynmem.
 ACTIVE_hv_dynmem = Active after: hvballoon takeover, until the next boot. For good: make && sudo make install
 
+# What a package has put there is not replaced, nor removed.
+.PHONY: no-package
+no-package:
+	@! { dpkg -S $(BIN)/hvballoon || rpm -qf $(BIN)/hvballoon; } 2>/dev/null || \
+		{ echo "$(BIN)/hvballoon belongs to that package: remove it first" >&2; exit 1; }
+
 # Modules in updates/ win over those of the kernel, which stay where they are.
 .PHONY: install
-install: install-tools
+install: no-package install-tools
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates \
 		modules_install
 	install -D -m 644 -t $(DESTDIR)$(UDEV_RULES) packaging/udev/*.rules
@@ -68,7 +74,7 @@ release-device:
 		echo "hv_dynmem stays until the next boot"
 
 .PHONY: uninstall
-uninstall: release-device uninstall-tools
+uninstall: no-package release-device uninstall-tools
 	rm -f $(foreach name,hv_balloon hv_dynmem,$(DESTDIR)/lib/modules/$(KERNEL_RELEASE)/updates/$(name).ko*)
 	rm -f $(addprefix $(DESTDIR)$(UDEV_RULES)/,$(notdir $(wildcard packaging/udev/*.rules)))
 	rm -f $(addprefix $(DESTDIR)$(UNITS)/,$(notdir $(wildcard packaging/systemd/*.service)))

@@ -181,6 +181,17 @@ def test_when_it_is_active(system, file, said):
     assert "takeover" not in system.run(dash, "installed")[0]
 
 
+@pytest.mark.parametrize("target", ["install", "uninstall"])
+def test_make_leaves_a_package_alone(system, target):
+    """The files of both have the same places."""
+    system.tool("dpkg", "echo hvballoon: $2")
+    result = subprocess.run(["make", "-s", "-C", PROJECT, target, f"DESTDIR={system.root}"],
+                            env={"PATH": f"{system.folder}/bin:/usr/bin:/bin"}, text=True,
+                            check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert result.returncode != 0 and "belongs to that package" in result.stdout
+    assert not system.root.exists()
+
+
 def test_wrong_call(system, shell):
     """Status 2, and how to call it."""
     assert "usage:" in system.run(shell, "purged", status=2)[0]

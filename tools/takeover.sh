@@ -421,7 +421,7 @@ stay()
 	local failed
 	failed="$1"
 	if bind_to "$beside"; then
-		: >"$wanted"
+		[ -z "$was_wanted" ] || : >"$wanted"
 		say "release failed: $failed. $beside serves the device again"
 	else
 		say "release failed: $failed. $beside does not take the device back ($why): restart
@@ -434,6 +434,8 @@ switch_back()
 {
 	trap '' INT TERM HUP PIPE
 	unbind_from "$beside" || refuse "$beside cannot be unbound: $why"
+	was_wanted=
+	[ ! -e "$wanted" ] || was_wanted=yes
 	# Before the device has a driver: the rule of udev must not take over again.
 	rm -f "$wanted"
 	bind_to "$in_tree" || stay "the in-tree driver did not get the device ($why)"

@@ -38,7 +38,7 @@ def fixture_on_event(tmp_path):
                           encoding="ascii")
         (tmp_path / "calls").write_text("")
         result = subprocess.run(
-            [SCRIPT, event], text=True, check=False, timeout=30, stderr=subprocess.PIPE,
+            ["sh", SCRIPT, event], text=True, check=False, timeout=30, stderr=subprocess.PIPE,
             env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}",
                  "ON_MEMORY_EVENT_CONFIG": str(config), "MAXIMUM": str(maximum)})
         assert result.returncode == status, result.stderr

@@ -81,6 +81,9 @@
 /* How long a probe waits until a device that was removed during a freeze is freed. */
 #define HVB_EXIT_WAIT		(10 * HZ)
 
+/* How long a kernel thread waits: the next driver needs the online-page callback. */
+#define HVB_EXIT_GRACE		HZ
+
 /* Frees removed devices, and the number of those to be freed: see hvb_exit_parts(). */
 static struct workqueue_struct *hvb_exit_wq;
 static atomic_t hvb_exits = ATOMIC_INIT(0);
@@ -232,8 +235,8 @@ static void hvb_exit_work(struct work_struct *work)
  * continues before the thaw. The thaw waits for the device lock, which the caller holds.
  * So a freezable work item does it: while the system freezes it is left to the notifier
  * of the thaw, as it would block the freeze. A task may wait even then: it is not frozen
- * yet, so nothing that this waits for is. A kernel thread never waits: a probe that
- * began after the notifiers had run does not know that the system freezes.
+ * yet, so nothing that this waits for is. A kernel thread waits for a moment only: a
+ * probe that began after the notifiers had run does not know that the system freezes.
  */
 static void hvb_exit_parts(struct hvb_dev *hvb)
 {
@@ -254,6 +257,8 @@ static void hvb_exit_parts(struct hvb_dev *hvb)
 	/* It may be freed from here on. */
 	if (wait)
 		wait_for_completion(&exited);
+	else
+		wait_var_event_timeout(&hvb_exits, !atomic_read(&hvb_exits), HVB_EXIT_GRACE);
 }
 
 static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id)

@@ -16,6 +16,9 @@ export PYTHONDONTWRITEBYTECODE := 1
 # The same module wherever it is built: names of files do not begin with the folder.
 PREFIX_MAP := -ffile-prefix-map=$(CURDIR)=hv_balloon
 
+# no-package comes before what it guards. The builds below this make stay parallel.
+.NOTPARALLEL:
+
 .PHONY: modules
 modules:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) KCFLAGS='$(KCFLAGS) $(PREFIX_MAP)' modules
@@ -53,8 +56,9 @@ ACTIVE_hv_dynmem = Active after: hvballoon takeover, until the next boot. For go
 # What a package has put there is not replaced, nor removed.
 .PHONY: no-package
 no-package:
-	@! { dpkg -S $(BIN)/hvballoon || rpm -qf $(BIN)/hvballoon; } 2>/dev/null || \
-		{ echo "$(BIN)/hvballoon belongs to that package: remove it first" >&2; exit 1; }
+	@if owner=$$(dpkg -S $(BIN)/hvballoon || rpm -qf $(BIN)/hvballoon) 2>/dev/null; then \
+		echo "$(BIN)/hvballoon belongs to a package ($$owner): remove that first"; exit 1; \
+	fi >&2
 
 # Modules in updates/ win over those of the kernel, which stay where they are.
 .PHONY: install

@@ -312,7 +312,8 @@ function exists(path) {
 		return env["SUBSYSTEM"] == "memory"
 	if (path == "uevent" || path in attr)
 		return YES
-	if (path ~ /^\/sys\/module\/hv_balloon\/parameters\/(accounting|floor_mib)$/)
+	if (path ~ /^\/sys\/module\/hv_balloon\/parameters\/(accounting|floor_mib)$/ ||
+	    path == "/sys/bus/vmbus/drivers/hv_dynmem/*/class_id")
 		return told
 	if (path !~ /^\// || path ~ /hv_balloon|vmbus|memory99/)
 		return path ~ /^\/sys\/(bus\/vmbus\/drivers|module)\/hv_balloon\/?$/ ? YES : UNKNOWN

@@ -98,9 +98,9 @@ struct hvb_arrivals {
  *
  * The pump is a work item, so it never runs twice at once: what is "pump only" needs
  * no lock. Probe, remove, suspend and resume may touch it while the pump cannot run.
- * Only the work items of @events and @exit are freezable: operations that must stop while
- * the system is frozen check @pausing. So a probe during a freeze can complete negotiation, and a work item that is
- * stuck does not block the freeze.
+ * Only the work items of @events and @exit are freezable: operations that must stop
+ * while the system is frozen check @pausing. So a probe during a freeze can complete
+ * negotiation, and a work item that is stuck does not block the freeze.
  */
 struct hvb_dev {
 	/* Written by probe, constant afterwards. */

@@ -376,15 +376,14 @@ count_offline_blocks()
 	done
 }
 
-# check_partial_blocks: a block that the host backs in part, and that could not be removed.
+# check_partial_blocks: is there a block that the host backs in part, and that could not be removed?
 check_partial_blocks()
 {
 	local pfn
-	[ "$offline_blocks" -gt 0 ] || return 0
+	[ "$offline_blocks" -gt 0 ] || return 1
 	pfn=$(log_lines | sed -n 's/.*cannot remove the offline memory block at PFN \([0-9a-fx]*\).*/\1/p' |
 		tail -n 1)
-	[ -n "$pfn" ] || return 0
-	advice="Restart the guest; online no memory block before that, see above."
+	[ -n "$pfn" ] || return 1
 	problem partial-block \
 		"The driver was unloaded and could not remove the offline memory block at PFN $pfn,
 		which the host backs in part." \
@@ -395,11 +394,14 @@ check_partial_blocks()
 check_blocks()
 {
 	local what advice
-	advice="Online it now: \"for state in /sys/devices/system/memory/memory*/state; do grep
-		-q online \$state || echo online >\$state; done\". For the next time see that
-		the udev rule is installed."
 	count_offline_blocks
-	check_partial_blocks
+	if check_partial_blocks; then
+		advice="Restart the guest; online no memory block before that, see above."
+	else
+		advice="Online it now: \"for state in /sys/devices/system/memory/memory*/state; do grep
+			-q online \$state || echo online >\$state; done\". For the next time see that
+			the udev rule is installed."
+	fi
 	number offline_kb
 	if [ "$value" -gt 0 ]; then
 		mib "$value"

@@ -241,7 +241,7 @@ load_beside()
 	fi || refuse "$beside cannot be loaded: $why$(refused_key)"
 }
 
-# The next try is to take what is installed by then, and figures of its own.
+# What is loaded next is what is installed by then, with figures of its own.
 forget_beside()
 {
 	rmmod "$beside" 2>/dev/null || :
@@ -441,7 +441,7 @@ switch_back()
 	bind_to "$in_tree" || stay "the in-tree driver did not get the device ($why)"
 	read_in_tree_figures || ballooned=0 added=$hot_added
 	remember "$ballooned $added $((hot_added - added))"
-	rmmod "$beside" 2>/dev/null || :
+	forget_beside
 	say "the in-tree driver serves the device again"
 	[ "$ballooned" -eq 0 ] || {
 		pages_in_mib "$ballooned"

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What status prints, in a table and for programs, of guests made of files."""
 
-import os
-import subprocess
-
 import pytest
 
+from .conftest import Command
 from .tree import (ASSIGNED, AVAILABLE, DEMAND, FIGURES, GROUP, MIB, TOTAL, Tree)
 
 
@@ -40,9 +38,7 @@ def test_figures_are_never_run(tree, folder, shell):
     """Those of a bug report may be anything: bash runs what it finds in an index."""
     text = "pages_ballooned : BASH_VERSINFO[$(touch${IFS}" + str(folder) + "/run)]"
     tree.load_in_tree(f"host_version : 2.0\nstate : 1 (Initialized)\n{text}\n")
-    result = subprocess.run([shell, folder / "tools/hvballoon", "status"], text=True, check=False,
-                            env={**os.environ, "HVBALLOON_ROOT": str(tree.root)},
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30)
+    result = Command((shell, str(folder / "tools/hvballoon")), tree).run("status")
     assert (result.returncode, result.stderr) == (0, "")
     assert not (folder / "run").exists()
 

@@ -24,6 +24,12 @@ from . import LabError, cache, initramfs, kernels, packages
 from .shell import MachineSilent, Shell, connected
 
 CARRIER_KERNEL = "6.12"
+# With more than one, the guest gets an interrupt twice now and then: QEMU keeps the vector that it
+# injected by VMRUN as the next exception, and raises it once more when another processor stops this
+# one, as each locked access across 8 bytes does. The guest dies of it (triple fault, or a lock that
+# it holds) without a word: within 7 s where such accesses were made 2,000 times a second, and not
+# within 150 s with one processor.
+CARRIER_CPUS = 1
 CARRIER_OVERHEAD_MIB = 1024  # what the carrier needs beside its guest
 CARRIER_LIMIT = 180  # seconds for the carrier to boot, some 15 where nothing else runs
 RESPONSE_LIMIT = 20  # seconds for the carrier to tell how it is
@@ -237,7 +243,7 @@ class NestedCarrier(Carrier):
                   f"lab.cache={cache.root()} lab.run={self.folder}")
         command = qemu() + [
             "-machine", "q35", "-accel", "tcg,thread=multi",
-            "-cpu", "max", "-smp", "2", "-m", f"{self._memory}M",
+            "-cpu", "max", "-smp", str(CARRIER_CPUS), "-m", f"{self._memory}M",
             "-kernel", str(kernel.image), "-initrd", str(image), "-append", append,
             "-chardev", f"file,id=console,path={self.folder}/carrier.log",
             "-serial", "chardev:console",

@@ -111,6 +111,10 @@ class Host:
     def inflate(self, count: int) -> tuple[wire.Ranges, int]:
         """Ask for pages; return all ranges of the answers and the number of messages."""
         self.send(wire.balloon(count))
+        return self.inflated()
+
+    def inflated(self) -> tuple[wire.Ranges, int]:
+        """Return all ranges of the answers to the request that was sent, and their number."""
         ranges: wire.Ranges = []
         messages, more = 0, 1
         while more:

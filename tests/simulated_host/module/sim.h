@@ -60,7 +60,10 @@ void sim_bus_exit(void);
 
 /* sim_freeze.c */
 int sim_set_freeze(int what);
+int sim_set_busy(int unused);
+bool sim_is_busy(void);
 void sim_freeze_sent(const void *message);
+void sim_show_freeze(struct seq_file *file);
 int sim_freeze_init(void);
 void sim_freeze_exit(void);
 

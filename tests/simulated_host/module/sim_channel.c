@@ -97,6 +97,8 @@ int vmbus_sendpacket(struct vmbus_channel *channel, void *buffer, u32 bufferlen,
 
 	if (channel->rescind)
 		return -ENODEV;
+	if (sim_is_busy())
+		return -EAGAIN;
 
 	ret = sim_ring_put(&channel->outbound, buffer, bufferlen);
 	if (!ret)

@@ -15,6 +15,7 @@
  *			"rescind-freezing": it goes when tasks are, but nothing else;
  *			"offer-frozen": it appears when the system begins to freeze,
  *			and the host, which is not frozen, agrees with the driver;
+ *			"busy-until-frozen": its ring has no room until the system is;
  *			"offer-second", "rescind-second": a second one, to which
  *			no listener;
  *			"fail-open": the channel cannot be opened the next time;
@@ -36,6 +37,7 @@
  *			pages in hints, ranges of small pages in hints that were
  *			taken, hints that were refused, that failed and that were
  *			wrong; blocks that wait on their way offline and online;
+ *			messages that were sent while the system was frozen;
  *			callback_mode: enum hv_callback_mode of the channel, -1
  *			if there is none.
  *
@@ -67,6 +69,7 @@ static const struct {
 	{ "rescind-freezing", sim_set_freeze, SIM_GOES_EARLY },
 	{ "rescind-frozen", sim_set_freeze, SIM_GOES },
 	{ "offer-frozen", sim_set_freeze, SIM_COMES },
+	{ "busy-until-frozen", sim_set_busy },
 	{ "offer-second", sim_offer, SIM_SECOND },
 	{ "rescind-second", sim_rescind, SIM_SECOND },
 	{ "fail-open", sim_let_open_fail },
@@ -145,6 +148,7 @@ static int sim_status_show(struct seq_file *file, void *unused)
 	sim_show_bus(file);
 	sim_show_hints(file);
 	sim_show_gates(file);
+	sim_show_freeze(file);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(sim_status);

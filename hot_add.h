@@ -134,6 +134,15 @@ struct hvb_hot_add {
 	/** @groups: memory group of each node, negative if it has none yet; add work */
 	int *groups;
 
+	/**
+	 * @resource_name: of blocks with a gap; it must outlive them, and so the module;
+	 * written by probe and remove
+	 */
+	const char *resource_name;
+
+	/** @resource_name_used: a block has that name; add work */
+	bool resource_name_used;
+
 	/** @memory_nb: the memory notifier */
 	struct notifier_block memory_nb;
 

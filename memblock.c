@@ -85,7 +85,9 @@ static int hvb_add_memory(struct hvb_hot_add *ha, u64 block, bool whole)
 	if (whole)
 		ret = add_memory(node, start, size, flags | HVB_MEMMAP_ON_MEMORY);
 	else
-		ret = add_memory_driver_managed(node, start, size, HVB_RESOURCE_NAME, flags);
+		ret = add_memory_driver_managed(node, start, size, ha->resource_name, flags);
+	if (!ret && !whole)
+		ha->resource_name_used = true;
 	return hvb_add_memory_error(ret, start, size);
 }
 
@@ -201,7 +203,7 @@ void hvb_remove_partial_blocks(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_memblock_init() - allocate the table of memory groups
+ * hvb_memblock_init() - allocate the name of resources and the table of memory groups
  * @ha: the hot-added memory
  *
  * Context: process, may sleep.
@@ -211,9 +213,16 @@ int hvb_memblock_init(struct hvb_hot_add *ha)
 {
 	int nid;
 
-	ha->groups = kmalloc_array(nr_node_ids, sizeof(*ha->groups), GFP_KERNEL);
-	if (!ha->groups)
+	ha->resource_name_used = false;
+	ha->resource_name = kstrdup(HVB_RESOURCE_NAME, GFP_KERNEL);
+	if (!ha->resource_name)
 		return -ENOMEM;
+
+	ha->groups = kmalloc_array(nr_node_ids, sizeof(*ha->groups), GFP_KERNEL);
+	if (!ha->groups) {
+		kfree(ha->resource_name);
+		return -ENOMEM;
+	}
 
 	for (nid = 0; nid < nr_node_ids; nid++)
 		ha->groups[nid] = NUMA_NO_NODE;
@@ -224,7 +233,8 @@ int hvb_memblock_init(struct hvb_hot_add *ha)
  * hvb_memblock_exit() - undo hvb_memblock_init()
  * @ha: the hot-added memory
  *
- * A group that has memory blocks stays registered.
+ * A group that has memory blocks stays registered. The name of resources stays if there
+ * may be one with it: the kernel keeps the pointer, and blocks outlive the module.
  *
  * Context: process, may sleep.
  */
@@ -236,4 +246,6 @@ void hvb_memblock_exit(struct hvb_hot_add *ha)
 		if (ha->groups[nid] >= 0)
 			memory_group_unregister(ha->groups[nid]);
 	kfree(ha->groups);
+	if (!ha->resource_name_used)
+		kfree(ha->resource_name);
 }

@@ -319,3 +319,12 @@ def test_memory_comes_after_the_first_device_has_gone(running, blocks):
     running.host.negotiate()
     running.wait_for("state", "running")
     works_on(running, blocks)
+
+
+def test_name_of_a_block_outlives_the_driver(running, blocks):
+    """The block stays online, and /proc/iomem names it, after the driver was unloaded."""
+    first = next(blocks)
+    assert running.host.add(first, BLOCK - STEP) == (BLOCK - STEP, DONE)
+    running.unload()
+    assert running.run(f"cat {folder_of(first)}/state").strip() == "online"
+    assert "System RAM (hv_balloon)\n" in running.run("cat /proc/iomem")

@@ -218,6 +218,24 @@ static int hvb_send_ranges(struct hvb_dev *hvb, const struct hvb_range *ranges,
 }
 
 /*
+ * The guest may have become short of memory since the batch was filled: free what it lacks
+ * to its floor, or all of it after an OOM. The host would have to be asked for it back.
+ */
+static void hvb_inflate_trim(struct hvb_dev *hvb)
+{
+	const struct hvb_batch *batch = hvb->inflate.batch;
+	const u64 floor = hvb_floor(hvb), before = hvb->balloon.pages;
+	u64 lacking = hvb_recent_oom(hvb) ? U64_MAX : floor - min(floor, hvb_available());
+	u32 first = batch->nr;
+
+	lockdep_assert_held(&hvb->transfer_lock);
+	while (first && lacking)
+		lacking -= min_t(u64, lacking, batch->ranges[--first].count);
+	hvb_inflate_take_back(hvb, first);
+	hvb_memory_arrived(hvb, before - hvb->balloon.pages);
+}
+
+/*
  * Report the batch; what could not be reported is freed. No lock is held while the
  * ring is full: the host cannot return a page that was not reported.
  * Return: 0 or the error of the message that could not be sent.
@@ -229,6 +247,7 @@ static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
 	int ret = 0;
 
 	mutex_lock(&hvb->transfer_lock);
+	hvb_inflate_trim(hvb);
 	hvb_batch_merge(batch);
 	mutex_unlock(&hvb->transfer_lock);
 	do {

@@ -124,7 +124,8 @@ static unsigned long hvb_oom_wait(struct hvb_dev *hvb)
 }
 
 /*
- * Frees no ballooned page, as the host has these. Inflating pauses.
+ * Frees no ballooned page, as the host has these. Inflating pauses, and the pump frees
+ * what was not reported yet.
  */
 static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *freed)
 {
@@ -137,6 +138,7 @@ static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *
 		hvb_demand_emergency(hvb, end);
 		hvb_report_soon(hvb);
 	}
+	hvb_kick(hvb, 0);
 	arrived = hvb_pending_await(&hvb->hot_add);
 	*pages += arrived ?: hvb_oom_wait(hvb);
 	return NOTIFY_OK;

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from lab import memory
+from lab.guest import STATUS
 from lab.memhog import Memhog
 from lab.memory import MIB
 
@@ -194,6 +195,18 @@ def test_more_than_there_is_of_page_cache(disk):
     ranges = take_all(disk)
     assert wire.total(ranges) > disk.total() // 3
     give_back(disk, ranges)
+
+
+def test_short_of_memory_before_the_report(disk):
+    """What was taken and is not reported is freed if the guest lacks it to its floor."""
+    fill_cache(disk)
+    floor_mib = f"{disk.parameters}/floor_mib"
+    disk.run(f"(while grep -qx 'pages_ballooned: 0' {STATUS}; do :; done;"
+             f" echo {disk.total() // MIB} >{floor_mib}) >/dev/null 2>&1 &")
+    ranges, _ = disk.host.inflate((spare(disk) - 32) * MIB)
+    disk.run(f"echo 0 >{floor_mib}")
+    assert not ranges
+    assert_counts(disk, 0)
 
 
 def read_again(guest):

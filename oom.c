@@ -21,6 +21,7 @@
 #include "params.h"
 #include "pending.h"
 #include "status.h"
+#include "zones.h"
 
 /* After an OOM: no inflate, and an emergency demand, for this time. */
 #define HVB_OOM_PAUSE		(10 * HZ)
@@ -33,14 +34,21 @@
 
 /*
  * If more than 1/64 of what is assigned and 32 MiB is available, the guest as a whole is not
- * short of memory: the task may be bound to a node that is.
+ * short of memory: the task may be bound to a node that is. What counts as available need not
+ * be (cache below memory.min, pinned dentries, ZONE_MOVABLE): the guest is short as well if
+ * less than 1 MiB above the minimum is free in kernel zones.
  */
 #define HVB_OOM_SHORT_SHARE	64
 #define HVB_OOM_SHORT_PAGES	(32 * HVB_PAGES_PER_MIB)
+#define HVB_OOM_SHORT_FREE	HVB_PAGES_PER_MIB
 
 static bool hvb_is_short(const struct hvb_dev *hvb)
 {
-	return hvb_available() < hvb_assigned(hvb) / HVB_OOM_SHORT_SHARE + HVB_OOM_SHORT_PAGES;
+	const u64 available = hvb_host_pages(hvb_available(), PAGE_SHIFT);
+	const u64 free = hvb_host_pages(hvb_kernel_pages(false), PAGE_SHIFT);
+
+	return available < hvb_assigned(hvb) / HVB_OOM_SHORT_SHARE + HVB_OOM_SHORT_PAGES ||
+	       free < HVB_OOM_SHORT_FREE;
 }
 
 /* Return: whether the host has memory for the guest, as far as the guest knows. */

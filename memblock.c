@@ -154,18 +154,12 @@ int hvb_try_add_memory(struct hvb_dev *hvb, u64 block, bool whole)
 }
 
 /*
- * A block of another driver (memory of a device) went offline with ballooned pages. That
- * driver removes it, and may have done so: it may be device memory by now.
+ * A block of another driver (a DIMM, memory of a device) went offline with ballooned pages.
+ * That driver removes it, and may have done so: it may be device memory by now.
  */
 static bool hvb_is_of_others(struct hvb_hotplug_map *map, u64 block)
 {
-	const u64 start = PFN_PHYS(block), size = PFN_PHYS(map->regions.block_pages);
-
-	return !hvb_hotplug_map_added(map, block) &&
-	       (region_intersects(start, size, IORESOURCE_SYSTEM_RAM,
-				  IORES_DESC_NONE) != REGION_INTERSECTS ||
-		region_intersects(start, size, IORESOURCE_SYSRAM_DRIVER_MANAGED,
-				  IORES_DESC_NONE) != REGION_DISJOINT);
+	return !hvb_hotplug_map_added(map, block) && !early_section(__pfn_to_section(block));
 }
 
 static void hvb_remove_block(struct hvb_dev *hvb, u64 block)

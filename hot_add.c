@@ -97,11 +97,10 @@ static void hvb_add_work(struct work_struct *work)
 	struct hvb_add *add = container_of(work, struct hvb_add, work);
 	struct hvb_dev *hvb = container_of(add, struct hvb_dev, hot_add.add);
 	struct hvb_hot_add *ha = &hvb->hot_add;
-	const bool whole = add->end - add->start == ha->map.regions.block_pages;
 	const u64 block = add->block;
 	int ret;
 
-	ret = hvb_try_add_memory(hvb, block, whole);
+	ret = hvb_try_add_memory(hvb, block, add->end - add->start);
 	if (ret)
 		hvb_add_drop(ha, block);
 	else if (!hvb_block_online(&ha->map, block))

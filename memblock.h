@@ -14,7 +14,7 @@ struct hvb_hotplug_map;
 int hvb_memblock_init(struct hvb_hot_add *ha);
 void hvb_memblock_exit(struct hvb_hot_add *ha);
 bool hvb_memblock_exists(const struct hvb_hotplug_map *map, u64 block);
-int hvb_try_add_memory(struct hvb_dev *hvb, u64 block, bool whole);
+int hvb_try_add_memory(struct hvb_dev *hvb, u64 block, u64 backed);
 void hvb_remove_partial_blocks(struct hvb_dev *hvb);
 
 #endif /* _HVB_MEMBLOCK_H */

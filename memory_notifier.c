@@ -44,8 +44,12 @@ static void hvb_onlined(struct hvb_dev *hvb, const struct memory_notify *memory)
 
 	/* Again: a probe may have adopted the block after MEM_GOING_ONLINE. */
 	hvb_hotplug_map_set_online(&ha->map, memory->start_pfn, memory->nr_pages, true);
-	WRITE_ONCE(ha->onlined_movable, is_zone_movable_page(pfn_to_page(memory->start_pfn)));
-	WRITE_ONCE(ha->no_onlining, false);
+	/* How another driver's memory is onlined says nothing of the driver's own. */
+	if (hvb_hotplug_map_added(&ha->map, block)) {
+		WRITE_ONCE(ha->onlined_movable,
+			   is_zone_movable_page(pfn_to_page(memory->start_pfn)));
+		WRITE_ONCE(ha->no_onlining, false);
+	}
 	hvb_pending_done(&ha->pending, block);
 	hvb_memory_arrived(hvb, memory->nr_pages);
 }

@@ -155,7 +155,9 @@ static void hvb_add_abandon(struct hvb_hot_add *ha)
 		WRITE_ONCE(add->state, HVB_ADD_NOTHING);
 		return;
 	}
-	if (cmpxchg(&add->state, HVB_ADD_BUSY, HVB_ADD_ANSWERED) == HVB_ADD_BUSY || !add->result)
+	/* A cmpxchg() that fails orders nothing, so read the state before the result. */
+	if (cmpxchg(&add->state, HVB_ADD_BUSY, HVB_ADD_ANSWERED) == HVB_ADD_BUSY ||
+	    (!hvb_add_is_busy(add) && !add->result))
 		hvb_hot_add_done(&ha->request, add->end - add->start, add->end);
 }
 

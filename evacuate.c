@@ -34,6 +34,7 @@
 #include "device.h"
 #include "evacuate.h"
 #include "lib/limits.h"
+#include "nodes.h"
 #include "zones.h"
 
 /*
@@ -239,6 +240,8 @@ static bool hvb_evacuate_chunk(struct hvb_dev *hvb, unsigned int passes,
  */
 static bool hvb_find_chunk(struct hvb_dev *hvb, struct hvb_chunk *chunk)
 {
+	int nid;
+
 	if (hvb_evacuate_chunk(hvb, HVB_PASSES, chunk)) {
 		hvb->evacuate.for_host++;
 		return true;
@@ -246,8 +249,10 @@ static bool hvb_find_chunk(struct hvb_dev *hvb, struct hvb_chunk *chunk)
 	if (!hvb_evacuate_is_wanted(hvb) || !hvb_worth_reclaiming())
 		return false;
 
+	/* Not of another node, which would lose its cache below its share of the floor. */
+	nid = hvb_richest_node(hvb);
 	chunk->order = HVB_CHUNK_ORDER;
-	chunk->page = alloc_pages(HVB_GFP_COMPACT, HVB_CHUNK_ORDER);
+	chunk->page = alloc_pages_node(nid, HVB_GFP_COMPACT | __GFP_THISNODE, HVB_CHUNK_ORDER);
 	return chunk->page;
 }
 

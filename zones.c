@@ -39,10 +39,15 @@ static u64 hvb_zone_free(struct zone *zone)
 	return zone_page_state(zone, NR_FREE_PAGES);
 }
 
-/* Return: free pages above a watermark. The reserves are for the whole guest. */
+/*
+ * Return: free pages above a watermark. The reserves are for the whole guest. Free pages of
+ * pageblocks for atomic allocations, and of CMA, count as reserved, as for the watermarks.
+ */
 static u64 hvb_zone_above(struct zone *zone, u64 watermark)
 {
-	const u64 reserves = watermark + zone->lowmem_reserve[ZONE_NORMAL];
+	const u64 reserves = watermark + zone->lowmem_reserve[ZONE_NORMAL] +
+			     zone->nr_reserved_highatomic +
+			     zone_page_state(zone, NR_FREE_CMA_PAGES);
 	const u64 free = hvb_zone_free(zone);
 
 	return free - min(free, reserves);

@@ -334,7 +334,7 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 
 	hvb->stats.balloon_requests++;
 	hvb->stats.balloon_requested += num_pages;
-	if (!HVB_CAN_BALLOON || hvb_refuses_all(hvb) || hvb->state != HVB_RUNNING) {
+	if (!HVB_CAN_BALLOON || hvb_refuses_all(hvb) || hvb->state != HVB_STATE_RUNNING) {
 		hvb_inflate_refuse(hvb, num_pages);
 		return;
 	}

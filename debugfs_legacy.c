@@ -40,9 +40,9 @@ static enum hvb_legacy_state hvb_legacy_state(const struct hvb_dev *hvb)
 {
 	const enum hvb_state state = READ_ONCE(hvb->state);
 
-	if (state == HVB_FAILED)
+	if (state == HVB_STATE_FAILED)
 		return HVB_LEGACY_ERROR;
-	if (state != HVB_RUNNING)
+	if (state != HVB_STATE_RUNNING)
 		return HVB_LEGACY_INITIALIZING;
 	if (hvb_runs(hvb, HVB_OP_DEFLATE))
 		return HVB_LEGACY_BALLOON_DOWN;

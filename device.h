@@ -64,21 +64,21 @@ static_assert(HVB_HOST_PAGE_SHIFT == HV_HYP_PAGE_SHIFT);
 
 /**
  * enum hvb_state - where the dialogue with the host stands
- * @HVB_CLOSED: no channel
- * @HVB_OPENED: the channel is open, no message was sent yet
- * @HVB_VERSION: a version was proposed, the host has not answered
- * @HVB_CAPABILITIES: the capabilities were sent, the host has not answered
- * @HVB_RUNNING: agreed; requests are served and reports are sent
- * @HVB_FAILED: the host refused or was silent; messages are dropped
+ * @HVB_STATE_CLOSED: no channel
+ * @HVB_STATE_OPENED: the channel is open, no message was sent yet
+ * @HVB_STATE_VERSION: a version was proposed, the host has not answered
+ * @HVB_STATE_CAPABILITIES: the capabilities were sent, the host has not answered
+ * @HVB_STATE_RUNNING: agreed; requests are served and reports are sent
+ * @HVB_STATE_FAILED: the host refused or was silent; messages are dropped
  * @HVB_STATES: number of states
  */
 enum hvb_state {
-	HVB_CLOSED,
-	HVB_OPENED,
-	HVB_VERSION,
-	HVB_CAPABILITIES,
-	HVB_RUNNING,
-	HVB_FAILED,
+	HVB_STATE_CLOSED,
+	HVB_STATE_OPENED,
+	HVB_STATE_VERSION,
+	HVB_STATE_CAPABILITIES,
+	HVB_STATE_RUNNING,
+	HVB_STATE_FAILED,
 	HVB_STATES,
 };
 

@@ -416,7 +416,7 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 		return;
 	}
 
-	if (hvb->state != HVB_RUNNING || !range->count ||
+	if (hvb->state != HVB_STATE_RUNNING || !range->count ||
 	    !hvb_in_region(range, &msg->hot_add.region)) {
 		dev_warn_ratelimited(hvb_device(hvb),
 				     "refused to add %u pages at PFN 0x%llx: outside the offered region, or the protocol is not agreed\n",

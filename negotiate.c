@@ -30,12 +30,12 @@ static const u32 hvb_versions[] = {
 };
 
 static const char * const hvb_state_names[] = {
-	[HVB_CLOSED]		= "closed",
-	[HVB_OPENED]		= "opened",
-	[HVB_VERSION]		= "version",
-	[HVB_CAPABILITIES]	= "capabilities",
-	[HVB_RUNNING]		= "running",
-	[HVB_FAILED]		= "failed",
+	[HVB_STATE_CLOSED]		= "closed",
+	[HVB_STATE_OPENED]		= "opened",
+	[HVB_STATE_VERSION]		= "version",
+	[HVB_STATE_CAPABILITIES]	= "capabilities",
+	[HVB_STATE_RUNNING]		= "running",
+	[HVB_STATE_FAILED]		= "failed",
 };
 
 static_assert(ARRAY_SIZE(hvb_state_names) == HVB_STATES);
@@ -54,14 +54,14 @@ const char *hvb_state_name(enum hvb_state state)
 
 /* The allowed moves: the arrows in hv_balloon.c. */
 static const unsigned int hvb_state_moves[HVB_STATES] = {
-	[HVB_CLOSED]		= BIT(HVB_OPENED),
-	[HVB_OPENED]		= BIT(HVB_VERSION) | BIT(HVB_CLOSED),
+	[HVB_STATE_CLOSED]		= BIT(HVB_STATE_OPENED),
+	[HVB_STATE_OPENED]		= BIT(HVB_STATE_VERSION) | BIT(HVB_STATE_CLOSED),
 	/* The next version is proposed when the host refuses one. */
-	[HVB_VERSION]		= BIT(HVB_VERSION) | BIT(HVB_CAPABILITIES) |
-				  BIT(HVB_FAILED) | BIT(HVB_CLOSED),
-	[HVB_CAPABILITIES]	= BIT(HVB_RUNNING) | BIT(HVB_FAILED) | BIT(HVB_CLOSED),
-	[HVB_RUNNING]		= BIT(HVB_CLOSED),
-	[HVB_FAILED]		= BIT(HVB_CLOSED),
+	[HVB_STATE_VERSION]		= BIT(HVB_STATE_VERSION) | BIT(HVB_STATE_CAPABILITIES) |
+				  BIT(HVB_STATE_FAILED) | BIT(HVB_STATE_CLOSED),
+	[HVB_STATE_CAPABILITIES]	= BIT(HVB_STATE_RUNNING) | BIT(HVB_STATE_FAILED) | BIT(HVB_STATE_CLOSED),
+	[HVB_STATE_RUNNING]		= BIT(HVB_STATE_CLOSED),
+	[HVB_STATE_FAILED]		= BIT(HVB_STATE_CLOSED),
 };
 
 /**
@@ -88,7 +88,7 @@ void hvb_set_state(struct hvb_dev *hvb, enum hvb_state state)
 static void hvb_negotiation_failed(struct hvb_dev *hvb, int error)
 {
 	hvb->error = error;
-	hvb_set_state(hvb, HVB_FAILED);
+	hvb_set_state(hvb, HVB_STATE_FAILED);
 	complete(&hvb->negotiated);
 }
 
@@ -100,7 +100,7 @@ static void hvb_propose_version(struct hvb_dev *hvb, unsigned int proposal)
 
 	hvb->proposal = proposal;
 	hvb->version = hvb_versions[proposal];
-	hvb_set_state(hvb, HVB_VERSION);
+	hvb_set_state(hvb, HVB_STATE_VERSION);
 	ret = hvb_send(hvb, &req, hvb_encode_version(&req, hvb->version, last));
 	if (ret)
 		hvb_negotiation_failed(hvb, ret);
@@ -122,7 +122,7 @@ static void hvb_send_capabilities(struct hvb_dev *hvb)
 	u16 size;
 	int ret;
 
-	hvb_set_state(hvb, HVB_CAPABILITIES);
+	hvb_set_state(hvb, HVB_STATE_CAPABILITIES);
 	size = hvb_encode_capabilities(&report, HVB_CAN_BALLOON, HVB_CAN_HOT_ADD,
 				       min(ilog2(hvb_block_mib(hvb)), HVB_CAP_ALIGNMENT_MAX));
 	ret = hvb_send(hvb, &report, size);
@@ -148,7 +148,7 @@ static bool hvb_expected_in(struct hvb_dev *hvb, enum hvb_state state)
  */
 void hvb_negotiate_version(struct hvb_dev *hvb, const struct hvb_msg *msg)
 {
-	if (!hvb_expected_in(hvb, HVB_VERSION))
+	if (!hvb_expected_in(hvb, HVB_STATE_VERSION))
 		return;
 
 	if (msg->accept.accepted) {
@@ -186,7 +186,7 @@ static void hvb_log_agreed(const struct hvb_dev *hvb)
  */
 void hvb_negotiate_capabilities(struct hvb_dev *hvb, const struct hvb_msg *msg)
 {
-	if (!hvb_expected_in(hvb, HVB_CAPABILITIES))
+	if (!hvb_expected_in(hvb, HVB_STATE_CAPABILITIES))
 		return;
 
 	if (!msg->accept.accepted) {
@@ -197,7 +197,7 @@ void hvb_negotiate_capabilities(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	}
 
 	WRITE_ONCE(hvb->no_reports, msg->accept.no_reports);
-	hvb_set_state(hvb, HVB_RUNNING);
+	hvb_set_state(hvb, HVB_STATE_RUNNING);
 	hvb_log_agreed(hvb);
 	hvb_report_start(hvb);
 	complete(&hvb->negotiated);
@@ -212,7 +212,7 @@ static unsigned long hvb_check_deadline(struct hvb_dev *hvb)
 
 	dev_err(hvb_device(hvb),
 		"the host did not answer the %s within %d s; Dynamic Memory stays off\n",
-		hvb_msg_name(hvb->state == HVB_VERSION ? HVB_MSG_VERSION_REQUEST :
+		hvb_msg_name(hvb->state == HVB_STATE_VERSION ? HVB_MSG_VERSION_REQUEST :
 						     HVB_MSG_CAPABILITIES_REPORT),
 		HVB_NEGOTIATION_TIMEOUT / HZ);
 	hvb_negotiation_failed(hvb, -ETIMEDOUT);
@@ -229,11 +229,11 @@ static unsigned long hvb_check_deadline(struct hvb_dev *hvb)
 unsigned long hvb_negotiate_run(struct hvb_dev *hvb)
 {
 	switch (hvb->state) {
-	case HVB_OPENED:
+	case HVB_STATE_OPENED:
 		hvb_propose_version(hvb, 0);
 		return 0;
-	case HVB_VERSION:
-	case HVB_CAPABILITIES:
+	case HVB_STATE_VERSION:
+	case HVB_STATE_CAPABILITIES:
 		return hvb_check_deadline(hvb);
 	default:
 		return HVB_NEVER;
@@ -277,5 +277,5 @@ int hvb_wait_negotiated(struct hvb_dev *hvb)
 	    !wait_for_completion_timeout(&hvb->negotiated, HVB_NEGOTIATION_LIMIT))
 		return -ETIMEDOUT;
 
-	return READ_ONCE(hvb->state) == HVB_FAILED ? hvb->error : 0;
+	return READ_ONCE(hvb->state) == HVB_STATE_FAILED ? hvb->error : 0;
 }

@@ -73,7 +73,7 @@ static bool hvb_oom_hits_us(struct hvb_dev *hvb)
  */
 static bool hvb_oom_may_wait(struct hvb_dev *hvb)
 {
-	if (READ_ONCE(hvb->state) != HVB_RUNNING || READ_ONCE(hvb->no_reports) ||
+	if (READ_ONCE(hvb->state) != HVB_STATE_RUNNING || READ_ONCE(hvb->no_reports) ||
 	    hvb_must_rest(hvb))
 		return false;
 	if (fatal_signal_pending(current) || current->flags & PF_EXITING || hvb_oom_hits_us(hvb))

@@ -70,7 +70,7 @@ static void hvb_reject(struct hvb_dev *hvb, enum hvb_reject reason,
 			     "rejected a message of the host: %s (type %u, %s, %u bytes)\n",
 			     hvb_reject_name(reason), msg->type,
 			     hvb_msg_name(msg->type), len);
-	if (hvb->state == HVB_RUNNING)
+	if (hvb->state == HVB_STATE_RUNNING)
 		hvb_answer_rejected(hvb, msg);
 }
 
@@ -127,7 +127,7 @@ static bool hvb_receive(struct hvb_dev *hvb)
 		return false;
 
 	/* Too late to negotiate; the channel is closed at unbind. */
-	if (hvb->state == HVB_FAILED)
+	if (hvb->state == HVB_STATE_FAILED)
 		return true;
 
 	reason = hvb_decode(hvb->rx, len, &msg);
@@ -150,7 +150,7 @@ static bool hvb_may_receive(const struct hvb_dev *hvb)
 {
 	if (READ_ONCE(hvb->stopping))
 		return false;
-	return hvb->state != HVB_RUNNING || !READ_ONCE(hvb->pausing);
+	return hvb->state != HVB_STATE_RUNNING || !READ_ONCE(hvb->pausing);
 }
 
 /* The first turn after the thaw: restart the deadlines. */
@@ -223,7 +223,7 @@ int hvb_pump_start(struct hvb_dev *hvb)
 	if (ret)
 		return ret;
 
-	hvb_set_state(hvb, HVB_OPENED);
+	hvb_set_state(hvb, HVB_STATE_OPENED);
 	hvb_set_stopping(hvb, false);
 	hvb_events_start(hvb);
 	hvb_kick(hvb, 0);
@@ -242,7 +242,7 @@ int hvb_pump_start(struct hvb_dev *hvb)
 void hvb_pump_stop(struct hvb_dev *hvb)
 {
 	/* A resume that failed has left nothing to close. */
-	if (hvb->state == HVB_CLOSED)
+	if (hvb->state == HVB_STATE_CLOSED)
 		return;
 
 	/* From here on neither the callback nor the pump queues work. */
@@ -259,7 +259,7 @@ void hvb_pump_stop(struct hvb_dev *hvb)
 	hvb_inflate_end(hvb);
 	hvb_hot_add_end(hvb);
 	hvb_channel_close(hvb);
-	hvb_set_state(hvb, HVB_CLOSED);
+	hvb_set_state(hvb, HVB_STATE_CLOSED);
 }
 
 /**

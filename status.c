@@ -89,7 +89,7 @@ void hvb_report_soon(struct hvb_dev *hvb)
 	struct hvb_report *report = &hvb->report;
 	const u64 now = get_jiffies_64(), earliest = READ_ONCE(report->earliest);
 
-	if (!READ_ONCE(hvb->no_reports) && READ_ONCE(hvb->state) == HVB_RUNNING)
+	if (!READ_ONCE(hvb->no_reports) && READ_ONCE(hvb->state) == HVB_STATE_RUNNING)
 		hvb_queue(hvb, &report->work, time_before64(now, earliest) ? earliest - now : 0);
 }
 

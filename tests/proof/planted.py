@@ -126,6 +126,6 @@ MODEL = (
              "-DREQUESTS=1 -DOFFLINE", "present"),
     of_model("no kick at the thaw", "kick();\n\t\t\tin_pm = 0\n\t\t:: freed", "in_pm = 0\n\t\t:: freed",
              "-DREQUESTS=1 -DPM"),
-    of_model("agreed without capabilities", "set_state(HVB_CAPABILITIES);", "set_state(HVB_RUNNING);",
+    of_model("agreed without capabilities", "set_state(HVB_STATE_CAPABILITIES);", "set_state(HVB_STATE_RUNNING);",
              "-DREQUESTS=1", "assertion violated"),
 )

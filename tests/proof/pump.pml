@@ -29,7 +29,7 @@
 #define LIMIT		1
 
 mtype:state = {
-	HVB_CLOSED, HVB_OPENED, HVB_VERSION, HVB_CAPABILITIES, HVB_RUNNING, HVB_FAILED
+	HVB_STATE_CLOSED, HVB_STATE_OPENED, HVB_STATE_VERSION, HVB_STATE_CAPABILITIES, HVB_STATE_RUNNING, HVB_STATE_FAILED
 };
 
 mtype:offer = {
@@ -47,7 +47,7 @@ chan answers = [2] of { mtype:message, bit };	/* of the host, in the negotiation
 chan requests = [2] of { byte };		/* of the host, later */
 chan wire = [2] of { mtype:message };		/* to the host, in the negotiation */
 
-mtype:state state = HVB_CLOSED;
+mtype:state state = HVB_STATE_CLOSED;
 mtype:offer offer = HVB_HOT_ADD_IDLE;
 byte asked[3];
 byte answered[3];
@@ -108,18 +108,18 @@ byte unfinished;
 
 inline set_state(new)
 {
-	assert(MOVE(state, new, HVB_CLOSED, HVB_OPENED) ||
-	       MOVE(state, new, HVB_OPENED, HVB_VERSION) ||
-	       MOVE(state, new, HVB_OPENED, HVB_CLOSED) ||
-	       MOVE(state, new, HVB_VERSION, HVB_VERSION) ||
-	       MOVE(state, new, HVB_VERSION, HVB_CAPABILITIES) ||
-	       MOVE(state, new, HVB_VERSION, HVB_FAILED) ||
-	       MOVE(state, new, HVB_VERSION, HVB_CLOSED) ||
-	       MOVE(state, new, HVB_CAPABILITIES, HVB_RUNNING) ||
-	       MOVE(state, new, HVB_CAPABILITIES, HVB_FAILED) ||
-	       MOVE(state, new, HVB_CAPABILITIES, HVB_CLOSED) ||
-	       MOVE(state, new, HVB_RUNNING, HVB_CLOSED) ||
-	       MOVE(state, new, HVB_FAILED, HVB_CLOSED));
+	assert(MOVE(state, new, HVB_STATE_CLOSED, HVB_STATE_OPENED) ||
+	       MOVE(state, new, HVB_STATE_OPENED, HVB_STATE_VERSION) ||
+	       MOVE(state, new, HVB_STATE_OPENED, HVB_STATE_CLOSED) ||
+	       MOVE(state, new, HVB_STATE_VERSION, HVB_STATE_VERSION) ||
+	       MOVE(state, new, HVB_STATE_VERSION, HVB_STATE_CAPABILITIES) ||
+	       MOVE(state, new, HVB_STATE_VERSION, HVB_STATE_FAILED) ||
+	       MOVE(state, new, HVB_STATE_VERSION, HVB_STATE_CLOSED) ||
+	       MOVE(state, new, HVB_STATE_CAPABILITIES, HVB_STATE_RUNNING) ||
+	       MOVE(state, new, HVB_STATE_CAPABILITIES, HVB_STATE_FAILED) ||
+	       MOVE(state, new, HVB_STATE_CAPABILITIES, HVB_STATE_CLOSED) ||
+	       MOVE(state, new, HVB_STATE_RUNNING, HVB_STATE_CLOSED) ||
+	       MOVE(state, new, HVB_STATE_FAILED, HVB_STATE_CLOSED));
 	state = new
 }
 
@@ -239,25 +239,25 @@ inline hot_add_end()
 inline dispatch_answer(what, accepted)
 {
 	if
-	:: what == VERSION && state == HVB_VERSION ->
+	:: what == VERSION && state == HVB_STATE_VERSION ->
 		if
 		:: accepted ->
-			set_state(HVB_CAPABILITIES);
+			set_state(HVB_STATE_CAPABILITIES);
 			looks = 0;
 			wire!CAPABILITIES
 		:: !accepted && !refused_once ->
 			refused_once = 1;
-			set_state(HVB_VERSION);
+			set_state(HVB_STATE_VERSION);
 			looks = 0;
 			wire!VERSION
 		:: !accepted && refused_once ->
-			set_state(HVB_FAILED);
+			set_state(HVB_STATE_FAILED);
 			negotiated = 1
 		fi
-	:: what == CAPABILITIES && state == HVB_CAPABILITIES ->
+	:: what == CAPABILITIES && state == HVB_STATE_CAPABILITIES ->
 		if
-		:: accepted -> set_state(HVB_RUNNING)
-		:: else -> set_state(HVB_FAILED)
+		:: accepted -> set_state(HVB_STATE_RUNNING)
+		:: else -> set_state(HVB_STATE_FAILED)
 		fi;
 		negotiated = 1
 	:: else
@@ -291,15 +291,15 @@ inline dispatch_request(what)
 inline negotiate_run()
 {
 	if
-	:: state == HVB_OPENED ->
-		set_state(HVB_VERSION);
+	:: state == HVB_STATE_OPENED ->
+		set_state(HVB_STATE_VERSION);
 		looks = 0;
 		again = 1;
 		wire!VERSION
-	:: state == HVB_VERSION || state == HVB_CAPABILITIES ->
+	:: state == HVB_STATE_VERSION || state == HVB_STATE_CAPABILITIES ->
 		if
 		:: looks < LIMIT -> looks++; sleeps = 1
-		:: set_state(HVB_FAILED); negotiated = 1
+		:: set_state(HVB_STATE_FAILED); negotiated = 1
 		fi
 	:: else
 	fi
@@ -548,7 +548,7 @@ end:	do
 		fi;
 		answer_if_open(CAPABILITIES)
 	:: wire?VERSION			/* and does not answer */
-	:: atomic { left && opened && state == HVB_RUNNING && nfull(requests) ->
+	:: atomic { left && opened && state == HVB_STATE_RUNNING && nfull(requests) ->
 		left--;
 		if
 		:: asked[INFLATE]++; requests!INFLATE
@@ -567,7 +567,7 @@ inline pump_start()
 		opened = 1;
 		negotiated = 0;
 		refused_once = 0;
-		set_state(HVB_OPENED);
+		set_state(HVB_STATE_OPENED);
 		stopping = 0
 	}
 	kick()
@@ -577,7 +577,7 @@ inline pump_start()
 inline pump_stop()
 {
 	if
-	:: state == HVB_CLOSED
+	:: state == HVB_STATE_CLOSED
 	:: else ->
 		stopping = 1;
 		cancel_sync(PUMP);
@@ -592,7 +592,7 @@ inline pump_stop()
 			:: empty(answers) && empty(requests) && empty(wire) -> break
 			od;
 			opened = 0;
-			set_state(HVB_CLOSED)
+			set_state(HVB_STATE_CLOSED)
 		}
 	fi
 }
@@ -606,12 +606,12 @@ active proctype driver()
 	(negotiated || pausing);
 #ifndef REMOVE
 	if
-	:: state != HVB_FAILED -> unlock(device_lock); unfinished--; goto end
+	:: state != HVB_STATE_FAILED -> unlock(device_lock); unfinished--; goto end
 	:: else
 	fi;
 #else
 	if
-	:: state != HVB_FAILED -> unlock(device_lock); lock(device_lock)
+	:: state != HVB_STATE_FAILED -> unlock(device_lock); lock(device_lock)
 	:: else
 	fi;
 #endif
@@ -734,9 +734,9 @@ active proctype quiet()
 	assert(!queued[PUMP] && !queued[CHUNK] && !queued[ADD]);
 	assert(!runs[PUMP] && !runs[CHUNK] && !runs[ADD]);
 	assert(!transfer_lock && !hotplug_lock && !device_lock);
-	assert(freed || state == HVB_RUNNING || state == HVB_FAILED);
+	assert(freed || state == HVB_STATE_RUNNING || state == HVB_STATE_FAILED);
 	assert(offer == HVB_HOT_ADD_IDLE && !inflating && empty(requests));
-	assert(!freed || state == HVB_CLOSED);
+	assert(!freed || state == HVB_STATE_CLOSED);
 #if !defined(REMOVE) && !defined(PM)
 	assert(asked[INFLATE] == answered[INFLATE]);
 	assert(asked[DEFLATE] == answered[DEFLATE]);

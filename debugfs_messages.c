@@ -93,7 +93,7 @@ static void hvb_format_added(struct seq_file *file, const void *bytes, u64 pages
 	const struct hvb_wire_hot_add_response *response = bytes;
 
 	seq_printf(file, " %llu pages, %s", pages,
-		   le32_to_cpu(response->result) == HVB_HOT_ADD_DONE ? "done" : "transient");
+		   le32_to_cpu(response->result) == HVB_RESULT_DONE ? "done" : "transient");
 }
 
 static void hvb_format_info(struct seq_file *file, const void *bytes, u64 pages)

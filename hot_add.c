@@ -75,7 +75,7 @@ static void hvb_hot_add_wait(struct hvb_hot_add_request *request, enum hvb_hot_a
 }
 
 /* What was skipped counts as added only with what follows, see hvb_hot_add_skip(). */
-static void hvb_hot_add_done(struct hvb_hot_add_request *request, u64 pages, u64 end)
+static void hvb_hot_add_account(struct hvb_hot_add_request *request, u64 pages, u64 end)
 {
 	if (pages) {
 		request->added += request->skipped + pages;
@@ -158,7 +158,7 @@ static void hvb_add_abandon(struct hvb_hot_add *ha)
 	/* A cmpxchg() that fails orders nothing, so read the state before the result. */
 	if (cmpxchg(&add->state, HVB_ADD_BUSY, HVB_ADD_ANSWERED) == HVB_ADD_BUSY ||
 	    (!hvb_add_is_busy(add) && !add->result))
-		hvb_hot_add_done(&ha->request, add->end - add->start, add->end);
+		hvb_hot_add_account(&ha->request, add->end - add->start, add->end);
 }
 
 /**
@@ -213,7 +213,7 @@ static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
 	ret = hvb_online_fill(hvb, start, end, &filled);
 	mutex_unlock(&hvb->transfer_lock);
 	if (!ret)
-		hvb_hot_add_done(&hvb->hot_add.request, filled, end);
+		hvb_hot_add_account(&hvb->hot_add.request, filled, end);
 	/* Nothing of an offline block can be used, for which an OOM may wait. */
 	if (hvb_block_online(&hvb->hot_add.map, hvb_block_of(&hvb->hot_add.map, start)))
 		hvb_memory_arrived(hvb, filled);
@@ -310,7 +310,7 @@ void hvb_hot_add_resume(struct hvb_dev *hvb)
 static u32 hvb_hot_add_result(const struct hvb_hot_add_request *request)
 {
 	return request->added || request->skipped == request->offered ?
-	       HVB_HOT_ADD_DONE : HVB_HOT_ADD_TRANSIENT;
+	       HVB_RESULT_DONE : HVB_RESULT_TRANSIENT;
 }
 
 /**
@@ -345,7 +345,7 @@ void hvb_hot_add_end(struct hvb_dev *hvb)
  * hvb_hot_add_refuse() - add nothing of what the host offers
  * @hvb: the device
  * @pages: pages that it offers, for the statistics
- * @result: HVB_HOT_ADD_TRANSIENT, or HVB_HOT_ADD_DONE for a permanent refusal
+ * @result: HVB_RESULT_TRANSIENT, or HVB_RESULT_DONE for a permanent refusal
  *
  * Context: the pump; may sleep.
  */
@@ -412,7 +412,7 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	hvb->stats.hot_add_requests++;
 	hvb->stats.hot_add_requested += range->count;
 	if (hvb_refuses_all(hvb) || !hvb_hot_add_possible(hvb)) {
-		hvb_hot_add_refuse(hvb, range->count, HVB_HOT_ADD_DONE);
+		hvb_hot_add_refuse(hvb, range->count, HVB_RESULT_DONE);
 		return;
 	}
 
@@ -421,7 +421,7 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 		dev_warn_ratelimited(hvb_device(hvb),
 				     "refused to add %u pages at PFN 0x%llx: outside the offered region, or the protocol is not agreed\n",
 				     range->count, range->start);
-		hvb_hot_add_refuse(hvb, range->count, HVB_HOT_ADD_TRANSIENT);
+		hvb_hot_add_refuse(hvb, range->count, HVB_RESULT_TRANSIENT);
 		return;
 	}
 
@@ -453,14 +453,14 @@ static unsigned long hvb_hot_add_continue(struct hvb_dev *hvb, int ret)
 }
 
 /* The add work is done. */
-static unsigned long hvb_hot_add_added(struct hvb_dev *hvb)
+static unsigned long hvb_hot_add_work_done(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	struct hvb_hot_add_request *request = &ha->request;
 	struct hvb_add *add = &ha->add;
 
 	if (!add->result) {
-		hvb_hot_add_done(request, add->end - add->start, add->end);
+		hvb_hot_add_account(request, add->end - add->start, add->end);
 		hvb_hot_add_wait(request, HVB_HOT_ADD_ONLINING, HVB_ONLINE_WAIT);
 		return hvb_hot_add_continue(hvb, 0);
 	}
@@ -494,7 +494,7 @@ unsigned long hvb_hot_add_run(struct hvb_dev *hvb)
 
 	switch (request->state) {
 	case HVB_HOT_ADD_ADDING:
-		return hvb_add_is_busy(&ha->add) ? HVB_NEVER : hvb_hot_add_added(hvb);
+		return hvb_add_is_busy(&ha->add) ? HVB_NEVER : hvb_hot_add_work_done(hvb);
 	case HVB_HOT_ADD_ONLINING:
 		if (hvb_wait_online(ha))
 			return hvb_jiffies_until(request->not_before);

@@ -34,7 +34,7 @@ static inline void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *
 
 	hvb->stats.hot_add_requests++;
 	hvb->stats.hot_add_requested += pages;
-	hvb_hot_add_refuse(hvb, pages, HVB_HOT_ADD_DONE);
+	hvb_hot_add_refuse(hvb, pages, HVB_RESULT_DONE);
 }
 
 static inline void hvb_hot_add_end(struct hvb_dev *hvb) { }

@@ -55,7 +55,7 @@ static void hvb_answer_rejected(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	case HVB_MSG_HOT_ADD_REQUEST:
 		/* The host takes the first answer as that to its first request. */
 		hvb_hot_add_end(hvb);
-		hvb_hot_add_refuse(hvb, 0, HVB_HOT_ADD_TRANSIENT);
+		hvb_hot_add_refuse(hvb, 0, HVB_RESULT_TRANSIENT);
 		break;
 	default:
 		break;

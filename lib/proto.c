@@ -435,7 +435,7 @@ u16 hvb_encode_unballoon(struct hvb_wire_unballoon_response *resp)
  * hvb_encode_hot_add() - report how much of the offered memory was added
  * @resp: filled in
  * @page_count: pages that were added
- * @result: HVB_HOT_ADD_DONE or HVB_HOT_ADD_TRANSIENT
+ * @result: HVB_RESULT_DONE or HVB_RESULT_TRANSIENT
  *
  * Return: bytes to send.
  */

@@ -259,8 +259,8 @@ static void limits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 16 + 8 * HVB_RANGES_MAX, LENGTH_MAX);
 	KUNIT_EXPECT_EQ(test, HVB_RANGE_PFN_LIMIT, 1ULL << 40);
 	KUNIT_EXPECT_EQ(test, HVB_RANGE_COUNT_MAX, (1UL << 24) - 1);
-	KUNIT_EXPECT_EQ(test, HVB_HOT_ADD_TRANSIENT, 0);
-	KUNIT_EXPECT_EQ(test, HVB_HOT_ADD_DONE, 1);
+	KUNIT_EXPECT_EQ(test, HVB_RESULT_TRANSIENT, 0);
+	KUNIT_EXPECT_EQ(test, HVB_RESULT_DONE, 1);
 }
 
 static void message_names(struct kunit *test)

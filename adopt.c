@@ -11,7 +11,7 @@
  *   returns, including those of blocks that went offline. While both counts are
  *   equal no ballooned page is left.
  * - The kernel's memory resources. A gap lies in a block that was added as "driver
- *   managed" (memblock.c), which its resource shows. hv_dynmem can have gaps of the
+ *   managed" (memory_block.c), which its resource shows. hv_dynmem can have gaps of the
  *   in-tree driver too (takeover.c), in any block that was hot-added.
  */
 #include <linux/ioport.h>

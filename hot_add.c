@@ -26,7 +26,7 @@
 #include "hot_add.h"
 #include "hotplug_map.h"
 #include "lib/proto.h"
-#include "memblock.h"
+#include "memory_block.h"
 #include "memory_notifier.h"
 #include "negotiate.h"
 #include "online.h"
@@ -100,7 +100,7 @@ static void hvb_add_work(struct work_struct *work)
 	const u64 block = add->block;
 	int ret;
 
-	ret = hvb_try_add_memory(hvb, block, add->end - add->start);
+	ret = hvb_memory_block_add(hvb, block, add->end - add->start);
 	if (ret)
 		hvb_add_drop(ha, block);
 	else if (!hvb_block_online(&ha->map, block))
@@ -243,7 +243,7 @@ static int hvb_hot_add_step(struct hvb_dev *hvb)
 
 	if (hvb_hotplug_map_know(&ha->map, block))
 		return hvb_fill_block(hvb, start, end);
-	if (hvb_can_be_memory(ha, block) && !hvb_memblock_exists(&ha->map, block))
+	if (hvb_can_be_memory(ha, block) && !hvb_memory_block_exists(&ha->map, block))
 		return hvb_add_block(hvb, start, end);
 
 	hvb_hot_add_skip(hvb, end);
@@ -528,13 +528,13 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
 	hvb_pending_init(&ha->pending);
 	hvb_hotplug_map_init(&ha->map, PHYS_PFN(memory_block_size_bytes()));
 	INIT_WORK(&ha->add.work, hvb_add_work);
-	ret = hvb_memblock_init(ha);
+	ret = hvb_memory_groups_init(ha);
 	if (ret)
 		return ret;
 
 	ret = hvb_memory_notifier_init(hvb);
 	if (ret)
-		hvb_memblock_exit(ha);
+		hvb_memory_groups_exit(ha);
 	return ret;
 }
 
@@ -547,6 +547,6 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
 void hvb_hot_add_exit(struct hvb_dev *hvb)
 {
 	hvb_memory_notifier_exit(hvb);
-	hvb_memblock_exit(&hvb->hot_add);
+	hvb_memory_groups_exit(&hvb->hot_add);
 	hvb_hotplug_map_exit(&hvb->hot_add.map);
 }

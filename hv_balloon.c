@@ -26,7 +26,7 @@
  *	negotiate.c	the arrows from OPENED to RUNNING
  *	balloon.c	inflate and deflate; chunks.c: the memory that they move;
  *			evacuate.c, candidates.c: chunks of 2 MiB that are made
- *	hot_add.c	hot-add; memblock.c: memory blocks, and what they cost
+ *	hot_add.c	hot-add; memory_block.c: memory blocks, and what they cost
  *	memory_notifier.c	memory blocks that go online and offline; online.c,
  *			offline.c: their pages; hotplug_map.c: what is known of them
  *	adopt.c		what an earlier load of the driver left; takeover.c: what the

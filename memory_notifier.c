@@ -13,7 +13,7 @@
 
 #include "device.h"
 #include "hotplug_map.h"
-#include "memblock.h"
+#include "memory_block.h"
 #include "memory_notifier.h"
 #include "offline.h"
 #include "online.h"
@@ -129,7 +129,7 @@ void hvb_memory_notifier_exit(struct hvb_dev *hvb)
 	hvb_wait_begin(hvb, "memory hotplug in progress");
 	WRITE_ONCE(ha->closing, true);
 	hvb_online_exit(hvb);
-	hvb_remove_partial_blocks(hvb);
+	hvb_memory_block_remove_partial(hvb);
 	unregister_memory_notifier(&ha->memory_nb);
 	hvb_wait_end(hvb);
 	hvb_online_disclaim();

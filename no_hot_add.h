@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * In place of hot_add.c, memblock.c, hotplug_map.c, memory_notifier.c, online.c and
+ * In place of hot_add.c, memory_block.c, hotplug_map.c, memory_notifier.c, online.c and
  * offline.c in a kernel that has no memory hotplug: nothing is ever added, and no
  * memory block goes offline. For device.h only.
  */

@@ -19,7 +19,7 @@
 #include "demand.h"
 #include "device.h"
 #include "hotplug_map.h"
-#include "memblock.h"
+#include "memory_block.h"
 #include "online.h"
 #include "zones.h"
 
@@ -92,7 +92,7 @@ static int hvb_add_memory(struct hvb_hot_add *ha, u64 block, bool whole)
 }
 
 /**
- * hvb_memblock_exists() - whether any section of a memory block is present
+ * hvb_memory_block_exists() - whether any section of a memory block is present
  * @map: the hotplug map
  * @block: first PFN of the block
  *
@@ -101,7 +101,7 @@ static int hvb_add_memory(struct hvb_hot_add *ha, u64 block, bool whole)
  * Context: any.
  * Return: whether one is.
  */
-bool hvb_memblock_exists(const struct hvb_hotplug_map *map, u64 block)
+bool hvb_memory_block_exists(const struct hvb_hotplug_map *map, u64 block)
 {
 	u64 pfn;
 
@@ -112,7 +112,7 @@ bool hvb_memblock_exists(const struct hvb_hotplug_map *map, u64 block)
 }
 
 /**
- * hvb_try_add_memory() - add a block if its memory map can be afforded
+ * hvb_memory_block_add() - add a block if its memory map can be afforded
  * @hvb: the device; the block is in its hotplug map
  * @block: first PFN of the block
  * @backed: how many of its pages the host backs
@@ -129,7 +129,7 @@ bool hvb_memblock_exists(const struct hvb_hotplug_map *map, u64 block)
  * Context: process, may sleep as long as memory hotplug in progress.
  * Return: 0, -ENOMEM, -EEXIST, or another error of add_memory().
  */
-int hvb_try_add_memory(struct hvb_dev *hvb, u64 block, u64 backed)
+int hvb_memory_block_add(struct hvb_dev *hvb, u64 block, u64 backed)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	const bool whole = backed == ha->map.regions.block_pages;
@@ -159,7 +159,7 @@ int hvb_try_add_memory(struct hvb_dev *hvb, u64 block, u64 backed)
  * A block of another driver (a DIMM, memory of a device) went offline with ballooned pages.
  * That driver removes it, and may have done so: it may be device memory by now.
  */
-static bool hvb_is_of_others(struct hvb_hotplug_map *map, u64 block)
+static bool hvb_is_foreign_block(struct hvb_hotplug_map *map, u64 block)
 {
 	return !hvb_hotplug_map_added(map, block) && !early_section(__pfn_to_section(block));
 }
@@ -171,7 +171,7 @@ static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
 	if (hvb_block_online(map, block))
 		return;
 
-	if (hvb_is_of_others(map, block) ||
+	if (hvb_is_foreign_block(map, block) ||
 	    remove_memory(PFN_PHYS(block), PFN_PHYS(map->regions.block_pages)))
 		dev_warn(hvb_device(hvb),
 			 "cannot remove the offline memory block at PFN 0x%llx, which the host backs in part: keep it offline\n",
@@ -179,7 +179,7 @@ static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
 }
 
 /**
- * hvb_remove_partial_blocks() - remove offline blocks with gaps
+ * hvb_memory_block_remove_partial() - remove offline blocks with gaps
  * @hvb: the device; its channel is closed
  *
  * Without the online-page callback such a block would be onlined whole. Gaps in online
@@ -187,7 +187,7 @@ static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
  *
  * Context: process, may sleep as long as memory hotplug in progress.
  */
-void hvb_remove_partial_blocks(struct hvb_dev *hvb)
+void hvb_memory_block_remove_partial(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	u64 block = 0;
@@ -199,13 +199,13 @@ void hvb_remove_partial_blocks(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_memblock_init() - allocate the name of resources and the table of memory groups
+ * hvb_memory_groups_init() - allocate the name of resources and the table of memory groups
  * @ha: the hot-added memory
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
  */
-int hvb_memblock_init(struct hvb_hot_add *ha)
+int hvb_memory_groups_init(struct hvb_hot_add *ha)
 {
 	int nid;
 
@@ -226,7 +226,7 @@ int hvb_memblock_init(struct hvb_hot_add *ha)
 }
 
 /**
- * hvb_memblock_exit() - undo hvb_memblock_init()
+ * hvb_memory_groups_exit() - undo hvb_memory_groups_init()
  * @ha: the hot-added memory
  *
  * A group that has memory blocks stays registered. The name of resources stays if there
@@ -234,7 +234,7 @@ int hvb_memblock_init(struct hvb_hot_add *ha)
  *
  * Context: process, may sleep.
  */
-void hvb_memblock_exit(struct hvb_hot_add *ha)
+void hvb_memory_groups_exit(struct hvb_hot_add *ha)
 {
 	int nid;
 

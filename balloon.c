@@ -84,7 +84,7 @@ static bool hvb_inflate_back_off(struct hvb_inflate *inflate)
 }
 
 /* Free the blocks of the batch from range @first on. */
-static void hvb_inflate_take_back(struct hvb_dev *hvb, u32 first)
+static void hvb_inflate_undo(struct hvb_dev *hvb, u32 first)
 {
 	struct hvb_batch *batch = hvb->inflate.batch;
 	u32 i;
@@ -118,12 +118,12 @@ static bool hvb_inflate_costs(struct hvb_dev *hvb, u64 budget)
 }
 
 /* Programs pay: return pages to them, and wait. Return: whether they paid for too long. */
-static bool hvb_inflate_relent(struct hvb_dev *hvb)
+static bool hvb_inflate_undo_costly(struct hvb_dev *hvb)
 {
 	struct hvb_inflate *inflate = &hvb->inflate;
 
 	mutex_lock(&hvb->transfer_lock);
-	hvb_inflate_take_back(hvb, inflate->batch->marks[0]);
+	hvb_inflate_undo(hvb, inflate->batch->marks[0]);
 	mutex_unlock(&hvb->transfer_lock);
 
 	inflate->not_before = jiffies + HVB_DRY_INTERVAL;
@@ -183,7 +183,7 @@ static bool hvb_inflate_take(struct hvb_dev *hvb)
 			if (!budget)
 				return true;
 			if (hvb_inflate_costs(hvb, budget))
-				return hvb_inflate_relent(hvb);
+				return hvb_inflate_undo_costly(hvb);
 		}
 
 		taken = hvb_chunks_take(hvb, budget);
@@ -231,7 +231,7 @@ static void hvb_inflate_trim(struct hvb_dev *hvb)
 	lockdep_assert_held(&hvb->transfer_lock);
 	while (first && lacking)
 		lacking -= min_t(u64, lacking, batch->ranges[--first].count);
-	hvb_inflate_take_back(hvb, first);
+	hvb_inflate_undo(hvb, first);
 	hvb_memory_arrived(hvb, before - hvb->balloon.pages);
 }
 
@@ -263,7 +263,7 @@ static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
 	} while (done < batch->nr);
 
 	mutex_lock(&hvb->transfer_lock);
-	hvb_inflate_take_back(hvb, done);
+	hvb_inflate_undo(hvb, done);
 	hvb->hot_add.map.promised_gaps = 0;
 	hvb_batch_clear(batch);
 	mutex_unlock(&hvb->transfer_lock);

@@ -387,7 +387,7 @@ u32 hvb_chunks_take(struct hvb_dev *hvb, u64 budget)
 }
 
 /* The host returns pages of a block that went offline. Return: end PFN, exclusive. */
-static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
+static u64 hvb_release_detached(struct hvb_dev *hvb, u64 pfn, u64 end)
 {
 	struct hvb_balloon *balloon = &hvb->balloon;
 	u64 stop;
@@ -397,7 +397,7 @@ static u64 hvb_take_back(struct hvb_dev *hvb, u64 pfn, u64 end)
 	if (WARN_ON_ONCE(!stop))
 		return end;
 
-	if (hvb_online_take_back(hvb, pfn, stop)) {
+	if (hvb_online_return(hvb, pfn, stop)) {
 		dev_warn_ratelimited(hvb_device(hvb),
 				     "out of memory: %llu pages at PFN 0x%llx that the host returned stay out of use\n",
 				     stop - pfn, pfn);
@@ -428,7 +428,7 @@ void hvb_chunks_release(struct hvb_dev *hvb, const struct hvb_range *range)
 		unsigned long size, head;
 
 		if (!page || !hvb_mark_is(page, HVB_MARK_BALLOON)) {
-			pfn = hvb_take_back(hvb, pfn, end);
+			pfn = hvb_release_detached(hvb, pfn, end);
 			continue;
 		}
 
@@ -526,7 +526,7 @@ int hvb_chunks_adopt_offline(struct hvb_dev *hvb, u64 start, u64 end)
 	balloon->pages += end - start;
 	balloon->hidden += end - start;
 	if (hvb_params.reclaim)
-		hvb_take_back(hvb, start, end);
+		hvb_release_detached(hvb, start, end);
 	return 0;
 }
 

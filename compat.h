@@ -169,7 +169,7 @@ static inline bool hvb_compat_is_isolated(unsigned long pfn)
 }
 
 /**
- * hvb_compat_take_range() - take pages from the allocator, and move what is in them
+ * hvb_compat_alloc_contig() - take pages from the allocator, and move what is in them
  * @pfn: first PFN, aligned to a pageblock
  * @end: end PFN, exclusive, likewise; all of one zone, and online
  *
@@ -180,7 +180,7 @@ static inline bool hvb_compat_is_isolated(unsigned long pfn)
  * Context: process, may sleep.
  * Return: 0, and each page has a reference; or a negative error number.
  */
-static inline int hvb_compat_take_range(unsigned long pfn, unsigned long end)
+static inline int hvb_compat_alloc_contig(unsigned long pfn, unsigned long end)
 {
 #ifdef CONFIG_CONTIG_ALLOC
 	unsigned long block;

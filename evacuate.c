@@ -174,7 +174,7 @@ static u64 hvb_evacuate_scan(struct hvb_dev *hvb)
 static bool hvb_evacuate_range(struct hvb_evacuate *evac, u64 pfn)
 {
 	const unsigned int flags = memalloc_noreclaim_save();
-	const int ret = hvb_compat_take_range(pfn, pfn + HVB_CHUNK_PAGES);
+	const int ret = hvb_compat_alloc_contig(pfn, pfn + HVB_CHUNK_PAGES);
 
 	memalloc_noreclaim_restore(flags);
 	hvb_set_evacuating(evac, 0, 0);

@@ -456,14 +456,14 @@ void hvb_hotplug_map_show(struct hvb_hotplug_map *map, struct seq_file *file)
 }
 
 /**
- * hvb_hotplug_map_take() - note ballooned pages of a block that is going offline
+ * hvb_hotplug_map_detach() - note ballooned pages of a block that is going offline
  * @hvb: the device; its map has room for a gap
  * @start: first PFN
  * @end: end PFN, exclusive, in the same block
  *
  * Context: process, hvb->transfer_lock held.
  */
-void hvb_hotplug_map_take(struct hvb_dev *hvb, u64 start, u64 end)
+void hvb_hotplug_map_detach(struct hvb_dev *hvb, u64 start, u64 end)
 {
 	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 	const u64 block = hvb_block_of(map, start);
@@ -512,7 +512,7 @@ int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool balloone
 			return ret;
 
 		if (ballooned)
-			hvb_hotplug_map_take(hvb, start, stop);
+			hvb_hotplug_map_detach(hvb, start, stop);
 		else
 			hvb_hotplug_map_add_gap(map, start, stop);
 		start = stop;

@@ -76,7 +76,7 @@ u64 hvb_hotplug_map_unmark(struct hvb_hotplug_map *map, u64 *pfn, u64 end);
 u32 hvb_hotplug_map_fill(struct hvb_dev *hvb, u64 start, u64 *end, bool *online);
 void hvb_hotplug_map_return(struct hvb_dev *hvb, u64 start, u64 end);
 bool hvb_hotplug_map_usable(struct hvb_hotplug_map *map, u64 pfn, u64 *end);
-void hvb_hotplug_map_take(struct hvb_dev *hvb, u64 start, u64 end);
+void hvb_hotplug_map_detach(struct hvb_dev *hvb, u64 start, u64 end);
 void hvb_hotplug_map_set_online(struct hvb_hotplug_map *map, u64 start, u64 count, bool online);
 int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool ballooned);
 int hvb_hotplug_map_adopt_block(struct hvb_dev *hvb, u64 block, bool online);

@@ -76,7 +76,7 @@ static inline u64 hvb_ballooned_span(struct hvb_hotplug_map *map, u64 pfn, u64 e
 	return 0;
 }
 
-static inline int hvb_online_take_back(struct hvb_dev *hvb, u64 start, u64 end)
+static inline int hvb_online_return(struct hvb_dev *hvb, u64 start, u64 end)
 {
 	return 0;
 }

@@ -62,7 +62,7 @@ static void hvb_detach(struct hvb_dev *hvb, u64 pfn, u64 end)
 		if (hvb_mark_is(page, HVB_MARK_BALLOON)) {
 			next = pfn + (1ULL << hvb_mark_order(page));
 			hvb_chunks_detach(hvb, page);
-			hvb_hotplug_map_take(hvb, pfn, next);
+			hvb_hotplug_map_detach(hvb, pfn, next);
 			cond_resched();
 		}
 		pfn = next;
@@ -144,7 +144,7 @@ static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *rang
 	int ret;
 
 	hvb->hot_add.map.promised_gaps += hvb_count_unreported(hvb->inflate.batch, range) *
-					  HVB_TAKE_BACK_EXTENTS;
+					  HVB_RETURN_EXTENTS;
 	ret = hvb_hotplug_map_reserve(hvb, hvb_count_spans(range->start, range->end));
 	if (ret)
 		return ret;
@@ -156,7 +156,7 @@ static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *rang
 
 /*
  * The kernel isolates pageblocks before the notifier runs. An evacuation that began at
- * the same moment may have ended the isolation of one, see hvb_compat_take_range():
+ * the same moment may have ended the isolation of one, see hvb_compat_alloc_contig():
  * offlining would then never end.
  */
 static bool hvb_is_isolated(const struct hvb_extent *range)

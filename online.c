@@ -110,7 +110,7 @@ int hvb_online_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled)
 }
 
 /**
- * hvb_online_take_back() - the host returns memory of a block that went offline
+ * hvb_online_return() - the host returns memory of a block that went offline
  * @hvb: the device
  * @start: first PFN; see hvb_ballooned_span()
  * @end: end PFN, exclusive
@@ -118,13 +118,13 @@ int hvb_online_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled)
  * Context: the pump, hvb->transfer_lock held; may sleep.
  * Return: 0, or -ENOMEM if nothing has changed.
  */
-int hvb_online_take_back(struct hvb_dev *hvb, u64 start, u64 end)
+int hvb_online_return(struct hvb_dev *hvb, u64 start, u64 end)
 {
 	u32 filled = 0;
 	int ret;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	ret = hvb_hotplug_map_reserve(hvb, HVB_TAKE_BACK_EXTENTS);
+	ret = hvb_hotplug_map_reserve(hvb, HVB_RETURN_EXTENTS);
 	if (ret)
 		return ret;
 

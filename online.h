@@ -14,7 +14,7 @@ struct hvb_hot_add;
 #define HVB_FILL_EXTENTS	2
 
 /* The same for a range that is taken back, and for a block dropped in between. */
-#define HVB_TAKE_BACK_EXTENTS	(HVB_FILL_EXTENTS + 2)
+#define HVB_RETURN_EXTENTS	(HVB_FILL_EXTENTS + 2)
 
 #ifdef CONFIG_MEMORY_HOTPLUG
 
@@ -24,7 +24,7 @@ void hvb_online_init(struct hvb_dev *hvb);
 void hvb_online_exit(struct hvb_dev *hvb);
 void hvb_online_wait(void);
 int hvb_online_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled);
-int hvb_online_take_back(struct hvb_dev *hvb, u64 start, u64 end);
+int hvb_online_return(struct hvb_dev *hvb, u64 start, u64 end);
 void hvb_online_filled(struct hvb_dev *hvb, u64 pfn, u64 end);
 
 #endif /* CONFIG_MEMORY_HOTPLUG, else no_hot_add.h */

@@ -167,7 +167,7 @@ static int hvb_parts_init(struct hvb_dev *hvb)
 
 	hvb_device_init(hvb);
 	hvb_demand_init(hvb);
-	hvb_report_init(hvb);
+	hvb_status_init(hvb);
 	hvb_evacuate_init(hvb);
 	hvb_events_init(hvb);
 	hvb_record_init(&hvb->record);

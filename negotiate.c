@@ -199,7 +199,7 @@ void hvb_negotiate_capabilities(struct hvb_dev *hvb, const struct hvb_msg *msg)
 	WRITE_ONCE(hvb->no_reports, msg->accept.no_reports);
 	hvb_set_state(hvb, HVB_STATE_RUNNING);
 	hvb_log_agreed(hvb);
-	hvb_report_start(hvb);
+	hvb_status_start(hvb);
 	complete(&hvb->negotiated);
 }
 

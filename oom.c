@@ -144,7 +144,7 @@ static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *
 	WRITE_ONCE(hvb->oom.pause_end, end);
 	if (hvb_is_short(hvb)) {
 		hvb_demand_emergency(hvb, end);
-		hvb_report_soon(hvb);
+		hvb_status_soon(hvb);
 	}
 	hvb_kick(hvb, 0);
 	arrived = hvb_pending_await(&hvb->hot_add);

@@ -251,7 +251,7 @@ void hvb_pump_stop(struct hvb_dev *hvb)
 	hvb_wait_begin(hvb, "the pump, and readers of /proc/kcore");
 	cancel_delayed_work_sync(&hvb->pump);
 	hvb_wait_end(hvb);
-	hvb_report_stop(hvb);
+	hvb_status_stop(hvb);
 	hvb_wait_begin(hvb, "memory for an event");
 	hvb_events_stop(hvb);
 	hvb_wait_end(hvb);

@@ -17,8 +17,8 @@
 #include "trace.h"
 
 /* Longest and shortest interval between two reports. */
-#define HVB_REPORT_INTERVAL	HZ
-#define HVB_REPORT_SOON		(HZ / 10)
+#define HVB_STATUS_INTERVAL	HZ
+#define HVB_STATUS_SOON		(HZ / 10)
 
 static void hvb_trace_status(struct hvb_dev *hvb, const struct hvb_status *status,
 			     const struct hvb_demand *demand)
@@ -45,18 +45,18 @@ static void hvb_sample(struct hvb_dev *hvb, struct hvb_status *status)
 }
 
 /* Return: jiffies to the next report. */
-static unsigned long hvb_report_interval(struct hvb_dev *hvb)
+static unsigned long hvb_status_interval(struct hvb_dev *hvb)
 {
 	struct hvb_report *report = &hvb->report;
 
 	if (hvb_demand_rises(hvb))
-		report->interval = HVB_REPORT_SOON;
+		report->interval = HVB_STATUS_SOON;
 	else
-		report->interval = min(2 * report->interval, (unsigned long)HVB_REPORT_INTERVAL);
+		report->interval = min(2 * report->interval, (unsigned long)HVB_STATUS_INTERVAL);
 	return report->interval;
 }
 
-static void hvb_report_work(struct work_struct *work)
+static void hvb_status_work(struct work_struct *work)
 {
 	struct hvb_report *report = container_of(to_delayed_work(work), struct hvb_report, work);
 	struct hvb_dev *hvb = container_of(report, struct hvb_dev, report);
@@ -64,7 +64,7 @@ static void hvb_report_work(struct work_struct *work)
 	struct hvb_status status;
 
 	hvb_sample(hvb, &status);
-	WRITE_ONCE(report->earliest, get_jiffies_64() + HVB_REPORT_SOON);
+	WRITE_ONCE(report->earliest, get_jiffies_64() + HVB_STATUS_SOON);
 	/* Dropped if the ring is full: the next one is newer. */
 	if (!hvb_send_now(hvb, &message, hvb_encode_status(&message, &status))) {
 		report->status = status;
@@ -72,19 +72,19 @@ static void hvb_report_work(struct work_struct *work)
 	}
 
 	if (!READ_ONCE(hvb->stopping))
-		queue_delayed_work(hvb->wq, &report->work, hvb_report_interval(hvb));
+		queue_delayed_work(hvb->wq, &report->work, hvb_status_interval(hvb));
 }
 
 /**
- * hvb_report_soon() - report ahead of time
+ * hvb_status_soon() - report ahead of time
  * @hvb: the device
  *
- * The next report is sent at once, but not within HVB_REPORT_SOON of the last one. This
+ * The next report is sent at once, but not within HVB_STATUS_SOON of the last one. This
  * also ends the delay of the first report.
  *
  * Context: any.
  */
-void hvb_report_soon(struct hvb_dev *hvb)
+void hvb_status_soon(struct hvb_dev *hvb)
 {
 	struct hvb_report *report = &hvb->report;
 	const u64 now = get_jiffies_64(), earliest = READ_ONCE(report->earliest);
@@ -94,7 +94,7 @@ void hvb_report_soon(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_report_start() - start reporting, unless the host disabled it
+ * hvb_status_start() - start reporting, unless the host disabled it
  * @hvb: the device; the host has accepted its capabilities
  *
  * Hosts ignore the first reports of a guest that they have just started, which reflect
@@ -102,7 +102,7 @@ void hvb_report_soon(struct hvb_dev *hvb)
  *
  * Context: the pump.
  */
-void hvb_report_start(struct hvb_dev *hvb)
+void hvb_status_start(struct hvb_dev *hvb)
 {
 	if (!hvb->no_reports)
 		queue_delayed_work(hvb->wq, &hvb->report.work,
@@ -110,25 +110,25 @@ void hvb_report_start(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_report_stop() - stop reporting
+ * hvb_status_stop() - stop reporting
  * @hvb: the device, which is stopping
  *
  * Context: process, may sleep.
  */
-void hvb_report_stop(struct hvb_dev *hvb)
+void hvb_status_stop(struct hvb_dev *hvb)
 {
 	cancel_delayed_work_sync(&hvb->report.work);
 }
 
 /**
- * hvb_report_init() - set up the status report
+ * hvb_status_init() - set up the status report
  * @hvb: the device
  *
  * Context: process.
  */
-void hvb_report_init(struct hvb_dev *hvb)
+void hvb_status_init(struct hvb_dev *hvb)
 {
-	hvb->report.interval = HVB_REPORT_INTERVAL;
+	hvb->report.interval = HVB_STATUS_INTERVAL;
 	hvb->report.earliest = get_jiffies_64();
-	INIT_DELAYED_WORK(&hvb->report.work, hvb_report_work);
+	INIT_DELAYED_WORK(&hvb->report.work, hvb_status_work);
 }

@@ -26,9 +26,9 @@ struct hvb_report {
 	u64 earliest;
 };
 
-void hvb_report_init(struct hvb_dev *hvb);
-void hvb_report_start(struct hvb_dev *hvb);
-void hvb_report_stop(struct hvb_dev *hvb);
-void hvb_report_soon(struct hvb_dev *hvb);
+void hvb_status_init(struct hvb_dev *hvb);
+void hvb_status_start(struct hvb_dev *hvb);
+void hvb_status_stop(struct hvb_dev *hvb);
+void hvb_status_soon(struct hvb_dev *hvb);
 
 #endif /* _HVB_STATUS_H */

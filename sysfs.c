@@ -186,7 +186,7 @@ static ssize_t extra_demand_kb_store(struct device *dev, struct device_attribute
 		return -EINVAL;
 	}
 	hvb_demand_set_extra(hvb, hvb_kib_to_pages(kib), seconds);
-	hvb_report_soon(hvb);
+	hvb_status_soon(hvb);
 	return count;
 }
 static DEVICE_ATTR_RW(extra_demand_kb);

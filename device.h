@@ -255,7 +255,7 @@ struct hvb_dev {
 	/** @waits_for: what probe or remove waits for */
 	const char *waits_for;
 
-	/** @exit: frees the device, see hvb_exit_parts() */
+	/** @exit: frees the device, see hvb_free_device() */
 	struct work_struct exit;
 
 	/** @exit_due: @exit is to be queued after the thaw */

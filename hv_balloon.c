@@ -84,7 +84,7 @@
 /* How long a kernel thread waits: the next driver needs the online-page callback. */
 #define HVB_EXIT_GRACE		HZ
 
-/* Frees removed devices, and the number of those to be freed: see hvb_exit_parts(). */
+/* Frees removed devices, and the number of those to be freed: see hvb_free_device(). */
 static struct workqueue_struct *hvb_exit_wq;
 static atomic_t hvb_exits = ATOMIC_INIT(0);
 
@@ -238,7 +238,7 @@ static void hvb_exit_work(struct work_struct *work)
  * yet, so nothing that this waits for is. A kernel thread waits for a moment only: a
  * probe that began after the notifiers had run does not know that the system freezes.
  */
-static void hvb_exit_parts(struct hvb_dev *hvb)
+static void hvb_free_device(struct hvb_dev *hvb)
 {
 	DECLARE_COMPLETION_ONSTACK(exited);
 	const bool wait = !(current->flags & PF_KTHREAD);
@@ -284,7 +284,7 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 	if (!ret && taking_over)
 		ret = hvb_takeover(hvb, &figures);
 	if (ret)
-		goto exit_parts;
+		goto free_parts;
 
 	ret = hvb_oom_init(hvb);
 	if (ret)
@@ -304,8 +304,8 @@ exit_oom:
 	hvb_oom_exit(hvb);
 undo_takeover:
 	hvb_takeover_undo(hvb);
-exit_parts:
-	hvb_exit_parts(hvb);
+free_parts:
+	hvb_free_device(hvb);
 	return ret;
 free_device:
 	kfree(hvb);
@@ -326,7 +326,7 @@ static HVB_REMOVE_TYPE hvb_remove(struct hv_device *hdev)
 			 hvb_pages_to_mib(hvb->balloon.pages));
 
 	hv_set_drvdata(hdev, NULL);
-	hvb_exit_parts(hvb);
+	hvb_free_device(hvb);
 	return HVB_REMOVE_DONE;
 }
 

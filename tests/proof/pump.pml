@@ -17,7 +17,7 @@
  *    cannot be queued while it is cancelled;
  *  - memory is as in sequential consistency; spinlocks are atomic steps;
  *  - remove frees the device itself; that a freeze can leave it to a work item
- *    (hvb_exit_parts()) is not modelled;
+ *    (hvb_free_device()) is not modelled;
  *  - one wait with a limit stands for those of oom.c and pending.c;
  *  - programs are frozen before suspend() and hold no hotplug lock then.
  *

@@ -137,7 +137,7 @@ static u32 hvb_give_blocks(struct hvb_dev *hvb, struct page *page, u32 pages,
 	/* A reader of /proc/kcore may be slow: wait for it before taking the lock. */
 	page_offline_begin();
 	mutex_lock(&hvb->transfer_lock);
-	if (hvb_goes_offline(&hvb->hot_add.map, page_to_pfn(page))) {
+	if (hvb_hotplug_map_goes_offline(&hvb->hot_add.map, page_to_pfn(page))) {
 		mutex_unlock(&hvb->transfer_lock);
 		page_offline_end();
 		hvb_free_blocks(page, pages, order);
@@ -393,7 +393,7 @@ static u64 hvb_release_detached(struct hvb_dev *hvb, u64 pfn, u64 end)
 	u64 stop;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	stop = hvb_ballooned_span(&hvb->hot_add.map, pfn, end);
+	stop = hvb_hotplug_map_ballooned_end(&hvb->hot_add.map, pfn, end);
 	if (WARN_ON_ONCE(!stop))
 		return end;
 
@@ -451,7 +451,7 @@ static u64 hvb_ballooned_end(struct hvb_dev *hvb, u64 pfn, u64 end)
 	u64 size;
 
 	if (!page || !hvb_mark_is(page, HVB_MARK_BALLOON))
-		return hvb_ballooned_span(&hvb->hot_add.map, pfn, end);
+		return hvb_hotplug_map_ballooned_end(&hvb->hot_add.map, pfn, end);
 
 	size = 1ULL << hvb_mark_order(page);
 	return round_down(pfn, size) + size;

@@ -32,7 +32,7 @@ static void hvb_show_totals(struct seq_file *file, struct hvb_dev *hvb)
 {
 	u64 backed, online;
 
-	hvb_hot_add_totals(hvb, &backed, &online);
+	hvb_hotplug_map_totals(hvb, &backed, &online);
 	hvb_show(file, "pages_ballooned", READ_ONCE(hvb->balloon.pages));
 	hvb_show(file, "pages_hidden", READ_ONCE(hvb->balloon.hidden));
 	hvb_show(file, "pages_floor", hvb_floor(hvb));

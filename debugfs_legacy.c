@@ -75,7 +75,7 @@ int hvb_legacy_show(struct seq_file *file, void *offset)
 	u64 backed, online;
 
 	hvb_demand_read(hvb, &demand);
-	hvb_hot_add_totals(hvb, &backed, &online);
+	hvb_hotplug_map_totals(hvb, &backed, &online);
 	seq_printf(file, "%-22s: %u.%u\n", "host_version", hvb->version >> 16,
 		   hvb->version & 0xffff);
 	seq_printf(file, "%-22s:%s%s\n", "capabilities", balloon ? " enabled" : "",

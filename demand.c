@@ -150,7 +150,7 @@ void hvb_demand_read(struct hvb_dev *hvb, struct hvb_demand *demand)
 	const struct hvb_use_model *model = &hvb->demand.model;
 	u64 backed, online;
 
-	hvb_hot_add_totals(hvb, &backed, &online);
+	hvb_hotplug_map_totals(hvb, &backed, &online);
 	*demand = (struct hvb_demand) {
 		.vm_committed = hvb_host_pages(vm_memory_committed(), PAGE_SHIFT),
 		.ballooned = READ_ONCE(hvb->balloon.pages),

@@ -106,7 +106,7 @@ static void hvb_events_work(struct work_struct *work)
 		hvb_notify(hvb, "ballooned_kb");
 	}
 
-	hvb_hot_add_totals(hvb, &backed, &online);
+	hvb_hotplug_map_totals(hvb, &backed, &online);
 	change = hvb_event_due(events, hvb_gain(online, ballooned));
 	if (!change)
 		return;
@@ -130,7 +130,7 @@ void hvb_events_set_step(struct hvb_dev *hvb, u64 step_kib)
 	struct hvb_events *events = &hvb->events;
 	u64 backed, online;
 
-	hvb_hot_add_totals(hvb, &backed, &online);
+	hvb_hotplug_map_totals(hvb, &backed, &online);
 	spin_lock(&events->lock);
 	WRITE_ONCE(events->step_kib, step_kib);
 	events->reported_gain = hvb_gain(online, READ_ONCE(hvb->balloon.pages));
@@ -149,7 +149,7 @@ void hvb_events_run(struct hvb_dev *hvb)
 	struct hvb_events *events = &hvb->events;
 	u64 backed, online;
 
-	hvb_hot_add_totals(hvb, &backed, &online);
+	hvb_hotplug_map_totals(hvb, &backed, &online);
 	if (ballooned == events->seen_ballooned && online == events->seen_online)
 		return;
 

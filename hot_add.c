@@ -103,7 +103,7 @@ static void hvb_add_work(struct work_struct *work)
 	ret = hvb_memory_block_add(hvb, block, add->end - add->start);
 	if (ret)
 		hvb_add_drop(ha, block);
-	else if (!hvb_block_online(&ha->map, block))
+	else if (!hvb_hotplug_map_is_online(&ha->map, block))
 		hvb_events_new_block(hvb, block / ha->map.regions.block_pages);
 	add->result = ret;
 	/* A full barrier: the result is visible before. */
@@ -121,7 +121,7 @@ static int hvb_add_block(struct hvb_dev *hvb, u64 start, u64 end)
 	struct hvb_add *add = &ha->add;
 	int ret;
 
-	add->block = hvb_block_of(&ha->map, start);
+	add->block = hvb_memory_block_of(&ha->map, start);
 	add->start = start;
 	add->end = end;
 	ret = hvb_hotplug_map_add_block(hvb, add->block, start, end);
@@ -175,14 +175,14 @@ void hvb_add_exit(struct hvb_dev *hvb)
 /* Return: whether to go on waiting for the block that was added last to come online. */
 static bool hvb_wait_online(struct hvb_hot_add *ha)
 {
-	if (hvb_block_online(&ha->map, ha->add.block))
+	if (hvb_hotplug_map_is_online(&ha->map, ha->add.block))
 		return false;
 	if (!READ_ONCE(ha->no_onlining) && time_before(jiffies, ha->request.not_before))
 		return true;
 
 	WRITE_ONCE(ha->no_onlining, true);
 	/* It may have come online just before, with the flag cleared before it was set. */
-	if (hvb_block_online(&ha->map, ha->add.block))
+	if (hvb_hotplug_map_is_online(&ha->map, ha->add.block))
 		WRITE_ONCE(ha->no_onlining, false);
 	return false;
 }
@@ -215,7 +215,7 @@ static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
 	if (!ret)
 		hvb_hot_add_account(&hvb->hot_add.request, filled, end);
 	/* Nothing of an offline block can be used, for which an OOM may wait. */
-	if (hvb_block_online(&hvb->hot_add.map, hvb_block_of(&hvb->hot_add.map, start)))
+	if (hvb_hotplug_map_is_online(&hvb->hot_add.map, hvb_memory_block_of(&hvb->hot_add.map, start)))
 		hvb_memory_arrived(hvb, filled);
 	return ret;
 }
@@ -238,10 +238,10 @@ static int hvb_hot_add_step(struct hvb_dev *hvb)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	struct hvb_hot_add_request *request = &ha->request;
-	const u64 start = request->next, block = hvb_block_of(&ha->map, start);
+	const u64 start = request->next, block = hvb_memory_block_of(&ha->map, start);
 	const u64 end = min(request->end, block + ha->map.regions.block_pages);
 
-	if (hvb_hotplug_map_know(&ha->map, block))
+	if (hvb_hotplug_map_knows(&ha->map, block))
 		return hvb_fill_block(hvb, start, end);
 	if (hvb_can_be_memory(ha, block) && !hvb_memory_block_exists(&ha->map, block))
 		return hvb_add_block(hvb, start, end);

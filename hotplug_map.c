@@ -58,7 +58,7 @@ static int hvb_hotplug_map_grow(struct hvb_dev *hvb, struct hvb_extents *set,
 #define HVB_MAP_SPARE		1
 
 /**
- * hvb_hotplug_map_reserve() - make room for one more block and for gaps
+ * hvb_hotplug_map_make_room() - make room for one more block and for gaps
  * @hvb: the device
  * @gaps: how many more gaps there may be, beside those that were promised
  *
@@ -68,7 +68,7 @@ static int hvb_hotplug_map_grow(struct hvb_dev *hvb, struct hvb_extents *set,
  * Context: process, hvb->transfer_lock held until the room is used; may sleep.
  * Return: 0 or -ENOMEM.
  */
-int hvb_hotplug_map_reserve(struct hvb_dev *hvb, unsigned int gaps)
+int hvb_hotplug_map_make_room(struct hvb_dev *hvb, unsigned int gaps)
 {
 	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 	struct hvb_regions *regions = &map->regions;
@@ -108,7 +108,7 @@ int hvb_hotplug_map_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end
 	int ret;
 
 	mutex_lock(&hvb->transfer_lock);
-	ret = hvb_hotplug_map_reserve(hvb, 2);
+	ret = hvb_hotplug_map_make_room(hvb, 2);
 	if (!ret) {
 		spin_lock(&map->lock);
 		hvb_regions_add_block(&map->regions, block, start, end);
@@ -120,19 +120,19 @@ int hvb_hotplug_map_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end
 }
 
 /**
- * hvb_hotplug_map_know() - is a block in the map
+ * hvb_hotplug_map_knows() - is a block in the map
  * @map: the hotplug map
  * @block: first PFN of the block
  *
  * Context: process.
  * Return: whether it was added by the driver, or has a gap.
  */
-bool hvb_hotplug_map_know(struct hvb_hotplug_map *map, u64 block)
+bool hvb_hotplug_map_knows(struct hvb_hotplug_map *map, u64 block)
 {
 	bool known;
 
 	spin_lock(&map->lock);
-	known = hvb_regions_know(&map->regions, block);
+	known = hvb_regions_knows(&map->regions, block);
 	spin_unlock(&map->lock);
 	return known;
 }
@@ -155,18 +155,18 @@ bool hvb_hotplug_map_next(struct hvb_hotplug_map *map, const struct hvb_extents 
 	here = hvb_extents_span(set, *block, &next);
 	spin_unlock(&map->lock);
 	if (!here)
-		*block = hvb_block_of(map, next);
+		*block = hvb_memory_block_of(map, next);
 	return here || next != U64_MAX;
 }
 
-static bool hvb_is_going_offline(const struct hvb_hotplug_map *map, u64 pfn)
+static bool hvb_going_offline_locked(const struct hvb_hotplug_map *map, u64 pfn)
 {
 	lockdep_assert_held(&map->lock);
 	return pfn >= map->going_offline.start && pfn < map->going_offline.end;
 }
 
 /**
- * hvb_hotplug_map_claim() - mark pages that come online and must not be used
+ * hvb_hotplug_map_mark() - mark pages that come online and must not be used
  * @map: the hotplug map
  * @pfn: first PFN
  * @end: in: where to stop, above @pfn; out: lowered to where the answer changes
@@ -177,7 +177,7 @@ static bool hvb_is_going_offline(const struct hvb_hotplug_map *map, u64 pfn)
  * Context: process.
  * Return: whether the kernel may have the pages.
  */
-bool hvb_hotplug_map_claim(struct hvb_hotplug_map *map, u64 pfn, u64 *end)
+bool hvb_hotplug_map_mark(struct hvb_hotplug_map *map, u64 pfn, u64 *end)
 {
 	enum hvb_backing backing;
 
@@ -235,7 +235,7 @@ u32 hvb_hotplug_map_fill(struct hvb_dev *hvb, u64 start, u64 *end, bool *online)
 	if (gap)
 		hvb_extents_remove(&map->regions.gaps, start, *end);
 	*online = hvb_extents_span(&map->regions.online, start, &stop) &&
-		  !hvb_is_going_offline(map, start);
+		  !hvb_going_offline_locked(map, start);
 	spin_unlock(&map->lock);
 	return gap ? *end - start : 0;
 }
@@ -243,7 +243,7 @@ u32 hvb_hotplug_map_fill(struct hvb_dev *hvb, u64 start, u64 *end, bool *online)
 /**
  * hvb_hotplug_map_return() - note that the host returns pages of a detached block
  * @hvb: the device; its map has room for one more extent
- * @start: first PFN; see hvb_ballooned_span()
+ * @start: first PFN; see hvb_hotplug_map_ballooned_end()
  * @end: end PFN, exclusive
  *
  * They become an ordinary gap.
@@ -285,7 +285,7 @@ bool hvb_hotplug_map_usable(struct hvb_hotplug_map *map, u64 pfn, u64 *end)
 }
 
 /**
- * hvb_ballooned_span() - find pages that were ballooned while offline
+ * hvb_hotplug_map_ballooned_end() - find pages that were ballooned while offline
  * @map: the hotplug map
  * @pfn: a PFN
  * @end: where to stop looking, above @pfn
@@ -293,20 +293,20 @@ bool hvb_hotplug_map_usable(struct hvb_hotplug_map *map, u64 pfn, u64 *end)
  * Context: process.
  * Return: end PFN of the run, exclusive; 0 if @pfn is not in one.
  */
-u64 hvb_ballooned_span(struct hvb_hotplug_map *map, u64 pfn, u64 end)
+u64 hvb_hotplug_map_ballooned_end(struct hvb_hotplug_map *map, u64 pfn, u64 end)
 {
 	return hvb_hotplug_map_span(map, pfn, &end) == HVB_BALLOONED_OFFLINE ? end : 0;
 }
 
 /**
- * hvb_block_online() - is a block online or going online
+ * hvb_hotplug_map_is_online() - is a block online or going online
  * @map: the hotplug map
  * @block: first PFN of the block
  *
  * Context: process.
  * Return: whether it is.
  */
-bool hvb_block_online(struct hvb_hotplug_map *map, u64 block)
+bool hvb_hotplug_map_is_online(struct hvb_hotplug_map *map, u64 block)
 {
 	u64 end = block + 1;
 	bool online;
@@ -318,14 +318,14 @@ bool hvb_block_online(struct hvb_hotplug_map *map, u64 block)
 }
 
 /**
- * hvb_hot_add_totals() - how much was hot-added
+ * hvb_hotplug_map_totals() - how much was hot-added
  * @hvb: the device
  * @backed: set to the pages that the host gave
  * @online: set to the pages among them that are online
  *
  * Context: process.
  */
-void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online)
+void hvb_hotplug_map_totals(struct hvb_dev *hvb, u64 *backed, u64 *online)
 {
 	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 
@@ -366,43 +366,43 @@ bool hvb_hotplug_map_is_partial(struct hvb_hotplug_map *map, u64 block)
  */
 void hvb_hotplug_map_set_online(struct hvb_hotplug_map *map, u64 start, u64 count, bool online)
 {
-	const u64 block = hvb_block_of(map, start);
+	const u64 block = hvb_memory_block_of(map, start);
 
 	spin_lock(&map->lock);
 	if (!online)
 		hvb_extents_remove(&map->regions.online, block, start + count);
-	else if (hvb_regions_know(&map->regions, block))
+	else if (hvb_regions_knows(&map->regions, block))
 		hvb_extents_add(&map->regions.online, block, start + count);
 	hvb_extents_remove(&map->new_blocks, block, start + count);
 	spin_unlock(&map->lock);
 }
 
 /**
- * hvb_goes_offline() - is the memory block of a page about to go offline
+ * hvb_hotplug_map_goes_offline() - is the memory block of a page about to go offline
  * @map: the hotplug map
  * @pfn: PFN of the page
  *
  * Context: process.
  * Return: whether it is.
  */
-bool hvb_goes_offline(struct hvb_hotplug_map *map, u64 pfn)
+bool hvb_hotplug_map_goes_offline(struct hvb_hotplug_map *map, u64 pfn)
 {
 	bool goes;
 
 	spin_lock(&map->lock);
-	goes = hvb_is_going_offline(map, pfn);
+	goes = hvb_going_offline_locked(map, pfn);
 	spin_unlock(&map->lock);
 	return goes;
 }
 
 /**
- * hvb_set_going_offline() - note which memory is about to go offline
+ * hvb_hotplug_map_set_going_offline() - note which memory is about to go offline
  * @hvb: the device
  * @range: the memory; empty if it went, or stays
  *
  * Context: the task that takes it offline, hvb->transfer_lock held.
  */
-void hvb_set_going_offline(struct hvb_dev *hvb, struct hvb_extent range)
+void hvb_hotplug_map_set_going_offline(struct hvb_dev *hvb, struct hvb_extent range)
 {
 	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 
@@ -466,11 +466,11 @@ void hvb_hotplug_map_show(struct hvb_hotplug_map *map, struct seq_file *file)
 void hvb_hotplug_map_detach(struct hvb_dev *hvb, u64 start, u64 end)
 {
 	struct hvb_hotplug_map *map = &hvb->hot_add.map;
-	const u64 block = hvb_block_of(map, start);
+	const u64 block = hvb_memory_block_of(map, start);
 
 	lockdep_assert_held(&hvb->transfer_lock);
 	spin_lock(&map->lock);
-	if (!hvb_regions_know(&map->regions, block))
+	if (!hvb_regions_knows(&map->regions, block))
 		map->foreign_blocks++;
 	hvb_extents_add(&map->regions.online, block, block + map->regions.block_pages);
 	hvb_regions_detach(&map->regions, start, end);
@@ -479,7 +479,7 @@ void hvb_hotplug_map_detach(struct hvb_dev *hvb, u64 start, u64 end)
 
 static void hvb_hotplug_map_add_gap(struct hvb_hotplug_map *map, u64 start, u64 end)
 {
-	const u64 block = hvb_block_of(map, start);
+	const u64 block = hvb_memory_block_of(map, start);
 	const u64 block_end = block + map->regions.block_pages;
 
 	spin_lock(&map->lock);
@@ -505,8 +505,8 @@ int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool balloone
 
 	lockdep_assert_held(&hvb->transfer_lock);
 	while (start < end) {
-		const u64 stop = min(end, hvb_block_of(map, start) + map->regions.block_pages);
-		int ret = hvb_hotplug_map_reserve(hvb, 2);
+		const u64 stop = min(end, hvb_memory_block_of(map, start) + map->regions.block_pages);
+		int ret = hvb_hotplug_map_make_room(hvb, 2);
 
 		if (ret)
 			return ret;
@@ -533,7 +533,7 @@ int hvb_hotplug_map_adopt_block(struct hvb_dev *hvb, u64 block, bool online)
 {
 	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 	const u64 end = block + map->regions.block_pages;
-	const int ret = hvb_hotplug_map_reserve(hvb, 0);
+	const int ret = hvb_hotplug_map_make_room(hvb, 0);
 
 	lockdep_assert_held(&hvb->transfer_lock);
 	if (ret)
@@ -548,19 +548,19 @@ int hvb_hotplug_map_adopt_block(struct hvb_dev *hvb, u64 block, bool online)
 }
 
 /**
- * hvb_hotplug_map_added() - is a PFN in a block that was hot-added
+ * hvb_hotplug_map_is_hot_added() - is a PFN in a block that was hot-added
  * @map: the hotplug map
  * @pfn: the PFN
  *
  * Context: process.
  * Return: whether it is, backed or not.
  */
-bool hvb_hotplug_map_added(struct hvb_hotplug_map *map, u64 pfn)
+bool hvb_hotplug_map_is_hot_added(struct hvb_hotplug_map *map, u64 pfn)
 {
 	bool added;
 
 	spin_lock(&map->lock);
-	added = hvb_regions_has(&map->regions, pfn);
+	added = hvb_regions_is_hot_added(&map->regions, pfn);
 	spin_unlock(&map->lock);
 	return added;
 }

@@ -28,7 +28,7 @@ struct hvb_hotplug_map {
 
 	/**
 	 * @regions: the sets of PFNs. They grow with hvb->transfer_lock held too, see
-	 * hvb_hotplug_map_reserve(). Its @block_pages is constant
+	 * hvb_hotplug_map_make_room(). Its @block_pages is constant
 	 */
 	struct hvb_regions regions;
 
@@ -56,7 +56,7 @@ struct hvb_hotplug_map {
 };
 
 /* The first PFN of the memory block that @pfn is in. */
-static inline u64 hvb_block_of(const struct hvb_hotplug_map *map, u64 pfn)
+static inline u64 hvb_memory_block_of(const struct hvb_hotplug_map *map, u64 pfn)
 {
 	return round_down(pfn, map->regions.block_pages);
 }
@@ -65,13 +65,13 @@ static inline u64 hvb_block_of(const struct hvb_hotplug_map *map, u64 pfn)
 
 void hvb_hotplug_map_init(struct hvb_hotplug_map *map, u64 block_pages);
 void hvb_hotplug_map_exit(struct hvb_hotplug_map *map);
-int hvb_hotplug_map_reserve(struct hvb_dev *hvb, unsigned int gaps);
+int hvb_hotplug_map_make_room(struct hvb_dev *hvb, unsigned int gaps);
 int hvb_hotplug_map_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end);
 void hvb_hotplug_map_drop_block(struct hvb_hotplug_map *map, u64 block);
-bool hvb_hotplug_map_know(struct hvb_hotplug_map *map, u64 block);
+bool hvb_hotplug_map_knows(struct hvb_hotplug_map *map, u64 block);
 bool hvb_hotplug_map_is_partial(struct hvb_hotplug_map *map, u64 block);
 bool hvb_hotplug_map_next(struct hvb_hotplug_map *map, const struct hvb_extents *set, u64 *block);
-bool hvb_hotplug_map_claim(struct hvb_hotplug_map *map, u64 pfn, u64 *end);
+bool hvb_hotplug_map_mark(struct hvb_hotplug_map *map, u64 pfn, u64 *end);
 u64 hvb_hotplug_map_unmark(struct hvb_hotplug_map *map, u64 *pfn, u64 end);
 u32 hvb_hotplug_map_fill(struct hvb_dev *hvb, u64 start, u64 *end, bool *online);
 void hvb_hotplug_map_return(struct hvb_dev *hvb, u64 start, u64 end);
@@ -80,13 +80,13 @@ void hvb_hotplug_map_detach(struct hvb_dev *hvb, u64 start, u64 end);
 void hvb_hotplug_map_set_online(struct hvb_hotplug_map *map, u64 start, u64 count, bool online);
 int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool ballooned);
 int hvb_hotplug_map_adopt_block(struct hvb_dev *hvb, u64 block, bool online);
-bool hvb_hotplug_map_added(struct hvb_hotplug_map *map, u64 pfn);
+bool hvb_hotplug_map_is_hot_added(struct hvb_hotplug_map *map, u64 pfn);
 void hvb_hotplug_map_show(struct hvb_hotplug_map *map, struct seq_file *file);
-u64 hvb_ballooned_span(struct hvb_hotplug_map *map, u64 pfn, u64 end);
-bool hvb_block_online(struct hvb_hotplug_map *map, u64 block);
-void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online);
-bool hvb_goes_offline(struct hvb_hotplug_map *map, u64 pfn);
-void hvb_set_going_offline(struct hvb_dev *hvb, struct hvb_extent range);
+u64 hvb_hotplug_map_ballooned_end(struct hvb_hotplug_map *map, u64 pfn, u64 end);
+bool hvb_hotplug_map_is_online(struct hvb_hotplug_map *map, u64 block);
+void hvb_hotplug_map_totals(struct hvb_dev *hvb, u64 *backed, u64 *online);
+bool hvb_hotplug_map_goes_offline(struct hvb_hotplug_map *map, u64 pfn);
+void hvb_hotplug_map_set_going_offline(struct hvb_dev *hvb, struct hvb_extent range);
 
 #endif /* CONFIG_MEMORY_HOTPLUG, else no_hot_add.h */
 

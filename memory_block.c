@@ -161,14 +161,14 @@ int hvb_memory_block_add(struct hvb_dev *hvb, u64 block, u64 backed)
  */
 static bool hvb_is_foreign_block(struct hvb_hotplug_map *map, u64 block)
 {
-	return !hvb_hotplug_map_added(map, block) && !early_section(__pfn_to_section(block));
+	return !hvb_hotplug_map_is_hot_added(map, block) && !early_section(__pfn_to_section(block));
 }
 
 static void hvb_remove_block(struct hvb_dev *hvb, u64 block)
 {
 	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 
-	if (hvb_block_online(map, block))
+	if (hvb_hotplug_map_is_online(map, block))
 		return;
 
 	if (hvb_is_foreign_block(map, block) ||

@@ -28,7 +28,7 @@
  */
 static int hvb_going_online(struct hvb_hot_add *ha, const struct memory_notify *memory)
 {
-	const u64 block = hvb_block_of(&ha->map, memory->start_pfn);
+	const u64 block = hvb_memory_block_of(&ha->map, memory->start_pfn);
 
 	if (READ_ONCE(ha->closing) && hvb_hotplug_map_is_partial(&ha->map, block))
 		return -EBUSY;
@@ -40,12 +40,12 @@ static int hvb_going_online(struct hvb_hot_add *ha, const struct memory_notify *
 static void hvb_onlined(struct hvb_dev *hvb, const struct memory_notify *memory)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
-	const u64 block = hvb_block_of(&ha->map, memory->start_pfn);
+	const u64 block = hvb_memory_block_of(&ha->map, memory->start_pfn);
 
 	/* Again: a probe may have adopted the block after MEM_GOING_ONLINE. */
 	hvb_hotplug_map_set_online(&ha->map, memory->start_pfn, memory->nr_pages, true);
 	/* How another driver's memory is onlined says nothing of the driver's own. */
-	if (hvb_hotplug_map_added(&ha->map, block)) {
+	if (hvb_hotplug_map_is_hot_added(&ha->map, block)) {
 		WRITE_ONCE(ha->onlined_movable,
 			   is_zone_movable_page(pfn_to_page(memory->start_pfn)));
 		WRITE_ONCE(ha->no_onlining, false);
@@ -167,7 +167,7 @@ unsigned long hvb_check_offline(struct hvb_dev *hvb)
 		return hvb_jiffies_until(watch->check);
 
 	watch->armed = false;
-	hvb_hot_add_totals(hvb, &backed, &online);
+	hvb_hotplug_map_totals(hvb, &backed, &online);
 	if (backed == online) {
 		watch->logged = false;
 	} else if (!watch->logged) {

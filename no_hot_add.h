@@ -65,13 +65,13 @@ static inline unsigned long hvb_pending_await(struct hvb_hot_add *ha)
 	return 0;
 }
 
-static inline void hvb_hot_add_totals(struct hvb_dev *hvb, u64 *backed, u64 *online)
+static inline void hvb_hotplug_map_totals(struct hvb_dev *hvb, u64 *backed, u64 *online)
 {
 	*backed = 0;
 	*online = 0;
 }
 
-static inline u64 hvb_ballooned_span(struct hvb_hotplug_map *map, u64 pfn, u64 end)
+static inline u64 hvb_hotplug_map_ballooned_end(struct hvb_hotplug_map *map, u64 pfn, u64 end)
 {
 	return 0;
 }
@@ -91,12 +91,12 @@ static inline int hvb_hotplug_map_adopt_block(struct hvb_dev *hvb, u64 block, bo
 	return 0;
 }
 
-static inline bool hvb_hotplug_map_added(struct hvb_hotplug_map *map, u64 pfn)
+static inline bool hvb_hotplug_map_is_hot_added(struct hvb_hotplug_map *map, u64 pfn)
 {
 	return false;
 }
 
-static inline bool hvb_goes_offline(struct hvb_hotplug_map *map, u64 pfn)
+static inline bool hvb_hotplug_map_goes_offline(struct hvb_hotplug_map *map, u64 pfn)
 {
 	return false;
 }

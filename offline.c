@@ -145,12 +145,12 @@ static int hvb_offline_detach(struct hvb_dev *hvb, const struct hvb_extent *rang
 
 	hvb->hot_add.map.promised_gaps += hvb_count_unreported(hvb->inflate.batch, range) *
 					  HVB_RETURN_EXTENTS;
-	ret = hvb_hotplug_map_reserve(hvb, hvb_count_spans(range->start, range->end));
+	ret = hvb_hotplug_map_make_room(hvb, hvb_count_spans(range->start, range->end));
 	if (ret)
 		return ret;
 
 	hvb_detach(hvb, range->start, range->end);
-	hvb_set_going_offline(hvb, *range);
+	hvb_hotplug_map_set_going_offline(hvb, *range);
 	return hvb_release_gaps(range);
 }
 
@@ -229,7 +229,7 @@ void hvb_offline_cancel(struct hvb_dev *hvb)
 
 	mutex_lock(&hvb->transfer_lock);
 	hvb_hold_gaps(&range);
-	hvb_set_going_offline(hvb, (struct hvb_extent) {});
+	hvb_hotplug_map_set_going_offline(hvb, (struct hvb_extent) {});
 	hvb_online_returned(hvb, &range);
 	mutex_unlock(&hvb->transfer_lock);
 }
@@ -254,7 +254,7 @@ void hvb_offline_end(struct hvb_dev *hvb, u64 start, u64 count)
 	mutex_lock(&hvb->transfer_lock);
 	/* Under the lock: a probe may be about to adopt the block as online. */
 	hvb_hotplug_map_set_online(&hvb->hot_add.map, start, count, false);
-	hvb_set_going_offline(hvb, (struct hvb_extent) {});
+	hvb_hotplug_map_set_going_offline(hvb, (struct hvb_extent) {});
 	mutex_unlock(&hvb->transfer_lock);
 	hvb_evacuate_leave(hvb, &range);
 }

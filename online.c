@@ -49,7 +49,7 @@ static void hvb_online_page(struct page *page, unsigned int order)
 	while (pfn < end) {
 		u64 stop = end;
 
-		if (hvb_hotplug_map_claim(&ha->map, pfn, &stop))
+		if (hvb_hotplug_map_mark(&ha->map, pfn, &stop))
 			hvb_online_span(pfn, stop, order);
 		pfn = stop;
 	}
@@ -91,7 +91,7 @@ void hvb_online_filled(struct hvb_dev *hvb, u64 pfn, u64 end)
  */
 int hvb_online_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled)
 {
-	const int ret = hvb_hotplug_map_reserve(hvb, HVB_FILL_EXTENTS);
+	const int ret = hvb_hotplug_map_make_room(hvb, HVB_FILL_EXTENTS);
 
 	lockdep_assert_held(&hvb->transfer_lock);
 	while (!ret && start < end) {
@@ -112,7 +112,7 @@ int hvb_online_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled)
 /**
  * hvb_online_return() - the host returns memory of a block that went offline
  * @hvb: the device
- * @start: first PFN; see hvb_ballooned_span()
+ * @start: first PFN; see hvb_hotplug_map_ballooned_end()
  * @end: end PFN, exclusive
  *
  * Context: the pump, hvb->transfer_lock held; may sleep.
@@ -124,7 +124,7 @@ int hvb_online_return(struct hvb_dev *hvb, u64 start, u64 end)
 	int ret;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	ret = hvb_hotplug_map_reserve(hvb, HVB_RETURN_EXTENTS);
+	ret = hvb_hotplug_map_make_room(hvb, HVB_RETURN_EXTENTS);
 	if (ret)
 		return ret;
 

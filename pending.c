@@ -81,7 +81,7 @@ static bool hvb_pending_in_time(struct hvb_pending *pending, u64 block)
  */
 static bool hvb_block_helps(struct hvb_hot_add *ha, u64 block)
 {
-	if (!hvb_block_online(&ha->map, block))
+	if (!hvb_hotplug_map_is_online(&ha->map, block))
 		return false;
 	return !READ_ONCE(ha->onlined_movable) || hvb_kernel_pages(false);
 }

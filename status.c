@@ -29,7 +29,7 @@ static void hvb_trace_status(struct hvb_dev *hvb, const struct hvb_status *statu
 	if (!trace_balloon_status_enabled())
 		return;
 
-	hvb_hot_add_totals(hvb, &backed, &online);
+	hvb_hotplug_map_totals(hvb, &backed, &online);
 	trace_balloon_status(status, demand, backed, online);
 }
 

@@ -35,7 +35,7 @@ static u64 hvb_hot_added(struct hvb_dev *hvb)
 {
 	u64 backed, online;
 
-	hvb_hot_add_totals(hvb, &backed, &online);
+	hvb_hotplug_map_totals(hvb, &backed, &online);
 	return backed;
 }
 
@@ -43,7 +43,7 @@ static u64 hvb_hot_added_online(struct hvb_dev *hvb)
 {
 	u64 backed, online;
 
-	hvb_hot_add_totals(hvb, &backed, &online);
+	hvb_hotplug_map_totals(hvb, &backed, &online);
 	return online;
 }
 

@@ -60,7 +60,7 @@ static bool hvb_is_left(struct page *page)
 static bool hvb_is_maybe_gap(struct hvb_dev *hvb, unsigned long pfn)
 {
 	return hvb_compat_maybe_gap(pfn_to_page(pfn)) &&
-	       hvb_hotplug_map_added(&hvb->hot_add.map, pfn);
+	       hvb_hotplug_map_is_hot_added(&hvb->hot_add.map, pfn);
 }
 
 static bool hvb_is_left_gap(const struct hvb_takeover *takeover, unsigned long pfn)
@@ -194,7 +194,7 @@ static bool hvb_expect_gaps(struct hvb_takeover *takeover,
 	if (!figures->hot_added_known)
 		return true;
 
-	hvb_hot_add_totals(hvb, &backed, &online);
+	hvb_hotplug_map_totals(hvb, &backed, &online);
 	if (backed < figures->hot_added) {
 		dev_err(hvb_device(hvb),
 			"takeover refused: the in-tree driver has hot-added %llu pages, but only %llu of them are there\n",
@@ -279,7 +279,7 @@ int hvb_takeover(struct hvb_dev *hvb, const struct hvb_takeover_figures *figures
 		return ret;
 	}
 
-	hvb_hot_add_totals(hvb, &backed, &online);
+	hvb_hotplug_map_totals(hvb, &backed, &online);
 	dev_info(hvb_device(hvb),
 		 "taken over from the in-tree driver: %llu pages ballooned, %llu hot-added, %llu missing in memory blocks\n",
 		 figures->ballooned, backed, takeover.gaps);

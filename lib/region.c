@@ -205,13 +205,13 @@ void hvb_regions_detach(struct hvb_regions *regions, u64 start, u64 end)
 }
 
 /**
- * hvb_regions_has() - is a PFN in a block that was hot-added
+ * hvb_regions_is_hot_added() - is a PFN in a block that was hot-added
  * @regions: the sets
  * @pfn: the PFN
  *
  * Return: whether it is, backed or not.
  */
-bool hvb_regions_has(const struct hvb_regions *regions, u64 pfn)
+bool hvb_regions_is_hot_added(const struct hvb_regions *regions, u64 pfn)
 {
 	return hvb_extents_pages_in(&regions->added, pfn, pfn + 1);
 }

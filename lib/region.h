@@ -84,14 +84,14 @@ struct hvb_regions {
 void hvb_regions_add_block(struct hvb_regions *regions, u64 block, u64 start, u64 end);
 void hvb_regions_drop_block(struct hvb_regions *regions, u64 block);
 void hvb_regions_detach(struct hvb_regions *regions, u64 start, u64 end);
-bool hvb_regions_has(const struct hvb_regions *regions, u64 pfn);
+bool hvb_regions_is_hot_added(const struct hvb_regions *regions, u64 pfn);
 bool hvb_regions_is_partial(const struct hvb_regions *regions, u64 block);
 enum hvb_backing hvb_regions_span(const struct hvb_regions *regions, u64 pos, u64 *end);
 
 /* Whether anything is known of a block: it was added, or it has a gap. */
-static inline bool hvb_regions_know(const struct hvb_regions *regions, u64 block)
+static inline bool hvb_regions_knows(const struct hvb_regions *regions, u64 block)
 {
-	return hvb_regions_has(regions, block) || hvb_regions_is_partial(regions, block);
+	return hvb_regions_is_hot_added(regions, block) || hvb_regions_is_partial(regions, block);
 }
 
 u64 hvb_regions_backed(const struct hvb_regions *regions);

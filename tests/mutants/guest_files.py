@@ -238,7 +238,7 @@ FAULTS = (
           "return PFN_PHYS(block) >= pluggable.start || last <=",
           "hot_add", "past_what_the_kernel_can_map"),
     Fault("pages are onlined while their block is going offline", "hotplug_map.c",
-          "start, &stop) &&\n\t\t  !hvb_is_going_offline(map, start);",
+          "start, &stop) &&\n\t\t  !hvb_going_offline_locked(map, start);",
           "start, &stop);",
           "offline", "host_returns_it_while_it_goes"),
     Fault("blocks of boot memory that go offline are not counted", "hotplug_map.c",

@@ -291,7 +291,7 @@ def test_sets_are_looked_into_with_the_lock_of_the_map():
 
 def test_a_set_that_is_looked_into_without_the_lock_is_found():
     """Before it is taken, and after it was released."""
-    text = ("bool hvb_a(struct b *map)\n{\n%s\treturn hvb_regions_know(map);\n}\n")
+    text = ("bool hvb_a(struct b *map)\n{\n%s\treturn hvb_regions_knows(map);\n}\n")
     locked = "\tspin_lock(&map->lock);\n"
     assert _sets_without_lock(text % "") == ["hvb_a"]
     assert _sets_without_lock(text % locked) == []

@@ -329,8 +329,8 @@ static inline void world_check_block(struct kunit *test, const struct world *wor
 	const u64 span = world_span(world, block);
 	const bool added = world->added & span;
 
-	KUNIT_ASSERT_EQ(test, hvb_regions_has(&world->regions, start), added);
-	KUNIT_ASSERT_EQ(test, hvb_regions_has(&world->regions, last), added);
+	KUNIT_ASSERT_EQ(test, hvb_regions_is_hot_added(&world->regions, start), added);
+	KUNIT_ASSERT_EQ(test, hvb_regions_is_hot_added(&world->regions, last), added);
 	KUNIT_ASSERT_EQ(test, hvb_regions_is_partial(&world->regions, start),
 			!!(world->gaps & span));
 }

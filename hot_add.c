@@ -173,7 +173,7 @@ void hvb_add_exit(struct hvb_dev *hvb)
 }
 
 /* Return: whether to go on waiting for the block that was added last to come online. */
-static bool hvb_wait_online(struct hvb_hot_add *ha)
+static bool hvb_hot_add_awaits_online(struct hvb_hot_add *ha)
 {
 	if (hvb_hotplug_map_is_online(&ha->map, ha->add.block))
 		return false;
@@ -496,7 +496,7 @@ unsigned long hvb_hot_add_run(struct hvb_dev *hvb)
 	case HVB_HOT_ADD_ADDING:
 		return hvb_add_is_busy(&ha->add) ? HVB_NEVER : hvb_hot_add_work_done(hvb);
 	case HVB_HOT_ADD_ONLINING:
-		if (hvb_wait_online(ha))
+		if (hvb_hot_add_awaits_online(ha))
 			return hvb_jiffies_until(request->not_before);
 		break;
 	case HVB_HOT_ADD_PARKED:

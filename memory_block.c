@@ -139,7 +139,7 @@ int hvb_memory_block_add(struct hvb_dev *hvb, u64 block, u64 backed)
 	bool reserves;
 	int ret;
 
-	hvb_online_wait();
+	hvb_wait_for_hotplug();
 	reserves = backed > needed && !READ_ONCE(ha->no_onlining) &&
 		   !READ_ONCE(ha->onlined_movable);
 	if (READ_ONCE(ha->no_onlining) && si_mem_available() < (long)(hvb_floor(hvb) + needed))

@@ -206,7 +206,7 @@ static void hvb_online_returned(struct hvb_dev *hvb, const struct hvb_extent *ra
 					  pageblock_nr_pages);
 
 		if (hvb_hotplug_map_usable(&hvb->hot_add.map, pfn, &end))
-			hvb_online_filled(hvb, pfn, end);
+			hvb_online_marked(hvb, pfn, end);
 		pfn = end;
 		cond_resched();
 	}

@@ -56,7 +56,7 @@ static void hvb_online_page(struct page *page, unsigned int order)
 }
 
 /**
- * hvb_online_filled() - online what is still marked as a gap
+ * hvb_online_marked() - online what is still marked as a gap
  * @hvb: the device
  * @pfn: first PFN, in a block that is online and stays so; the map has it as backed
  *	already
@@ -64,7 +64,7 @@ static void hvb_online_page(struct page *page, unsigned int order)
  *
  * Context: process, hvb->transfer_lock held; may sleep.
  */
-void hvb_online_filled(struct hvb_dev *hvb, u64 pfn, u64 end)
+void hvb_online_marked(struct hvb_dev *hvb, u64 pfn, u64 end)
 {
 	lockdep_assert_held(&hvb->transfer_lock);
 	while (pfn < end) {
@@ -101,7 +101,7 @@ int hvb_online_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled)
 
 		pages = hvb_hotplug_map_fill(hvb, start, &stop, &online);
 		if (pages && online)
-			hvb_online_filled(hvb, start, stop);
+			hvb_online_marked(hvb, start, stop);
 		*filled += pages;
 		start = stop;
 		cond_resched();
@@ -178,14 +178,14 @@ void hvb_online_init(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_online_wait() - wait for memory hotplug in progress
+ * hvb_wait_for_hotplug() - wait for memory hotplug in progress
  *
  * The kernel takes its hotplug lock to set the callback, which is set already. It
  * offers modules no other way to wait for that lock.
  *
  * Context: process, may sleep; hot-add is usable.
  */
-void hvb_online_wait(void)
+void hvb_wait_for_hotplug(void)
 {
 	set_online_page_callback(hvb_online_page);
 }

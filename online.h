@@ -22,10 +22,10 @@ int hvb_online_claim(struct hvb_dev *hvb);
 void hvb_online_disclaim(void);
 void hvb_online_init(struct hvb_dev *hvb);
 void hvb_online_exit(struct hvb_dev *hvb);
-void hvb_online_wait(void);
+void hvb_wait_for_hotplug(void);
 int hvb_online_fill(struct hvb_dev *hvb, u64 start, u64 end, u32 *filled);
 int hvb_online_return(struct hvb_dev *hvb, u64 start, u64 end);
-void hvb_online_filled(struct hvb_dev *hvb, u64 pfn, u64 end);
+void hvb_online_marked(struct hvb_dev *hvb, u64 pfn, u64 end);
 
 #endif /* CONFIG_MEMORY_HOTPLUG, else no_hot_add.h */
 

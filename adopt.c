@@ -29,8 +29,8 @@
 #include "walk.h"
 
 /* Return: the end PFN, exclusive, of a run of marked pages that starts at @pfn. */
-static unsigned long hvb_span_end(enum hvb_mark_kind kind, unsigned long pfn,
-				  unsigned long end)
+static unsigned long hvb_settle_span(enum hvb_mark_kind kind, unsigned long pfn,
+				     unsigned long end)
 {
 	do {
 		hvb_mark_settle(pfn_to_page(pfn));
@@ -54,12 +54,12 @@ static unsigned long hvb_adopt_one(const struct hvb_walk *walk, unsigned long pf
 	}
 
 	if (hvb_mark_is(page, HVB_MARK_GAP)) {
-		next = hvb_span_end(HVB_MARK_GAP, pfn, end);
+		next = hvb_settle_span(HVB_MARK_GAP, pfn, end);
 		return hvb_hotplug_map_adopt(hvb, pfn, next, false) ? 0 : next;
 	}
 
 	if (hvb_mark_is(page, HVB_MARK_BALLOONED_OFFLINE)) {
-		next = hvb_span_end(HVB_MARK_BALLOONED_OFFLINE, pfn, end);
+		next = hvb_settle_span(HVB_MARK_BALLOONED_OFFLINE, pfn, end);
 		return hvb_chunks_adopt_offline(hvb, pfn, next) ? 0 : next;
 	}
 

@@ -33,12 +33,12 @@
 #define HVB_FLOOR_PAGES	(16 * HVB_PAGES_PER_MIB)
 
 /*
- * If allocation stalls, retry every HVB_DRY_INTERVAL; give up when fewer than
- * HVB_DRY_PAGES (4 MiB) are found within HVB_DRY_LIMIT.
+ * If allocation stalls, retry every HVB_STALL_INTERVAL; give up when fewer than
+ * HVB_STALL_PAGES (4 MiB) are found within HVB_STALL_LIMIT.
  */
-#define HVB_DRY_INTERVAL	(HZ / 20)
-#define HVB_DRY_LIMIT		HZ
-#define HVB_DRY_PAGES		(4 * HVB_PAGES_PER_MIB)
+#define HVB_STALL_INTERVAL	(HZ / 20)
+#define HVB_STALL_LIMIT		HZ
+#define HVB_STALL_PAGES		(4 * HVB_PAGES_PER_MIB)
 
 /**
  * hvb_floor_rule() - what decides at which point ballooning ends
@@ -63,14 +63,14 @@ static u64 hvb_inflate_budget(const struct hvb_dev *hvb)
 	if (!hvb_chunks_can_spare(hvb))
 		return 0;
 
-	return hvb_inflate_limit(hvb_available(), hvb_floor(hvb),
+	return hvb_inflate_limit(hvb_available_clean(), hvb_floor(hvb),
 				 min_t(u64, hvb->inflate.wanted, HVB_FLOOR_PAGES));
 }
 
 static void hvb_inflate_reset_deadline(struct hvb_inflate *inflate)
 {
-	inflate->progress_mark = inflate->wanted - min_t(u64, inflate->wanted, HVB_DRY_PAGES);
-	inflate->give_up = jiffies + HVB_DRY_LIMIT;
+	inflate->progress_mark = inflate->wanted - min_t(u64, inflate->wanted, HVB_STALL_PAGES);
+	inflate->give_up = jiffies + HVB_STALL_LIMIT;
 }
 
 /*
@@ -79,7 +79,7 @@ static void hvb_inflate_reset_deadline(struct hvb_inflate *inflate)
  */
 static bool hvb_inflate_back_off(struct hvb_inflate *inflate)
 {
-	inflate->not_before = jiffies + HVB_DRY_INTERVAL;
+	inflate->not_before = jiffies + HVB_STALL_INTERVAL;
 	return time_after(jiffies, inflate->give_up);
 }
 
@@ -107,7 +107,7 @@ static bool hvb_inflate_costs(struct hvb_dev *hvb, u64 budget)
 
 	switch (hvb_cost_look(&inflate->cost, hvb_now_ms(), hvb_reclaim_cost())) {
 	case HVB_COST_LOW_SECOND:
-		hvb_batch_mark(inflate->batch);
+		hvb_batch_checkpoint(inflate->batch);
 		return false;
 	case HVB_COST_LOW:
 		return false;
@@ -126,13 +126,13 @@ static bool hvb_inflate_undo_costly(struct hvb_dev *hvb)
 	hvb_inflate_undo(hvb, inflate->batch->marks[0]);
 	mutex_unlock(&hvb->transfer_lock);
 
-	inflate->not_before = jiffies + HVB_DRY_INTERVAL;
+	inflate->not_before = jiffies + HVB_STALL_INTERVAL;
 	hvb_inflate_reset_deadline(inflate);
 	return hvb_cost_begin_pause(&inflate->cost, hvb_now_ms());
 }
 
 /* Return: how many pages may be taken now, of which node. */
-static u64 hvb_inflate_look(struct hvb_dev *hvb)
+static u64 hvb_inflate_next_budget(struct hvb_dev *hvb)
 {
 	hvb_chunks_choose_node(hvb);
 	return hvb_inflate_budget(hvb);
@@ -179,7 +179,7 @@ static bool hvb_inflate_take(struct hvb_dev *hvb)
 			return false;
 
 		if (!budget) {
-			budget = hvb_inflate_look(hvb);
+			budget = hvb_inflate_next_budget(hvb);
 			if (!budget)
 				return true;
 			if (hvb_inflate_costs(hvb, budget))
@@ -225,7 +225,7 @@ static void hvb_inflate_trim(struct hvb_dev *hvb)
 {
 	const struct hvb_batch *batch = hvb->inflate.batch;
 	const u64 floor = hvb_floor(hvb), before = hvb->balloon.pages;
-	u64 lacking = hvb_recent_oom(hvb) ? U64_MAX : floor - min(floor, hvb_available());
+	u64 lacking = hvb_recent_oom(hvb) ? U64_MAX : floor - min(floor, hvb_available_clean());
 	u32 first = batch->nr;
 
 	lockdep_assert_held(&hvb->transfer_lock);

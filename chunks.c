@@ -113,7 +113,7 @@ static void hvb_split_block(struct hvb_dev *hvb, struct page *page)
 
 static bool hvb_can_spare(const struct hvb_dev *hvb, unsigned int order)
 {
-	return hvb_may_take(hvb_whole_pages(), hvb_floor(hvb), order);
+	return hvb_may_take(hvb_unfragmented_pages(), hvb_floor(hvb), order);
 }
 
 /* Return: the order to try first, for at most @budget pages. */

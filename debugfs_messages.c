@@ -120,7 +120,7 @@ static const hvb_format hvb_formats[HVB_MSG_TYPES] = {
 };
 
 static void hvb_show_entry(struct seq_file *file, const char *way,
-			   const struct hvb_log_entry *entry)
+			   const struct hvb_record_entry *entry)
 {
 	const struct hvb_wire_header *header = (const void *)entry->bytes;
 	const u16 type = le16_to_cpu(header->type);
@@ -130,7 +130,7 @@ static void hvb_show_entry(struct seq_file *file, const char *way,
 	if (entry->reject != HVB_ACCEPTED) {
 		seq_printf(file, "rejected, %s: %u bytes, %*ph\n",
 			   hvb_reject_name(entry->reject), entry->len,
-			   (int)min_t(u32, entry->len, HVB_LOG_BYTES), entry->bytes);
+			   (int)min_t(u32, entry->len, HVB_RECORD_BYTES), entry->bytes);
 		return;
 	}
 
@@ -147,10 +147,10 @@ static void hvb_show_log(struct seq_file *file, const char *way, const struct hv
 {
 	struct hvb_dev *hvb = file->private;
 	const u64 end = READ_ONCE(log->count);
-	struct hvb_log_entry entry;
+	struct hvb_record_entry entry;
 	u64 number;
 
-	for (number = end - min_t(u64, end, HVB_LOG_ENTRIES); number < end; number++)
+	for (number = end - min_t(u64, end, HVB_RECORD_ENTRIES); number < end; number++)
 		if (hvb_record_get(&hvb->record, log, number, &entry))
 			hvb_show_entry(file, way, &entry);
 }

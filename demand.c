@@ -40,12 +40,12 @@ u64 hvb_assigned(const struct hvb_dev *hvb)
 }
 
 /**
- * hvb_demand_available() - available memory as reported
+ * hvb_available_total() - available memory as reported
  *
  * Context: any.
  * Return: pages of the host.
  */
-u64 hvb_demand_available(void)
+u64 hvb_available_total(void)
 {
 	return hvb_host_pages(max(si_mem_available(), 0L), PAGE_SHIFT);
 }
@@ -65,14 +65,14 @@ u64 hvb_floor(const struct hvb_dev *hvb)
 }
 
 /**
- * hvb_available() - memory that can be reclaimed soon
+ * hvb_available_clean() - memory that can be reclaimed soon
  *
  * MemAvailable counts dirty cache, which must be written before it can be reclaimed.
  *
  * Context: any.
  * Return: pages.
  */
-u64 hvb_available(void)
+u64 hvb_available_clean(void)
 {
 	const u64 unwritten = global_node_page_state(NR_FILE_DIRTY) +
 			      global_node_page_state(NR_WRITEBACK);
@@ -118,7 +118,7 @@ u64 hvb_reclaim_cost(void)
  */
 void hvb_demand_update(struct hvb_dev *hvb)
 {
-	const u64 assigned = hvb_assigned(hvb), available = hvb_demand_available();
+	const u64 assigned = hvb_assigned(hvb), available = hvb_available_total();
 	const struct hvb_usage usage = {
 		.now_ms = hvb_now_ms(),
 		.used = assigned - min(assigned, available),
@@ -175,7 +175,7 @@ void hvb_demand_read(struct hvb_dev *hvb, struct hvb_demand *demand)
 bool hvb_demand_rises(const struct hvb_dev *hvb)
 {
 	return hvb_demand_urgent(&hvb->demand) ||
-	       hvb->demand.model.use_rate * HVB_RISE_SECONDS > hvb_demand_available();
+	       hvb->demand.model.use_rate * HVB_RISE_SECONDS > hvb_available_total();
 }
 
 /**

@@ -35,8 +35,8 @@ struct hvb_demand_state {
 void hvb_demand_init(struct hvb_dev *hvb);
 u64 hvb_assigned(const struct hvb_dev *hvb);
 u64 hvb_floor(const struct hvb_dev *hvb);
-u64 hvb_available(void);
-u64 hvb_demand_available(void);
+u64 hvb_available_clean(void);
+u64 hvb_available_total(void);
 u64 hvb_refaults(void);
 u64 hvb_reclaim_cost(void);
 void hvb_demand_update(struct hvb_dev *hvb);

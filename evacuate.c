@@ -58,7 +58,7 @@
 #define HVB_REST_POLL_MS	20
 
 /* How long a memory block that is going offline waits for a migration in it. */
-#define HVB_OFFLINE_WAIT	(2 * HZ)
+#define HVB_EVACUATE_WAIT	(2 * HZ)
 
 static u64 hvb_end_of_memory(void)
 {
@@ -125,7 +125,7 @@ static void hvb_free_chunk(const struct hvb_chunk *chunk)
 	hvb_free_blocks(chunk->page, HVB_CHUNK_PAGES, chunk->order);
 }
 
-/* Memory that is being evacuated must not be removed: see hvb_evacuate_leave(). */
+/* Memory that is being evacuated must not be removed: see hvb_evacuate_wait(). */
 static void hvb_set_evacuating(struct hvb_evacuate *evac, u64 pfn, u64 end)
 {
 	spin_lock(&evac->lock);
@@ -257,7 +257,7 @@ static bool hvb_find_chunk(struct hvb_dev *hvb, struct hvb_chunk *chunk)
 }
 
 /* Return: whether the chunk is still wanted; then it waits for the pump. */
-static bool hvb_hand_over(struct hvb_evacuate *evac, const struct hvb_chunk *chunk)
+static bool hvb_queue_made(struct hvb_evacuate *evac, const struct hvb_chunk *chunk)
 {
 	bool wanted;
 
@@ -277,7 +277,7 @@ static void hvb_make_for_host(struct hvb_dev *hvb)
 	struct hvb_chunk chunk;
 
 	if (hvb_find_chunk(hvb, &chunk)) {
-		if (!hvb_hand_over(evac, &chunk))
+		if (!hvb_queue_made(evac, &chunk))
 			hvb_free_chunk(&chunk);
 	} else if (!hvb_must_rest(hvb)) {
 		spin_lock(&evac->lock);
@@ -474,7 +474,7 @@ void hvb_evacuate_resume(struct hvb_dev *hvb)
 	queue_work(hvb->slow_wq, &hvb->evacuate.work);
 }
 
-static bool hvb_evacuates(struct hvb_evacuate *evac, const struct hvb_extent *range)
+static bool hvb_evacuate_overlaps(struct hvb_evacuate *evac, const struct hvb_extent *range)
 {
 	bool overlap;
 
@@ -485,7 +485,7 @@ static bool hvb_evacuates(struct hvb_evacuate *evac, const struct hvb_extent *ra
 }
 
 /**
- * hvb_evacuate_leave() - wait until nothing is migrated from memory that goes offline
+ * hvb_evacuate_wait() - wait until nothing is migrated from memory that goes offline
  * @hvb: the device
  * @range: the memory, noted as going offline
  *
@@ -496,12 +496,12 @@ static bool hvb_evacuates(struct hvb_evacuate *evac, const struct hvb_extent *ra
  * Context: process, may sleep for two seconds.
  * Return: 0 or -EBUSY.
  */
-int hvb_evacuate_leave(struct hvb_dev *hvb, const struct hvb_extent *range)
+int hvb_evacuate_wait(struct hvb_dev *hvb, const struct hvb_extent *range)
 {
 	struct hvb_evacuate *evac = &hvb->evacuate;
 
-	return wait_event_timeout(evac->idle, !hvb_evacuates(evac, range),
-				  HVB_OFFLINE_WAIT) ? 0 : -EBUSY;
+	return wait_event_timeout(evac->idle, !hvb_evacuate_overlaps(evac, range),
+				  HVB_EVACUATE_WAIT) ? 0 : -EBUSY;
 }
 
 /**

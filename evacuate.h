@@ -89,6 +89,6 @@ void hvb_evacuate_stop(struct hvb_dev *hvb);
 void hvb_evacuate_reserve(struct hvb_dev *hvb);
 void hvb_evacuate_rest(struct hvb_dev *hvb);
 void hvb_evacuate_resume(struct hvb_dev *hvb);
-int hvb_evacuate_leave(struct hvb_dev *hvb, const struct hvb_extent *range);
+int hvb_evacuate_wait(struct hvb_dev *hvb, const struct hvb_extent *range);
 
 #endif /* _HVB_EVACUATE_H */

@@ -264,7 +264,7 @@ static void hvb_free_device(struct hvb_dev *hvb)
 static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id)
 {
 	struct hvb_takeover_figures figures;
-	const bool taking_over = hvb_params_takeover(&figures);
+	const bool taking_over = hvb_params_consume_takeover(&figures);
 	struct hvb_dev *hvb;
 	int ret;
 

@@ -26,7 +26,7 @@
 #define HVB_RESOURCE_NAME	"System RAM (hv_balloon)"
 
 /* Margin when a memory map is allocated from the reserves: a quarter of its size. */
-#define HVB_MAP_MARGIN		4
+#define HVB_MEMMAP_MARGIN		4
 
 /*
  * memory_add_physaddr_to_nid() knows only memory that existed at boot, and returns
@@ -134,7 +134,7 @@ int hvb_memory_block_add(struct hvb_dev *hvb, u64 block, u64 backed)
 	struct hvb_hot_add *ha = &hvb->hot_add;
 	const bool whole = backed == ha->map.regions.block_pages;
 	const u64 map = PFN_UP(ha->map.regions.block_pages * sizeof(struct page));
-	const u64 needed = map + map / HVB_MAP_MARGIN;
+	const u64 needed = map + map / HVB_MEMMAP_MARGIN;
 	unsigned int flags;
 	bool reserves;
 	int ret;

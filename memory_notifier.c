@@ -20,7 +20,7 @@
 #include "pending.h"
 
 /* Hot-added memory that is offline for longer is logged. */
-#define HVB_OFFLINE_PATIENCE	(10 * HZ)
+#define HVB_OFFLINE_LOG_DELAY	(10 * HZ)
 
 /*
  * A block with a gap must not come online without the online-page callback, which
@@ -144,7 +144,7 @@ void hvb_memory_notifier_exit(struct hvb_dev *hvb)
 void hvb_offline_watch(struct hvb_hot_add *ha)
 {
 	ha->offline.armed = true;
-	ha->offline.check = jiffies + HVB_OFFLINE_PATIENCE;
+	ha->offline.check = jiffies + HVB_OFFLINE_LOG_DELAY;
 }
 
 /**

@@ -190,7 +190,7 @@ int hvb_offline_begin(struct hvb_dev *hvb, u64 start, u64 count)
 		ret = hvb_offline_detach(hvb, &range);
 	mutex_unlock(&hvb->transfer_lock);
 	if (!ret)
-		ret = hvb_evacuate_leave(hvb, &range);
+		ret = hvb_evacuate_wait(hvb, &range);
 	if (!ret && !hvb_is_isolated(&range))
 		ret = -EBUSY;
 	return ret;
@@ -256,5 +256,5 @@ void hvb_offline_end(struct hvb_dev *hvb, u64 start, u64 count)
 	hvb_hotplug_map_set_online(&hvb->hot_add.map, start, count, false);
 	hvb_hotplug_map_set_going_offline(hvb, (struct hvb_extent) {});
 	mutex_unlock(&hvb->transfer_lock);
-	hvb_evacuate_leave(hvb, &range);
+	hvb_evacuate_wait(hvb, &range);
 }

@@ -44,7 +44,7 @@
 
 static bool hvb_is_short(const struct hvb_dev *hvb)
 {
-	const u64 available = hvb_host_pages(hvb_available(), PAGE_SHIFT);
+	const u64 available = hvb_host_pages(hvb_available_clean(), PAGE_SHIFT);
 	const u64 free = hvb_host_pages(hvb_kernel_pages(false), PAGE_SHIFT);
 
 	return available < hvb_assigned(hvb) / HVB_OOM_SHORT_SHARE + HVB_OOM_SHORT_PAGES ||
@@ -59,7 +59,7 @@ static bool hvb_host_has_more(const struct hvb_dev *hvb)
 }
 
 /* Return: whether the current task runs a work item on which the wait depends. */
-static bool hvb_oom_hits_us(struct hvb_dev *hvb)
+static bool hvb_oom_in_own_work(struct hvb_dev *hvb)
 {
 	const struct work_struct *work = current_work();
 
@@ -76,7 +76,7 @@ static bool hvb_oom_may_wait(struct hvb_dev *hvb)
 	if (READ_ONCE(hvb->state) != HVB_STATE_RUNNING || READ_ONCE(hvb->no_reports) ||
 	    hvb_must_rest(hvb))
 		return false;
-	if (fatal_signal_pending(current) || current->flags & PF_EXITING || hvb_oom_hits_us(hvb))
+	if (fatal_signal_pending(current) || current->flags & PF_EXITING || hvb_oom_in_own_work(hvb))
 		return false;
 	return hvb_is_short(hvb) && hvb_host_has_more(hvb);
 }

@@ -142,13 +142,13 @@ static int hvb_set_takeover(const char *value, const struct kernel_param *param)
 }
 
 /**
- * hvb_params_takeover() - is this probe to take over from the in-tree driver
+ * hvb_params_consume_takeover() - is this probe to take over from the in-tree driver
  * @figures: set to what that says of itself
  *
  * Context: process.
  * Return: true once after the parameter was set.
  */
-bool hvb_params_takeover(struct hvb_takeover_figures *figures)
+bool hvb_params_consume_takeover(struct hvb_takeover_figures *figures)
 {
 	bool given;
 

@@ -47,6 +47,6 @@ struct hvb_takeover_figures {
 	bool hot_added_known;
 };
 
-bool hvb_params_takeover(struct hvb_takeover_figures *figures);
+bool hvb_params_consume_takeover(struct hvb_takeover_figures *figures);
 
 #endif /* _HVB_PARAMS_H */

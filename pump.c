@@ -75,7 +75,7 @@ static void hvb_reject(struct hvb_dev *hvb, enum hvb_reject reason,
 }
 
 /* Logged on change only. The text is an interface: tools look for it. */
-static void hvb_info(struct hvb_dev *hvb, const struct hvb_msg *msg)
+static void hvb_handle_info(struct hvb_dev *hvb, const struct hvb_msg *msg)
 {
 	if (!msg->info.has_max_pages || msg->info.max_pages == hvb->hot_add.max_pages)
 		return;
@@ -109,7 +109,7 @@ static void hvb_dispatch(struct hvb_dev *hvb, const struct hvb_msg *msg)
 		hvb_hot_add_begin(hvb, msg);
 		break;
 	case HVB_MSG_INFO:
-		hvb_info(hvb, msg);
+		hvb_handle_info(hvb, msg);
 		break;
 	default:
 		break;

@@ -30,24 +30,24 @@ const char *hvb_op_name(enum hvb_op op)
 	return hvb_op_names[op];
 }
 
-static void hvb_log_add(struct hvb_record *record, struct hvb_log *log,
-			const struct hvb_log_entry *entry)
+static void hvb_record_add(struct hvb_record *record, struct hvb_log *log,
+			   const struct hvb_record_entry *entry)
 {
 	spin_lock(&record->lock);
-	log->entries[log->count++ % HVB_LOG_ENTRIES] = *entry;
+	log->entries[log->count++ % HVB_RECORD_ENTRIES] = *entry;
 	spin_unlock(&record->lock);
 }
 
-static void hvb_log_fill(struct hvb_log_entry *entry, const void *bytes, u32 len)
+static void hvb_record_fill(struct hvb_record_entry *entry, const void *bytes, u32 len)
 {
-	*entry = (struct hvb_log_entry) {
+	*entry = (struct hvb_record_entry) {
 		.time = ktime_get_ns(),
 		.len = len,
 	};
-	memcpy(entry->bytes, bytes, min_t(u32, len, HVB_LOG_BYTES));
+	memcpy(entry->bytes, bytes, min_t(u32, len, HVB_RECORD_BYTES));
 }
 
-static const struct hvb_wire_header *hvb_log_header(const struct hvb_log_entry *entry)
+static const struct hvb_wire_header *hvb_record_header(const struct hvb_record_entry *entry)
 {
 	return (const struct hvb_wire_header *)entry->bytes;
 }
@@ -64,10 +64,10 @@ static const struct hvb_wire_header *hvb_log_header(const struct hvb_log_entry *
 void hvb_record_in(struct hvb_record *record, const void *bytes, u32 len,
 		   enum hvb_reject reject)
 {
-	struct hvb_log_entry entry;
-	const struct hvb_wire_header *header = hvb_log_header(&entry);
+	struct hvb_record_entry entry;
+	const struct hvb_wire_header *header = hvb_record_header(&entry);
 
-	hvb_log_fill(&entry, bytes, len);
+	hvb_record_fill(&entry, bytes, len);
 	entry.reject = reject;
 	if (reject == HVB_ACCEPTED) {
 		entry.pages = hvb_msg_pages(bytes);
@@ -76,7 +76,7 @@ void hvb_record_in(struct hvb_record *record, const void *bytes, u32 len,
 	} else {
 		trace_balloon_message_rejected(le16_to_cpu(header->type), len, reject);
 	}
-	hvb_log_add(record, &record->in, &entry);
+	hvb_record_add(record, &record->in, &entry);
 }
 
 /**
@@ -89,14 +89,14 @@ void hvb_record_in(struct hvb_record *record, const void *bytes, u32 len,
  */
 void hvb_record_out(struct hvb_record *record, const void *bytes, u32 len)
 {
-	struct hvb_log_entry entry;
-	const struct hvb_wire_header *header = hvb_log_header(&entry);
+	struct hvb_record_entry entry;
+	const struct hvb_wire_header *header = hvb_record_header(&entry);
 
-	hvb_log_fill(&entry, bytes, len);
+	hvb_record_fill(&entry, bytes, len);
 	entry.pages = hvb_msg_pages(bytes);
 	trace_balloon_message_out(le16_to_cpu(header->type), le32_to_cpu(header->trans_id),
 				  len, entry.pages);
-	hvb_log_add(record, &record->out, &entry);
+	hvb_record_add(record, &record->out, &entry);
 }
 
 /**
@@ -110,14 +110,14 @@ void hvb_record_out(struct hvb_record *record, const void *bytes, u32 len)
  * Return: whether it exists and was not overwritten.
  */
 bool hvb_record_get(struct hvb_record *record, const struct hvb_log *log, u64 number,
-		    struct hvb_log_entry *entry)
+		    struct hvb_record_entry *entry)
 {
 	bool found;
 
 	spin_lock(&record->lock);
-	found = number < log->count && number + HVB_LOG_ENTRIES >= log->count;
+	found = number < log->count && number + HVB_RECORD_ENTRIES >= log->count;
 	if (found)
-		*entry = log->entries[number % HVB_LOG_ENTRIES];
+		*entry = log->entries[number % HVB_RECORD_ENTRIES];
 	spin_unlock(&record->lock);
 	return found;
 }

@@ -13,35 +13,35 @@
 
 struct hvb_dev;
 
-#define HVB_LOG_ENTRIES		64
+#define HVB_RECORD_ENTRIES		64
 
 /* Enough for all but the ranges of a message; their pages are counted. */
-#define HVB_LOG_BYTES		32
+#define HVB_RECORD_BYTES		32
 
 /**
- * struct hvb_log_entry - a message
+ * struct hvb_record_entry - a message
  * @time: when it was sent or read, in ns of the monotonic clock
  * @pages: see hvb_msg_pages(); 0 if it was rejected
  * @len: its bytes, of which @bytes has the first
  * @reject: why it was not accepted
  * @bytes: as on the wire, zeroes after the end
  */
-struct hvb_log_entry {
+struct hvb_record_entry {
 	u64 time;
 	u64 pages;
 	u32 len;
 	enum hvb_reject reject;
-	u8 bytes[HVB_LOG_BYTES];
+	u8 bytes[HVB_RECORD_BYTES];
 };
 
 /**
  * struct hvb_log - the last messages in one direction
  * @count: messages so far
- * @entries: message number N is at N modulo HVB_LOG_ENTRIES
+ * @entries: message number N is at N modulo HVB_RECORD_ENTRIES
  */
 struct hvb_log {
 	u64 count;
-	struct hvb_log_entry entries[HVB_LOG_ENTRIES];
+	struct hvb_record_entry entries[HVB_RECORD_ENTRIES];
 };
 
 /**
@@ -100,7 +100,7 @@ void hvb_record_in(struct hvb_record *record, const void *bytes, u32 len,
 		   enum hvb_reject reject);
 void hvb_record_out(struct hvb_record *record, const void *bytes, u32 len);
 bool hvb_record_get(struct hvb_record *record, const struct hvb_log *log, u64 number,
-		    struct hvb_log_entry *entry);
+		    struct hvb_record_entry *entry);
 
 const char *hvb_op_name(enum hvb_op op);
 void hvb_op_begin(struct hvb_record *record, enum hvb_op op, u64 pages);

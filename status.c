@@ -39,7 +39,7 @@ static void hvb_sample(struct hvb_dev *hvb, struct hvb_status *status)
 
 	hvb_demand_update(hvb);
 	hvb_demand_read(hvb, &demand);
-	status->available = hvb_demand_available();
+	status->available = hvb_available_total();
 	status->committed = hvb_committed_pages(&demand);
 	hvb_trace_status(hvb, status, &demand);
 }

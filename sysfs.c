@@ -24,7 +24,7 @@
 #include "sysfs.h"
 
 /* The largest step: 64 TiB, in KiB. */
-#define HVB_STEP_KB_MAX	(64ULL << 30)
+#define HVB_SIZE_KB_MAX	(64ULL << 30)
 
 /* For how long a program asks for memory, if it does not say; and at most. */
 #define HVB_EXTRA_SECONDS	60
@@ -164,7 +164,7 @@ static int hvb_parse_extra(const char *buf, u64 *kib, unsigned int *seconds)
 		return -EINVAL;
 	rest = strim(text);
 	first = strsep(&rest, " \t");
-	if (kstrtou64(first, 0, kib) || *kib > HVB_STEP_KB_MAX)
+	if (kstrtou64(first, 0, kib) || *kib > HVB_SIZE_KB_MAX)
 		return -EINVAL;
 	if (rest && (kstrtouint(skip_spaces(rest), 0, seconds) || *seconds > HVB_EXTRA_SECONDS_MAX))
 		return -EINVAL;
@@ -181,7 +181,7 @@ static ssize_t extra_demand_kb_store(struct device *dev, struct device_attribute
 
 	if (hvb_parse_extra(buf, &kib, &seconds)) {
 		dev_err_ratelimited(dev, "extra_demand_kb: \"%.*s\" is not a number of KiB from 0 to %llu, and perhaps one of seconds from 0 to %u\n",
-				    (int)strcspn(buf, "\n"), buf, HVB_STEP_KB_MAX,
+				    (int)strcspn(buf, "\n"), buf, HVB_SIZE_KB_MAX,
 				    HVB_EXTRA_SECONDS_MAX);
 		return -EINVAL;
 	}
@@ -205,9 +205,9 @@ static ssize_t event_step_kb_store(struct device *dev, struct device_attribute *
 	struct hvb_dev *hvb = dev_get_drvdata(dev);
 	u64 step;
 
-	if (kstrtou64(buf, 0, &step) || step > HVB_STEP_KB_MAX) {
+	if (kstrtou64(buf, 0, &step) || step > HVB_SIZE_KB_MAX) {
 		dev_err_ratelimited(dev, "event_step_kb: \"%.*s\" is not a number of KiB from 0 to %llu\n",
-				    (int)strcspn(buf, "\n"), buf, HVB_STEP_KB_MAX);
+				    (int)strcspn(buf, "\n"), buf, HVB_SIZE_KB_MAX);
 		return -EINVAL;
 	}
 

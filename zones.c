@@ -141,14 +141,14 @@ static u64 hvb_zone_whole_pages(struct zone *zone)
 }
 
 /**
- * hvb_whole_pages() - pages of which the kernel has, or can make, blocks
+ * hvb_unfragmented_pages() - pages of which the kernel has, or can make, blocks
  *
  * Of orders that it retries for (PAGE_ALLOC_COSTLY_ORDER). ZONE_MOVABLE does not count.
  *
  * Context: any.
  * Return: pages.
  */
-u64 hvb_whole_pages(void)
+u64 hvb_unfragmented_pages(void)
 {
 	return hvb_sum_zones(ZONE_MOVABLE, hvb_zone_whole_pages);
 }

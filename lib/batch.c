@@ -80,12 +80,12 @@ void hvb_batch_add(struct hvb_batch *batch, u64 pfn, u32 count)
 }
 
 /**
- * hvb_batch_mark() - keep apart what is in the batch and what is added
+ * hvb_batch_checkpoint() - keep apart what is in the batch and what is added
  * @batch: the batch
  *
  * hvb_batch_cut() can remove what was added since the last mark, or the last but one.
  */
-void hvb_batch_mark(struct hvb_batch *batch)
+void hvb_batch_checkpoint(struct hvb_batch *batch)
 {
 	batch->marks[0] = batch->marks[1];
 	batch->marks[1] = batch->nr;

@@ -13,7 +13,7 @@
  * struct hvb_batch - ranges to report in the next messages
  * @nr: ranges in use
  * @pages: pages in them
- * @marks: ranges in use at the last call of hvb_batch_mark() but one, and at the last
+ * @marks: ranges in use at the last call of hvb_batch_checkpoint() but one, and at the last
  * @block_pages: no range crosses a multiple of this number of pages; a
  *	power of two
  * @range_pages: no range has more pages
@@ -38,7 +38,7 @@ void hvb_batch_init(struct hvb_batch *batch, u64 block_pages);
 void hvb_batch_limit(struct hvb_batch *batch, u32 range_pages);
 void hvb_batch_clear(struct hvb_batch *batch);
 void hvb_batch_add(struct hvb_batch *batch, u64 pfn, u32 count);
-void hvb_batch_mark(struct hvb_batch *batch);
+void hvb_batch_checkpoint(struct hvb_batch *batch);
 void hvb_batch_cut(struct hvb_batch *batch, u32 nr);
 void hvb_batch_merge(struct hvb_batch *batch);
 

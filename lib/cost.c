@@ -25,8 +25,8 @@
 #define HVB_COST_FALL_MS	(10 * HVB_MS_PER_S)
 
 /* Three costly windows in a row, or half of all windows, end the operation. */
-#define HVB_COST_WINDOW		2U
-#define HVB_COST_OVER		(3 * HVB_COST_WINDOW)
+#define HVB_COST_SCORE_STEP		2U
+#define HVB_COST_SCORE_END		(3 * HVB_COST_SCORE_STEP)
 
 /* Time before the next operation. Doubled if that ends in the same way, soon after. */
 #define HVB_COST_PAUSE_MS	(10 * HVB_MS_PER_S)
@@ -58,7 +58,7 @@ static u64 hvb_cost_end_window(struct hvb_cost *cost, u64 now_ms, u64 count)
 
 	cost->costly = hvb_cost_exceeds(cost, rate);
 	if (cost->costly)
-		cost->score = min(cost->score + HVB_COST_WINDOW, HVB_COST_OVER);
+		cost->score = min(cost->score + HVB_COST_SCORE_STEP, HVB_COST_SCORE_END);
 	else
 		cost->score -= min_t(u64, calm, cost->score);
 	hvb_cost_next_window(cost, now_ms, count);
@@ -154,7 +154,7 @@ static u64 hvb_cost_next_pause(const struct hvb_cost *cost, u64 now_ms)
  */
 bool hvb_cost_begin_pause(struct hvb_cost *cost, u64 now_ms)
 {
-	if (cost->score < HVB_COST_OVER)
+	if (cost->score < HVB_COST_SCORE_END)
 		return false;
 
 	cost->pause_ms = hvb_cost_next_pause(cost, now_ms);

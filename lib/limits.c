@@ -98,7 +98,7 @@ u64 hvb_inflate_limit(u64 available, u64 floor, u64 wanted)
  */
 bool hvb_may_take(u64 whole, u64 floor, unsigned int order)
 {
-	const u64 kept = max_t(u64, floor / HVB_WHOLE_SHARE, HVB_WHOLE_LEAST);
+	const u64 kept = max_t(u64, floor / HVB_UNFRAGMENTED_SHARE, HVB_WHOLE_LEAST);
 
 	return whole > (order ? kept : kept / 2);
 }

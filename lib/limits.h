@@ -15,7 +15,7 @@
 #define HVB_CHUNK_ORDER		9
 
 /* Part of the floor that is not to be left in small pieces, and the least of it: 32 MiB. */
-#define HVB_WHOLE_SHARE		4
+#define HVB_UNFRAGMENTED_SHARE		4
 #define HVB_WHOLE_LEAST		(32 * HVB_PAGES_PER_MIB)
 
 /**

@@ -463,7 +463,7 @@ static void cut_to_a_mark(struct kunit *test)
 
 	for (pfn = 0; pfn < 400; pfn += 10) {
 		if (pfn % 100 == 0)
-			hvb_batch_mark(batch);
+			hvb_batch_checkpoint(batch);
 		hvb_batch_add(batch, pfn, 10);
 	}
 	/* Marks at 0, 100, 200 and 300: a range begins at each. */

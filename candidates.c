@@ -148,7 +148,8 @@ bool hvb_worth_evacuating(struct hvb_dev *hvb, u64 pfn, unsigned int pass)
 	struct zone *zone;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	if (!page || hvb_hotplug_map_goes_offline(&hvb->hot_add.map, pfn) || hvb_compat_is_highatomic(pfn))
+	if (!page || hvb_hotplug_map_goes_offline(&hvb->hot_add.map, pfn) ||
+	    hvb_compat_is_highatomic(pfn))
 		return false;
 
 	zone = page_zone(page);

@@ -206,6 +206,7 @@ static void hvb_hot_add_skip(struct hvb_dev *hvb, u64 end)
 /* Fill a part of a block that was added before. */
 static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
 {
+	struct hvb_hotplug_map *map = &hvb->hot_add.map;
 	u32 filled = 0;
 	int ret;
 
@@ -214,8 +215,8 @@ static int hvb_fill_block(struct hvb_dev *hvb, u64 start, u64 end)
 	mutex_unlock(&hvb->transfer_lock);
 	if (!ret)
 		hvb_hot_add_account(&hvb->hot_add.request, filled, end);
-	/* Nothing of an offline block can be used, for which an OOM may wait. */
-	if (hvb_hotplug_map_is_online(&hvb->hot_add.map, hvb_memory_block_of(&hvb->hot_add.map, start)))
+	/* An offline block relieves no OOM. */
+	if (hvb_hotplug_map_is_online(map, hvb_memory_block_of(map, start)))
 		hvb_memory_arrived(hvb, filled);
 	return ret;
 }

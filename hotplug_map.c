@@ -505,7 +505,8 @@ int hvb_hotplug_map_adopt(struct hvb_dev *hvb, u64 start, u64 end, bool balloone
 
 	lockdep_assert_held(&hvb->transfer_lock);
 	while (start < end) {
-		const u64 stop = min(end, hvb_memory_block_of(map, start) + map->regions.block_pages);
+		const u64 block_end = hvb_memory_block_of(map, start) + map->regions.block_pages;
+		const u64 stop = min(end, block_end);
 		int ret = hvb_hotplug_map_make_room(hvb, 2);
 
 		if (ret)

@@ -156,7 +156,7 @@ struct hvb_wire_hot_add_request {
 
 #define HVB_HOT_ADD_REQUEST_SHORT	16U
 
-#define HVB_RESULT_TRANSIENT		0	/* with no pages: may be tried again */
+#define HVB_RESULT_TRANSIENT	0	/* with no pages: may be tried again */
 #define HVB_RESULT_DONE		1	/* with no pages: never ask again */
 
 struct hvb_wire_hot_add_response {

@@ -2,8 +2,8 @@
 /*
  * Memory blocks: how they are added and removed, and what they cost.
  */
-#ifndef _HVB_MEMBLOCK_H
-#define _HVB_MEMBLOCK_H
+#ifndef _HVB_MEMORY_BLOCK_H
+#define _HVB_MEMORY_BLOCK_H
 
 #include <linux/types.h>
 
@@ -17,4 +17,4 @@ bool hvb_memory_block_exists(const struct hvb_hotplug_map *map, u64 block);
 int hvb_memory_block_add(struct hvb_dev *hvb, u64 block, u64 backed);
 void hvb_memory_block_remove_partial(struct hvb_dev *hvb);
 
-#endif /* _HVB_MEMBLOCK_H */
+#endif /* _HVB_MEMORY_BLOCK_H */

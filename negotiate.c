@@ -54,14 +54,15 @@ const char *hvb_state_name(enum hvb_state state)
 
 /* The allowed moves: the arrows in hv_balloon.c. */
 static const unsigned int hvb_state_moves[HVB_STATES] = {
-	[HVB_STATE_CLOSED]		= BIT(HVB_STATE_OPENED),
-	[HVB_STATE_OPENED]		= BIT(HVB_STATE_VERSION) | BIT(HVB_STATE_CLOSED),
+	[HVB_STATE_CLOSED] = BIT(HVB_STATE_OPENED),
+	[HVB_STATE_OPENED] = BIT(HVB_STATE_VERSION) | BIT(HVB_STATE_CLOSED),
 	/* The next version is proposed when the host refuses one. */
-	[HVB_STATE_VERSION]		= BIT(HVB_STATE_VERSION) | BIT(HVB_STATE_CAPABILITIES) |
-				  BIT(HVB_STATE_FAILED) | BIT(HVB_STATE_CLOSED),
-	[HVB_STATE_CAPABILITIES]	= BIT(HVB_STATE_RUNNING) | BIT(HVB_STATE_FAILED) | BIT(HVB_STATE_CLOSED),
-	[HVB_STATE_RUNNING]		= BIT(HVB_STATE_CLOSED),
-	[HVB_STATE_FAILED]		= BIT(HVB_STATE_CLOSED),
+	[HVB_STATE_VERSION] = BIT(HVB_STATE_VERSION) | BIT(HVB_STATE_CAPABILITIES) |
+			      BIT(HVB_STATE_FAILED) | BIT(HVB_STATE_CLOSED),
+	[HVB_STATE_CAPABILITIES] = BIT(HVB_STATE_RUNNING) | BIT(HVB_STATE_FAILED) |
+				   BIT(HVB_STATE_CLOSED),
+	[HVB_STATE_RUNNING] = BIT(HVB_STATE_CLOSED),
+	[HVB_STATE_FAILED] = BIT(HVB_STATE_CLOSED),
 };
 
 /**
@@ -74,7 +75,7 @@ static const unsigned int hvb_state_moves[HVB_STATES] = {
 void hvb_set_state(struct hvb_dev *hvb, enum hvb_state state)
 {
 	if (WARN_ONCE(!(hvb_state_moves[hvb->state] & BIT(state)),
-		      "hv_balloon: refused to move from state %s to %s\n",
+		      KBUILD_MODNAME ": refused to move from state %s to %s\n",
 		      hvb_state_name(hvb->state), hvb_state_name(state)))
 		return;
 

@@ -76,7 +76,8 @@ static bool hvb_oom_may_wait(struct hvb_dev *hvb)
 	if (READ_ONCE(hvb->state) != HVB_STATE_RUNNING || READ_ONCE(hvb->no_reports) ||
 	    hvb_must_rest(hvb))
 		return false;
-	if (fatal_signal_pending(current) || current->flags & PF_EXITING || hvb_oom_in_own_work(hvb))
+	if (fatal_signal_pending(current) || current->flags & PF_EXITING ||
+	    hvb_oom_in_own_work(hvb))
 		return false;
 	return hvb_is_short(hvb) && hvb_host_has_more(hvb);
 }

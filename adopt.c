@@ -19,7 +19,7 @@
 #include <linux/pfn.h>
 
 #include "adopt.h"
-#include "chunks.h"
+#include "ballooned.h"
 #include "compat.h"
 #include "device.h"
 #include "hotplug_map.h"
@@ -49,7 +49,7 @@ static unsigned long hvb_adopt_one(const struct hvb_walk *walk, unsigned long pf
 	if (hvb_mark_is(page, HVB_MARK_BALLOON)) {
 		next = pfn + (1UL << hvb_mark_order(page));
 		hvb_mark_settle(page);
-		hvb_chunks_adopt(hvb, page);
+		hvb_ballooned_adopt(hvb, page);
 		return next;
 	}
 
@@ -60,7 +60,7 @@ static unsigned long hvb_adopt_one(const struct hvb_walk *walk, unsigned long pf
 
 	if (hvb_mark_is(page, HVB_MARK_BALLOONED_OFFLINE)) {
 		next = hvb_settle_span(HVB_MARK_BALLOONED_OFFLINE, pfn, end);
-		return hvb_chunks_adopt_offline(hvb, pfn, next) ? 0 : next;
+		return hvb_ballooned_adopt_offline(hvb, pfn, next) ? 0 : next;
 	}
 
 	return hvb_walk_next(pfn);

@@ -2,7 +2,7 @@
 /*
  * The balloon: takes pages from the guest and names them to the host
  * (inflate), and puts those that the host returns to use again (deflate).
- * How they are taken and freed is in chunks.c.
+ * alloc.c chooses which blocks are taken; ballooned.c marks, counts and frees them.
  *
  * Everything here runs in the pump, or while it cannot run.
  */
@@ -10,9 +10,10 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "alloc.h"
 #include "balloon.h"
+#include "ballooned.h"
 #include "channel.h"
-#include "chunks.h"
 #include "demand.h"
 #include "device.h"
 #include "evacuate.h"
@@ -60,7 +61,7 @@ static u64 hvb_inflate_budget(const struct hvb_dev *hvb)
 {
 	if (hvb_recent_oom(hvb) || hvb_cost_pauses(&hvb->inflate.cost, hvb_now_ms()))
 		return 0;
-	if (!hvb_chunks_can_spare(hvb))
+	if (!hvb_alloc_can_spare(hvb))
 		return 0;
 
 	return hvb_inflate_limit(hvb_available_clean(), hvb_floor(hvb),
@@ -92,7 +93,7 @@ static void hvb_inflate_undo(struct hvb_dev *hvb, u32 first)
 	lockdep_assert_held(&hvb->transfer_lock);
 	for (i = first; i < batch->nr; i++) {
 		hvb->inflate.wanted += batch->ranges[i].count;
-		hvb_chunks_release(hvb, &batch->ranges[i]);
+		hvb_ballooned_release(hvb, &batch->ranges[i]);
 	}
 	hvb_batch_cut(batch, first);
 }
@@ -134,7 +135,7 @@ static bool hvb_inflate_undo_costly(struct hvb_dev *hvb)
 /* Return: how many pages may be taken now, of which node. */
 static u64 hvb_inflate_next_budget(struct hvb_dev *hvb)
 {
-	hvb_chunks_choose_node(hvb);
+	hvb_alloc_choose_node(hvb);
 	return hvb_inflate_budget(hvb);
 }
 
@@ -157,7 +158,7 @@ static void hvb_inflate_begin_step(struct hvb_dev *hvb)
 	struct hvb_inflate *inflate = &hvb->inflate;
 
 	if (!inflate->in_step)
-		hvb_chunks_choose(hvb);
+		hvb_alloc_begin_step(hvb);
 	inflate->in_step = true;
 	if (!inflate->batch->nr)
 		hvb_batch_limit(inflate->batch,
@@ -186,9 +187,9 @@ static bool hvb_inflate_take(struct hvb_dev *hvb)
 				return hvb_inflate_undo_costly(hvb);
 		}
 
-		taken = hvb_chunks_take(hvb, budget);
+		taken = hvb_alloc_next(hvb, budget);
 		if (!taken)
-			return !hvb_chunks_await(hvb) && hvb_inflate_back_off(inflate);
+			return !hvb_alloc_awaits_chunk(hvb) && hvb_inflate_back_off(inflate);
 		budget -= taken;
 		inflate->wanted -= taken;
 		if (inflate->wanted <= inflate->progress_mark)
@@ -277,7 +278,7 @@ static const char *hvb_shortage(const struct hvb_dev *hvb)
 		return "recent OOM";
 	if (hvb_cost_pauses(&hvb->inflate.cost, hvb_now_ms()))
 		return "its programs pay with refaults or swapping";
-	if (!hvb_chunks_can_spare(hvb))
+	if (!hvb_alloc_can_spare(hvb))
 		return "free memory is fragmented";
 	if (hvb_inflate_budget(hvb))
 		return "allocation stalled";
@@ -343,8 +344,8 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 	inflate->wanted = num_pages;
 	inflate->in_step = false;
 	inflate->not_before = jiffies;
-	hvb->chunk_choice.highest_order = HVB_CHUNK_ORDER;
-	hvb->chunk_choice.retry = jiffies;
+	hvb->alloc.highest_order = HVB_CHUNK_ORDER;
+	hvb->alloc.chunk_retry = jiffies;
 	hvb_batch_init(inflate->batch, hvb->hot_add.map.regions.block_pages);
 	hvb_inflate_reset_deadline(inflate);
 	hvb_cost_begin(&inflate->cost, hvb_now_ms(), hvb_reclaim_cost());
@@ -360,10 +361,10 @@ static unsigned long hvb_inflate_wait(struct hvb_dev *hvb, bool reported)
 {
 	struct hvb_inflate *inflate = &hvb->inflate;
 
-	if (!reported && hvb_chunks_await(hvb)) {
+	if (!reported && hvb_alloc_awaits_chunk(hvb)) {
 		/* Smaller blocks get their full time after that. */
 		hvb_inflate_reset_deadline(inflate);
-		return hvb_jiffies_until(hvb->chunk_choice.deadline);
+		return hvb_jiffies_until(hvb->alloc.chunk_deadline);
 	}
 	inflate->in_step = false;
 	return hvb_jiffies_until(inflate->not_before);
@@ -415,7 +416,7 @@ void hvb_inflate_resume(struct hvb_dev *hvb)
 	struct hvb_inflate *inflate = &hvb->inflate;
 
 	inflate->not_before = jiffies;
-	hvb->chunk_choice.deadline = jiffies + HVB_CHUNK_WAIT;
+	hvb->alloc.chunk_deadline = jiffies + HVB_CHUNK_WAIT;
 	hvb_inflate_reset_deadline(inflate);
 }
 
@@ -438,7 +439,7 @@ static void hvb_deflate_range(struct hvb_dev *hvb, const struct hvb_range *range
 {
 	const u64 before = hvb->balloon.pages;
 
-	if (!hvb_chunks_are_ballooned(hvb, range)) {
+	if (!hvb_ballooned_covers(hvb, range)) {
 		hvb->stats.foreign_ranges++;
 		dev_warn_ratelimited(hvb_device(hvb),
 				     "ignored %u pages at PFN 0x%llx that the host returned: not ballooned\n",
@@ -446,7 +447,7 @@ static void hvb_deflate_range(struct hvb_dev *hvb, const struct hvb_range *range
 		return;
 	}
 
-	hvb_chunks_release(hvb, range);
+	hvb_ballooned_release(hvb, range);
 	hvb->stats.returned += before - hvb->balloon.pages;
 }
 

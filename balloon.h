@@ -58,34 +58,6 @@ struct hvb_inflate {
 };
 
 /**
- * struct hvb_chunk_choice - of which blocks to try for
- *
- * All of it is for the pump only.
- */
-struct hvb_chunk_choice {
-	/**
-	 * @highest_order: largest block worth trying for; falls when a try fails, rises
-	 * by one with each step
-	 */
-	unsigned int highest_order;
-
-	/** @node: node that blocks are taken of, NUMA_NO_NODE if there is but one */
-	int node;
-
-	/** @movable: blocks of ZONE_MOVABLE are tried for first in this step */
-	bool movable;
-
-	/** @movable_order: the largest of these worth trying for */
-	unsigned int movable_order;
-
-	/** @deadline: jiffies at which no chunk is waited for any more */
-	unsigned long deadline;
-
-	/** @retry: jiffies before which no chunk is asked for, once there was none */
-	unsigned long retry;
-};
-
-/**
  * struct hvb_balloon - pages that the host has
  *
  * The figures are written with hvb->transfer_lock held, by the pump or by the memory

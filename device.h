@@ -19,6 +19,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "alloc.h"
 #include "balloon.h"
 #include "demand.h"
 #include "evacuate.h"
@@ -175,8 +176,8 @@ struct hvb_dev {
 	/** @inflate: the operation in progress; pump only */
 	struct hvb_inflate inflate;
 
-	/** @chunk_choice: which blocks to try for; pump only */
-	struct hvb_chunk_choice chunk_choice;
+	/** @alloc: which blocks to try for; pump only */
+	struct hvb_alloc alloc;
 
 	/* Written outside the pump, to stop it or its operations. */
 

@@ -24,8 +24,9 @@
  * Which file does what, from those that call to those that are called:
  *	pump.c		the one work item that reads the ring and works on requests
  *	negotiate.c	the arrows from OPENED to RUNNING
- *	balloon.c	inflate and deflate; chunks.c: the memory that they move;
- *			evacuate.c, candidates.c: chunks of 2 MiB that are made
+ *	balloon.c	inflate and deflate; alloc.c: which blocks are taken;
+ *			ballooned.c: the pages that are; evacuate.c, candidates.c:
+ *			chunks of 2 MiB that are made
  *	hot_add.c	hot-add; memory_block.c: memory blocks, and what they cost
  *	memory_notifier.c	memory blocks that go online and offline; online.c,
  *			offline.c: their pages; hotplug_map.c: what is known of them

@@ -21,7 +21,7 @@
 #include <linux/page_ref.h>
 #include <linux/sched.h>
 
-#include "chunks.h"
+#include "ballooned.h"
 #include "compat.h"
 #include "device.h"
 #include "evacuate.h"
@@ -61,7 +61,7 @@ static void hvb_detach(struct hvb_dev *hvb, u64 pfn, u64 end)
 
 		if (hvb_mark_is(page, HVB_MARK_BALLOON)) {
 			next = pfn + (1ULL << hvb_mark_order(page));
-			hvb_chunks_detach(hvb, page);
+			hvb_ballooned_detach(hvb, page);
 			hvb_hotplug_map_detach(hvb, pfn, next);
 			cond_resched();
 		}

@@ -19,7 +19,7 @@
 #include <linux/mm.h>
 #include <linux/pfn.h>
 
-#include "chunks.h"
+#include "ballooned.h"
 #include "compat.h"
 #include "device.h"
 #include "hotplug_map.h"
@@ -137,7 +137,7 @@ static void hvb_take_over_ballooned(struct hvb_dev *hvb, struct page *page)
 {
 	set_page_private(page, hvb_mark_value(HVB_MARK_BALLOON, true, 0) | HVB_MARK_TAKEN_OVER);
 	hvb_compat_count_events(1);
-	hvb_chunks_adopt(hvb, page);
+	hvb_ballooned_adopt(hvb, page);
 }
 
 static unsigned long hvb_take_over_one(const struct hvb_walk *walk, unsigned long pfn,

@@ -9,6 +9,7 @@
  */
 #include <linux/jiffies.h>
 #include <linux/oom.h>
+#include <linux/ratelimit.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/wait.h>
@@ -26,7 +27,7 @@
 /* After an OOM: no inflate, and an emergency demand, for this time. */
 #define HVB_OOM_PAUSE		(10 * HZ)
 
-/* After a wait in vain, the next one is allowed after this time. */
+/* After a wait without success, the next one is allowed after this time. */
 #define HVB_OOM_RETRY		(60 * HZ)
 
 /* The host reacts if it gave this much: reset the deadline. 16 MiB. */
@@ -100,20 +101,6 @@ static bool hvb_oom_in_time(struct hvb_dev *hvb, u64 arrived, unsigned int limit
 	return in_time;
 }
 
-/* Return: whether to log this wait: once per HVB_OOM_RETRY. */
-static bool hvb_oom_is_news(struct hvb_oom *oom)
-{
-	const u64 now = get_jiffies_64();
-	bool news;
-
-	spin_lock(&oom->lock);
-	news = time_after_eq64(now, oom->logged_end);
-	if (news)
-		oom->logged_end = now + HVB_OOM_RETRY;
-	spin_unlock(&oom->lock);
-	return news;
-}
-
 /* Return: number of pages to claim as freed. */
 static unsigned long hvb_oom_wait(struct hvb_dev *hvb)
 {
@@ -123,7 +110,7 @@ static unsigned long hvb_oom_wait(struct hvb_dev *hvb)
 	if (!limit || !hvb_oom_may_wait(hvb) || !hvb_oom_in_time(hvb, arrived, limit))
 		return 0;
 
-	if (hvb_oom_is_news(&hvb->oom))
+	if (__ratelimit(&hvb->oom.log_limit))
 		dev_info(hvb_device(hvb), "out of memory: waiting up to %u s for memory of the host\n",
 			 limit);
 	wait_event_killable_timeout(hvb->arrivals.wait,
@@ -179,7 +166,8 @@ int hvb_oom_init(struct hvb_dev *hvb)
 
 	spin_lock_init(&oom->lock);
 	oom->pause_end = now;
-	oom->logged_end = now;
+	ratelimit_state_init(&oom->log_limit, HVB_OOM_RETRY, 1);
+	ratelimit_set_flags(&oom->log_limit, RATELIMIT_MSG_ON_RELEASE);
 	/* Long past, so that the first OOM sets a deadline. */
 	oom->deadline = now - HVB_OOM_RETRY - 1;
 	oom->nb.notifier_call = hvb_oom_event;

@@ -6,6 +6,7 @@
 #define _HVB_OOM_H
 
 #include <linux/notifier.h>
+#include <linux/ratelimit_types.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -15,18 +16,18 @@ struct hvb_dev;
  * struct hvb_oom - OOM handling
  * @nb: the out-of-memory notifier
  * @pause_end: in jiffies64: until then no page is ballooned
+ * @log_limit: when to log a wait again
  * @lock: protects all below
  * @deadline: in jiffies64: until then the OOM killer is deferred
  * @arrived: hvb_arrived() when @deadline was set
- * @logged_end: in jiffies64: until then no wait is logged again
  */
 struct hvb_oom {
 	struct notifier_block nb;
 	u64 pause_end;
+	struct ratelimit_state log_limit;
 	spinlock_t lock; /* protects all below */
 	u64 deadline;
 	u64 arrived;
-	u64 logged_end;
 };
 
 int hvb_oom_init(struct hvb_dev *hvb);

@@ -21,7 +21,6 @@
 #include "lib/cost.h"
 #include "lib/limits.h"
 #include "lib/proto.h"
-#include "negotiate.h"
 #include "oom.h"
 #include "params.h"
 #include "record.h"
@@ -99,8 +98,8 @@ static void hvb_inflate_undo(struct hvb_dev *hvb, u32 first)
 }
 
 /*
- * Return: whether programs pay. Free memory costs them nothing, however much they read.
- * What a cost is due to was taken before it shows: in this second or the one before.
+ * Return: whether the operation makes programs refault or swap. Free memory costs nothing.
+ * A cost shows up to a second after the pages were taken.
  */
 static bool hvb_inflate_costs(struct hvb_dev *hvb, u64 budget)
 {
@@ -118,7 +117,7 @@ static bool hvb_inflate_costs(struct hvb_dev *hvb, u64 budget)
 	return hvb_free_above_reserves() < budget;
 }
 
-/* Programs pay: return pages to them, and wait. Return: whether they paid for too long. */
+/* Return pages to the guest, and wait. Return: whether its programs refault for too long. */
 static bool hvb_inflate_undo_costly(struct hvb_dev *hvb)
 {
 	struct hvb_inflate *inflate = &hvb->inflate;
@@ -335,7 +334,7 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 
 	hvb->stats.balloon_requests++;
 	hvb->stats.balloon_requested += num_pages;
-	if (!HVB_CAN_BALLOON || hvb_refuses_all(hvb) || hvb->state != HVB_STATE_RUNNING) {
+	if (!HVB_CAN_BALLOON || hvb->hibernation || hvb->state != HVB_STATE_RUNNING) {
 		hvb_inflate_refuse(hvb, num_pages);
 		return;
 	}

@@ -84,7 +84,7 @@ enum hvb_state {
 };
 
 /**
- * struct hvb_arrivals - memory that became usable: onlined hot-added, and deflated
+ * struct hvb_arrivals - memory that became usable, an upper bound: onlined and deflated
  */
 struct hvb_arrivals {
 	/** @pages: sum since probe */
@@ -117,7 +117,10 @@ struct hvb_dev {
 	/** @slow_wq: runs the work of @evacuate and of @hot_add, which wait without a bound */
 	struct workqueue_struct *slow_wq;
 
-	/** @hibernation: the guest can hibernate, so all requests are refused */
+	/**
+	 * @hibernation: the guest can hibernate, so all requests are refused: on resume
+	 * the host gives it exactly the memory that it was started with
+	 */
 	bool hibernation;
 
 	/** @taken_over: this probe has taken over from the in-tree driver; takeover.c */
@@ -163,9 +166,6 @@ struct hvb_dev {
 
 	/** @no_reports: the host wants no status reports; written by the pump, read anywhere */
 	bool no_reports;
-
-	/** @hibernation_logged: the refusal of requests was logged; pump only */
-	bool hibernation_logged;
 
 	/** @rested: the pump has seen @pausing; pump only */
 	bool rested;

@@ -28,7 +28,6 @@
 #include "lib/proto.h"
 #include "memory_block.h"
 #include "memory_notifier.h"
-#include "negotiate.h"
 #include "online.h"
 #include "params.h"
 #include "pending.h"
@@ -60,7 +59,7 @@ static void hvb_hot_add_set_state(struct hvb_hot_add_request *request,
 				  enum hvb_hot_add_state state)
 {
 	if (WARN_ONCE(!(hvb_hot_add_moves[request->state] & BIT(state)),
-		      "hv_balloon: refused to move a hot-add request from state %u to %u\n",
+		      KBUILD_MODNAME ": refused to move a hot-add request from state %u to %u\n",
 		      request->state, state))
 		return;
 
@@ -357,11 +356,11 @@ void hvb_hot_add_refuse(struct hvb_dev *hvb, u32 pages, u32 result)
 }
 
 /**
- * hvb_hot_add_possible() - is memory added that the host offers
+ * hvb_hot_add_possible() - whether memory is added that the host offers
  * @hvb: the device
  *
  * Context: any.
- * Return: whether it is.
+ * Return: true if so.
  */
 bool hvb_hot_add_possible(const struct hvb_dev *hvb)
 {
@@ -369,7 +368,7 @@ bool hvb_hot_add_possible(const struct hvb_dev *hvb)
 }
 
 /**
- * hvb_hot_add_is_at_maximum() - has the guest all that the host will ever give
+ * hvb_hot_add_is_at_maximum() - whether the guest has all that the host will ever give
  * @hvb: the device
  *
  * Context: any.
@@ -412,7 +411,7 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 
 	hvb->stats.hot_add_requests++;
 	hvb->stats.hot_add_requested += range->count;
-	if (hvb_refuses_all(hvb) || !hvb_hot_add_possible(hvb)) {
+	if (hvb->hibernation || !hvb_hot_add_possible(hvb)) {
 		hvb_hot_add_refuse(hvb, range->count, HVB_RESULT_DONE);
 		return;
 	}

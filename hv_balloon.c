@@ -89,7 +89,7 @@
 static struct workqueue_struct *hvb_exit_wq;
 static atomic_t hvb_exits = ATOMIC_INIT(0);
 
-/* Removal against the thaw: pausing and exit_due of a device change under it. */
+/* Serializes removal with the thaw: protects pausing and exit_due of a device. */
 static DEFINE_SPINLOCK(hvb_exit_lock);
 
 static void hvb_set_pausing(struct hvb_dev *hvb, bool pausing)
@@ -296,6 +296,9 @@ static int hvb_probe(struct hv_device *hdev, const struct hv_vmbus_device_id *id
 	if (ret)
 		goto exit_oom;
 
+	if (hvb->hibernation)
+		dev_info(&hdev->device,
+			 "all requests of the host are refused: this guest can hibernate (ACPI S4)\n");
 	hvb_reporting_init(hvb);
 	hvb_debugfs_init(hvb);
 	return 0;

@@ -165,7 +165,8 @@ void hvb_negotiate_version(struct hvb_dev *hvb, const struct hvb_msg *msg)
 
 static void hvb_log_agreed(const struct hvb_dev *hvb)
 {
-	const unsigned int major = hvb->version >> 16, minor = hvb->version & 0xffff;
+	const unsigned int major = HVB_VERSION_MAJOR(hvb->version);
+	const unsigned int minor = HVB_VERSION_MINOR(hvb->version);
 	const char *reports = hvb->no_reports ? ", no status reports wanted" : "";
 
 	if (HVB_CAN_HOT_ADD)
@@ -239,26 +240,6 @@ unsigned long hvb_negotiate_run(struct hvb_dev *hvb)
 	default:
 		return HVB_NEVER;
 	}
-}
-
-/**
- * hvb_refuses_all() - does this guest refuse all requests
- * @hvb: the device
- *
- * A guest that can hibernate does: on resume the host gives it exactly the memory
- * that it was started with. Logged once.
- *
- * Context: the pump.
- * Return: whether it does.
- */
-bool hvb_refuses_all(struct hvb_dev *hvb)
-{
-	if (hvb->hibernation && !hvb->hibernation_logged) {
-		hvb->hibernation_logged = true;
-		dev_info(hvb_device(hvb),
-			 "all requests of the host are refused: this guest can hibernate (ACPI S4)\n");
-	}
-	return hvb->hibernation;
 }
 
 /**

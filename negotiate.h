@@ -13,7 +13,6 @@ struct hvb_msg;
 
 const char *hvb_state_name(enum hvb_state state);
 int hvb_wait_negotiated(struct hvb_dev *hvb);
-bool hvb_refuses_all(struct hvb_dev *hvb);
 unsigned long hvb_negotiate_run(struct hvb_dev *hvb);
 void hvb_negotiate_version(struct hvb_dev *hvb, const struct hvb_msg *msg);
 void hvb_negotiate_capabilities(struct hvb_dev *hvb, const struct hvb_msg *msg);

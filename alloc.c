@@ -57,8 +57,7 @@ static void hvb_request_chunks(struct hvb_dev *hvb, u64 budget)
 }
 
 /*
- * Blocks come from the node that can spare them. Where it has not even a page, the
- * kernel knows better than we where there is one.
+ * Blocks come from the chosen node. Single pages may come from any.
  */
 static struct page *hvb_alloc_block(const struct hvb_dev *hvb, gfp_t gfp, unsigned int order)
 {
@@ -110,7 +109,7 @@ static void hvb_chunks_exhausted(struct hvb_alloc *alloc)
 		alloc->chunk_retry = jiffies + HVB_CHUNK_RETRY;
 }
 
-/* Programs need not read again what they use for the sake of a large block. */
+/* Do not reclaim cache in use for a block above a page. */
 static gfp_t hvb_gfp_once(unsigned int order)
 {
 	return !order || hvb_worth_reclaiming() ? HVB_GFP_ONCE : HVB_GFP_FREE;

@@ -35,11 +35,11 @@
 #define HVB_ROOM_POLL		(HZ / 10)
 
 /**
- * hvb_message_waits() - has the host sent something that was not read yet
+ * hvb_message_waits() - whether there is a message that was not read yet
  * @hvb: the device
  *
  * Context: any, while the channel is open.
- * Return: whether it has.
+ * Return: true if so.
  */
 bool hvb_message_waits(struct hvb_dev *hvb)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Every difference between kernels, and nothing else. compat/probe.sh defines
- * HVB_HAVE_... . Where a wrong one would build, the compiler is asked as well.
+ * HVB_HAVE_... . Where a wrong one would still compile, a static_assert checks it.
  */
 #ifndef _HVB_COMPAT_H
 #define _HVB_COMPAT_H
@@ -145,11 +145,11 @@ static inline unsigned long hvb_compat_pageblock(unsigned long pfn)
 }
 
 /**
- * hvb_compat_is_highatomic() - is a pageblock reserved for atomic allocations
+ * hvb_compat_is_highatomic() - whether a pageblock is reserved for atomic allocations
  * @pfn: a PFN in it, online
  *
  * Context: any.
- * Return: whether it is.
+ * Return: true if so.
  */
 static inline bool hvb_compat_is_highatomic(unsigned long pfn)
 {
@@ -157,11 +157,11 @@ static inline bool hvb_compat_is_highatomic(unsigned long pfn)
 }
 
 /**
- * hvb_compat_is_isolated() - is a pageblock isolated, as that of memory going offline
+ * hvb_compat_is_isolated() - whether a pageblock is isolated, as that of memory going offline
  * @pfn: a PFN in it, online
  *
  * Context: any.
- * Return: whether it is.
+ * Return: true if so.
  */
 static inline bool hvb_compat_is_isolated(unsigned long pfn)
 {
@@ -199,7 +199,7 @@ static inline int hvb_compat_alloc_contig(unsigned long pfn, unsigned long end)
 #endif
 }
 
-/* The kind of a hint at free memory has another name in newer kernels. */
+/* The kind of a free page hint has another name in newer kernels. */
 #ifdef HVB_HAVE_HEAT_TYPE
 #define HVB_HINT_KIND(_hint)	((_hint)->heat_type)
 #else
@@ -255,7 +255,7 @@ static inline void hvb_compat_count_pages(struct page *page, long change)
 }
 
 /**
- * hvb_compat_maybe_ballooned() - can a driver have left ballooned pages
+ * hvb_compat_maybe_ballooned() - whether a driver can have left ballooned pages
  *
  * Other drivers count the same events; their difference is never negative.
  *

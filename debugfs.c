@@ -89,7 +89,8 @@ static int hvb_status_show(struct seq_file *file, void *offset)
 	struct hvb_dev *hvb = file->private;
 
 	seq_printf(file, "state: %s\n", hvb_state_name(READ_ONCE(hvb->state)));
-	seq_printf(file, "host_version: %u.%u\n", hvb->version >> 16, hvb->version & 0xffff);
+	seq_printf(file, "host_version: %u.%u\n", HVB_VERSION_MAJOR(hvb->version),
+		   HVB_VERSION_MINOR(hvb->version));
 	hvb_show_totals(file, hvb);
 	hvb_show_demand(file, hvb);
 	hvb_show_stats(file, hvb);

@@ -76,8 +76,8 @@ int hvb_legacy_show(struct seq_file *file, void *offset)
 
 	hvb_demand_read(hvb, &demand);
 	hvb_hotplug_map_totals(hvb, &backed, &online);
-	seq_printf(file, "%-22s: %u.%u\n", "host_version", hvb->version >> 16,
-		   hvb->version & 0xffff);
+	seq_printf(file, "%-22s: %u.%u\n", "host_version",
+		   HVB_VERSION_MAJOR(hvb->version), HVB_VERSION_MINOR(hvb->version));
 	seq_printf(file, "%-22s:%s%s\n", "capabilities", balloon ? " enabled" : "",
 		   hvb_hot_add_possible(hvb) ? " hot_add" : "");
 	seq_printf(file, "%-22s: %u (%s)\n", "state", state, hvb_legacy_names[state]);

@@ -20,7 +20,8 @@ static void hvb_format_version(struct seq_file *file, const void *bytes, u64 pag
 	const struct hvb_wire_version_request *request = bytes;
 	const u32 version = le32_to_cpu(request->version);
 
-	seq_printf(file, " %u.%u%s", version >> 16, version & 0xffff,
+	seq_printf(file, " %u.%u%s", HVB_VERSION_MAJOR(version),
+		   HVB_VERSION_MINOR(version),
 		   le32_to_cpu(request->flags) & HVB_VERSION_LAST_ATTEMPT ?
 		   ", the last attempt" : "");
 }

@@ -122,7 +122,7 @@ struct hvb_offline_watch {
 };
 
 /**
- * struct hvb_hot_add - memory that the host gave on top
+ * struct hvb_hot_add - memory beyond what the guest was started with
  */
 struct hvb_hot_add {
 	/**

@@ -120,7 +120,7 @@ int hvb_hotplug_map_add_block(struct hvb_dev *hvb, u64 block, u64 start, u64 end
 }
 
 /**
- * hvb_hotplug_map_knows() - is a block in the map
+ * hvb_hotplug_map_knows() - whether a block is in the map
  * @map: the hotplug map
  * @block: first PFN of the block
  *
@@ -299,12 +299,12 @@ u64 hvb_hotplug_map_ballooned_end(struct hvb_hotplug_map *map, u64 pfn, u64 end)
 }
 
 /**
- * hvb_hotplug_map_is_online() - is a block online or going online
+ * hvb_hotplug_map_is_online() - whether a block online or going is online
  * @map: the hotplug map
  * @block: first PFN of the block
  *
  * Context: process.
- * Return: whether it is.
+ * Return: true if so.
  */
 bool hvb_hotplug_map_is_online(struct hvb_hotplug_map *map, u64 block)
 {
@@ -336,7 +336,7 @@ void hvb_hotplug_map_totals(struct hvb_dev *hvb, u64 *backed, u64 *online)
 }
 
 /**
- * hvb_hotplug_map_is_partial() - does a block have a gap
+ * hvb_hotplug_map_is_partial() - whether a block has a gap
  * @map: the hotplug map
  * @block: first PFN of the block
  *
@@ -378,12 +378,12 @@ void hvb_hotplug_map_set_online(struct hvb_hotplug_map *map, u64 start, u64 coun
 }
 
 /**
- * hvb_hotplug_map_goes_offline() - is the memory block of a page about to go offline
+ * hvb_hotplug_map_goes_offline() - whether the memory block of a page is about to go offline
  * @map: the hotplug map
  * @pfn: PFN of the page
  *
  * Context: process.
- * Return: whether it is.
+ * Return: true if so.
  */
 bool hvb_hotplug_map_goes_offline(struct hvb_hotplug_map *map, u64 pfn)
 {
@@ -549,7 +549,7 @@ int hvb_hotplug_map_adopt_block(struct hvb_dev *hvb, u64 block, bool online)
 }
 
 /**
- * hvb_hotplug_map_is_hot_added() - is a PFN in a block that was hot-added
+ * hvb_hotplug_map_is_hot_added() - whether a PFN is in a block that was hot-added
  * @map: the hotplug map
  * @pfn: the PFN
  *

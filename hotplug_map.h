@@ -38,7 +38,10 @@ struct hvb_hotplug_map {
 	 */
 	struct hvb_extents new_blocks;
 
-	/** @foreign_blocks: blocks of other drivers, or of boot memory, that have a gap */
+	/**
+	 * @foreign_blocks: how often a block of another driver, or of boot memory, got its
+	 * first gap: an upper bound of those that have one
+	 */
 	unsigned int foreign_blocks;
 
 	/**

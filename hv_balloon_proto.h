@@ -21,6 +21,8 @@
 
 /* Protocol versions, in the order in which they are proposed. */
 #define HVB_VERSION(major, minor)	(((u32)(major) << 16) | (minor))
+#define HVB_VERSION_MAJOR(version)	((version) >> 16)
+#define HVB_VERSION_MINOR(version)	((version) & 0xffff)
 #define HVB_VERSION_WIN10	HVB_VERSION(2, 0)
 #define HVB_VERSION_WIN8	HVB_VERSION(1, 0)
 #define HVB_VERSION_WIN7	HVB_VERSION(0, 3)

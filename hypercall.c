@@ -13,10 +13,10 @@
 #include "hypercall.h"
 
 /**
- * hvb_hypercall_takes_hints() - does the host take hints at free memory
+ * hvb_hypercall_takes_hints() - whether the host takes free page hints
  *
  * Context: process.
- * Return: whether it does.
+ * Return: true if so.
  */
 bool hvb_hypercall_takes_hints(void)
 {
@@ -24,7 +24,7 @@ bool hvb_hypercall_takes_hints(void)
 }
 
 /**
- * hvb_hypercall_hint() - give the host a hint at free memory
+ * hvb_hypercall_hint() - send the host a free page hint
  * @hint: the hint
  * @nr: number of its ranges, at most HV_MEMORY_HINT_MAX_GPA_PAGE_RANGES
  *

@@ -42,7 +42,7 @@ static u64 hvb_node_size(int nid)
 }
 
 /*
- * Sizes are in MiB, so that no product exceeds 64 bits.
+ * Computed in MiB, so that no product exceeds 64 bits.
  * Return: pages that a node has above its share of the floor; negative if it has less.
  */
 static s64 hvb_node_spare(const struct hvb_dev *hvb, int nid, u64 size, u64 total)

@@ -142,7 +142,7 @@ static int hvb_set_takeover(const char *value, const struct kernel_param *param)
 }
 
 /**
- * hvb_params_consume_takeover() - is this probe to take over from the in-tree driver
+ * hvb_params_consume_takeover() - whether this probe is to take over from the in-tree driver
  * @figures: set to what that says of itself
  *
  * Context: process.

@@ -35,8 +35,8 @@ struct hvb_params {
 extern struct hvb_params hvb_params;
 
 /**
- * struct hvb_takeover_figures - what the in-tree driver says of itself, in pages
- * @ballooned: pages that the host has of it
+ * struct hvb_takeover_figures - figures of the in-tree driver, in pages
+ * @ballooned: its ballooned pages
  * @hot_added: pages that the host has added
  * @hot_added_known: @hot_added holds; else all memory blocks are whole, but for gaps
  *	that are marked

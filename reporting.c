@@ -34,7 +34,7 @@
 /* A kernel that hands over more at once than fits one hypercall needs a loop. */
 static_assert(PAGE_REPORTING_CAPACITY <= HV_MEMORY_HINT_MAX_GPA_PAGE_RANGES);
 
-/* Large pages where it is whole ones; else pages of 4 KiB, which are few then. */
+/* 2 MiB pages where the range is aligned to them, else pages of 4 KiB. */
 static union hv_gpa_page_range hvb_hint_range(const struct scatterlist *sg)
 {
 	union hv_gpa_page_range range = { .address_space = 0 };

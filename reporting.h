@@ -13,7 +13,7 @@ struct hv_memory_hint;
 struct hvb_dev;
 
 /**
- * struct hvb_reporting - free page reporting: hints at free memory for the host
+ * struct hvb_reporting - free page reporting: free page hints for the host
  *
  * The kernel makes one report at a time: "report only" needs no lock.
  */

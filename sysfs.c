@@ -55,7 +55,7 @@ static struct hvb_demand hvb_demand_now(struct hvb_dev *hvb)
 	return demand;
 }
 
-/* A file with a number that can only be read. */
+/* A read-only file with a number; @_value is an expression of the local variable hvb. */
 #define HVB_FIGURE(_name, _value)						\
 static ssize_t _name##_show(struct device *dev, struct device_attribute *attr,	\
 			    char *buf)						\
@@ -116,7 +116,8 @@ static ssize_t protocol_version_show(struct device *dev, struct device_attribute
 	const struct hvb_dev *hvb = dev_get_drvdata(dev);
 	const u32 version = READ_ONCE(hvb->version);
 
-	return sysfs_emit(buf, "%u.%u\n", version >> 16, version & 0xffff);
+	return sysfs_emit(buf, "%u.%u\n", HVB_VERSION_MAJOR(version),
+			  HVB_VERSION_MINOR(version));
 }
 static DEVICE_ATTR_RO(protocol_version);
 

@@ -10,7 +10,7 @@
  * nothing has changed. If it fails later all is left as it was, but for what reclaim=1
  * has freed: that the in-tree driver still counts as ballooned.
  *
- * What the blocks that were hot-added have more than the host has added are gaps. From
+ * Gaps are the pages of hot-added blocks that the host has not added. From
  * 6.11 on a gap looks like a ballooned page. The host fills blocks from their start, so
  * it is at the end of one block; where two blocks could have it, nothing is taken over.
  */
@@ -32,7 +32,7 @@
 /**
  * struct hvb_takeover - what was found, in pages
  * @walk: how memory is looked at; must be first
- * @gaps: gaps without a mark that there must be
+ * @gaps: expected pages of gaps without a mark
  * @found: PageOffline without a mark
  * @found_gaps: those among them that may be gaps
  * @gap: where the gap is, if not all of @found_gaps are one

@@ -43,11 +43,11 @@ static unsigned int hvb_order_without_mark(struct page *page)
 }
 
 /**
- * hvb_walk_next() - the next PFN behind one that is of no interest
+ * hvb_walk_next() - the next PFN after one that is of no interest
  * @pfn: a PFN, online
  *
  * Context: process.
- * Return: the PFN behind its block, if that is free or a compound page, else the next.
+ * Return: the PFN after its block, if that is free or a compound page, else the next.
  */
 unsigned long hvb_walk_next(unsigned long pfn)
 {

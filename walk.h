@@ -21,7 +21,7 @@ struct hvb_dev;
 /**
  * struct hvb_walk - a walk in search of pages that are out of use
  * @hvb: the device; the walk counts its steps there
- * @look: looks at one PFN. Return: the next one to look at, which may be behind @end;
+ * @look: looks at one PFN. Return: the next one to look at, which may be above @end;
  *	0 if the walk has to end with -ENOMEM
  *
  * What a walk collects is in a structure around this one.

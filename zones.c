@@ -19,7 +19,7 @@
  */
 #define HVB_BLOCKS_LEFT		(4 * HVB_PAGES_PER_MIB)
 
-/* Of the movable pages so many count as one of which the kernel can make blocks. */
+/* One movable page in this many counts as usable for blocks. */
 #define HVB_MOVABLE_SHARE	4
 
 /* Return: the sum of a figure over all zones below @end. */
@@ -78,7 +78,7 @@ static u64 hvb_free_in_blocks(const struct zone *zone, unsigned int order)
  * @zone: the zone
  *
  * Context: any.
- * Return: whether it has.
+ * Return: true if so.
  */
 bool hvb_zone_can_spare(struct zone *zone)
 {

@@ -104,7 +104,7 @@ void hvb_cost_begin(struct hvb_cost *cost, u64 now_ms, u64 count)
 }
 
 /**
- * hvb_cost_look() - whether programs pay for what was taken
+ * hvb_cost_look() - whether programs refault or swap for what was taken
  * @cost: the cost
  * @now_ms: the time
  * @count: refaults and writes of reclaim since boot

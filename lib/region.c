@@ -76,11 +76,11 @@ u64 hvb_extents_pages_in(const struct hvb_extents *set, u64 start, u64 end)
 }
 
 /**
- * hvb_extents_span() - how far it goes on as it is at one PFN
+ * hvb_extents_span() - find the end of the run that a PFN is in
  * @set: the set
  * @pos: the PFN
- * @end: in: where to stop looking, above @pos; out: lowered to the first page
- *	frame that is not in the set if @pos is, or is if @pos is not
+ * @end: in: where to stop looking, above @pos; out: lowered to the first PFN
+ *	that is not in the set if @pos is, or is if @pos is not
  *
  * Return: whether @pos is in the set.
  */
@@ -205,7 +205,7 @@ void hvb_regions_detach(struct hvb_regions *regions, u64 start, u64 end)
 }
 
 /**
- * hvb_regions_is_hot_added() - is a PFN in a block that was hot-added
+ * hvb_regions_is_hot_added() - whether a PFN is in a block that was hot-added
  * @regions: the sets
  * @pfn: the PFN
  *
@@ -217,11 +217,11 @@ bool hvb_regions_is_hot_added(const struct hvb_regions *regions, u64 pfn)
 }
 
 /**
- * hvb_regions_is_partial() - does a block have a gap
+ * hvb_regions_is_partial() - whether a block has a gap
  * @regions: the sets
  * @block: first PFN of the block
  *
- * Return: whether it has.
+ * Return: true if so.
  */
 bool hvb_regions_is_partial(const struct hvb_regions *regions, u64 block)
 {

@@ -61,7 +61,7 @@ FAULTS = (
           "",
           "fragmented", "slab_pages_without_a_reference_stay"),
     Fault("pageblocks for atomic allocations are evacuated", "candidates.c",
-          " || hvb_compat_is_highatomic(pfn))",
+          " ||\n\t    hvb_compat_is_highatomic(pfn))",
           ")",
           "fragmented", "pageblocks_for_atomic_allocations_stay"),
     Fault("no chunk is worth its evacuation", "candidates.c",

@@ -12,12 +12,14 @@ beside=hv_dynmem
 drivers=$root/sys/bus/vmbus/drivers
 figures=$root/sys/kernel/debug/hv-balloon
 beside_module=$root/sys/module/$beside
+# What lasts until the next boot. Its lock is that of takeover and release.
+kept=$root/run/hvballoon
 # There while hv_dynmem is meant to serve the device: see 61-hv-dynmem.rules.
-wanted=$root/run/hvballoon/takeover
+wanted=$kept/takeover
 # The counters of the in-tree driver start at zero when the system does, not when it gets the
 # device. This file has them as they were when it had it last: pages ballooned, pages
 # hot-added, and how many more pages were hot-added by then, or "-" if that is not known.
-counted=$root/run/hvballoon/in-tree
+counted=$kept/in-tree
 
 quiet_s=2 quiet_tries=5		# the host has to be quiet for so long; it is looked at so often
 boot_s=40 boot_tries=10		# until then it is quiet in any case, and one moment will do
@@ -81,6 +83,18 @@ check_caller()
 {
 	[ -n "$root" ] || is_root || refuse "only root can do that"
 	[ -n "$device" ] || refuse "the host offers this guest no Dynamic Memory"
+}
+
+# lock: two at once could unload the driver that the other has just bound. The lock ends with this
+# shell; programs that it starts do not outlive it.
+lock()
+{
+	[ -z "$dry" ] || return 0
+	mkdir -p "$kept" 2>/dev/null
+	[ -w "$kept" ] || refuse "${kept#"$root"} cannot be written"
+	command -v flock >/dev/null || return 0
+	exec 9<"$kept"
+	flock -n 9 || refuse "another takeover or release runs. Try again when it has ended"
 }
 
 # read_in_tree_figures: $state, $ballooned and $added become those of the in-tree driver.
@@ -241,10 +255,11 @@ load_beside()
 	fi || refuse "$beside cannot be loaded: $why$(refused_key)"
 }
 
-# What is loaded next is what is installed by then, with figures of its own.
+# What is loaded next is what is installed by then, with figures of its own. A driver that is bound
+# stays: without it the device would have none.
 forget_beside()
 {
-	rmmod "$beside" 2>/dev/null || :
+	is_bound_to "$beside" || rmmod "$beside" 2>/dev/null || :
 }
 
 # go_back WHY: the in-tree driver gets the device again.
@@ -310,7 +325,7 @@ verify()
 
 remember()
 {
-	mkdir -p "$root/run/hvballoon" && printf '%s\n' "$*" >"$counted"
+	printf '%s\n' "$*" >"$counted"
 }
 
 switch_over()
@@ -356,6 +371,7 @@ run_takeover()
 	local before
 	collect
 	check_caller
+	lock
 	if is_bound_to "$beside"; then
 		echo "$beside serves the device already."
 		return
@@ -454,6 +470,7 @@ run_release()
 {
 	collect
 	check_caller
+	lock
 	if ! is_bound_to "$beside"; then
 		echo "$beside does not serve the device: there is nothing to release."
 		return

@@ -4,6 +4,8 @@
 No driver is there that could be bound: what happens then is tested in guests that run.
 """
 
+import fcntl
+import os
 import re
 
 import pytest
@@ -206,6 +208,32 @@ def test_not_beside_ours(command, tree):
     """Where this project's driver was loaded as hv_balloon there is nothing to take over."""
     tree.install_beside()
     assert "already, as hv_balloon" in command.run("takeover").stdout
+
+
+@DASH
+def test_driver_that_is_bound_is_not_unloaded(command, ready):
+    """It was bound since; the device would be left without a driver."""
+    place = ready.root / BUS / "drivers"
+    (place / "hv_balloon/unbind").mkdir()
+    command.program("modprobe", f"mkdir -p {place}/hv_dynmem; : >{place}/hv_dynmem/{DEVICE}")
+    command.program("rmmod", f"echo $1 >{ready.root}/unloaded")
+    result = command.run("takeover")
+    assert result.returncode == 1 and "cannot be unbound" in result.stderr
+    assert not (ready.root / "unloaded").exists()
+
+
+@pytest.mark.parametrize("name, guest", [("takeover", "ready"), ("release", "taken")])
+def test_one_at_a_time(command, request, name, guest):
+    """While another one runs it is refused; a dry run is not."""
+    folder = request.getfixturevalue(guest).root / "run/hvballoon"
+    folder.mkdir(parents=True)
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "another takeover or release runs" in refusal(command, name)
+        assert "another" not in assert_dry(command, name)
+    finally:
+        os.close(lock)
 
 
 # Release

@@ -272,13 +272,13 @@ go_back()
 	! is_bound_to "$beside" || unbind_from "$beside"
 	if [ ! -d "$device" ]; then
 		forget_beside
-		say "takeover failed: the device has gone"
+		say "takeover failed: the device has gone" >&2
 	elif bind_to "$in_tree"; then
 		forget_beside
-		say "takeover failed: $failed. The in-tree driver serves the device again"
+		say "takeover failed: $failed. The in-tree driver serves the device again" >&2
 	else
 		say "takeover failed: $failed. The in-tree driver does not take the device back
-			($why): restart the machine"
+			($why): restart the machine" >&2
 	fi
 	exit 1
 }
@@ -438,10 +438,10 @@ stay()
 	failed="$1"
 	if bind_to "$beside"; then
 		[ -z "$was_wanted" ] || : >"$wanted"
-		say "release failed: $failed. $beside serves the device again"
+		say "release failed: $failed. $beside serves the device again" >&2
 	else
 		say "release failed: $failed. $beside does not take the device back ($why): restart
-			the machine"
+			the machine" >&2
 	fi
 	exit 1
 }

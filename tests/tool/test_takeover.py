@@ -188,9 +188,9 @@ def test_way_back(command, ready):
     ready.write("var/log/dmesg", "[9.0] hv_dynmem x: takeover refused: 5 pages too many\n")
     command.program("rmmod", "exit 1")
     result = command.run("takeover")
-    assert (result.returncode, result.stderr) == (1, "")
+    assert (result.returncode, result.stdout) == (1, "")
     # The words in the log are those of an earlier try.
-    assert result.stdout == ("takeover failed: hv_dynmem did not get the device (the driver does not"
+    assert result.stderr == ("takeover failed: hv_dynmem did not get the device (the driver does not"
                              ' serve it); see "dmesg | grep hv_dynmem". The in-tree driver serves'
                              " the device again\n")
     written = (ready.root / BESIDE / "parameters/takeover").read_text(encoding="ascii")

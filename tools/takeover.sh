@@ -171,7 +171,8 @@ check_in_tree_serves()
 check_idle()
 {
 	[ "${state%% *}" = 1 ] ||
-		refuse "the in-tree driver is in state $state. It has to be idle"
+		refuse "the in-tree driver is in state $state: it works on a request, or waits for memory
+			to be onlined. Online it, or try again later"
 }
 
 # wait_until_quiet LOOK: while the driver goes no message may come from the host. It has sent

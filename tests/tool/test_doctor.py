@@ -9,7 +9,7 @@ import pytest
 from lab import PROJECT
 
 from .conftest import NOBODY
-from .tree import (BLOCKS, BUS, DEVICE, GROUP, IMAGE, LOG, MIB, MODULE, MODULES, OURS, RELEASE,
+from .tree import (BLOCKS, BUS, CLASS, DEVICE, GROUP, IMAGE, LOG, MIB, MODULE, MODULES, OURS, RELEASE,
                    RULE, Tree, module)
 
 
@@ -195,6 +195,16 @@ def test_each_problem_is_planted_and_described(name):
     assert f"`{name}`" in (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("plant", [lambda tree: None, Tree.take_over], ids=["hv_balloon", "hv_dynmem"])
+def test_two_devices(command, tree, plant, first):
+    """The driver serves one of them, which is meant, whatever their order."""
+    plant(tree)
+    tree.write(f"{BUS}/devices/{'0' if first else 'f'}{DEVICE[1:]}/class_id", CLASS)
+    assert command.problems() == []
+    assert command.json()["device"] == DEVICE
+
+
 @pytest.mark.parametrize("plant, words", [
     (Tree.unload, "installed for this kernel: then run \"modprobe hv_balloon\""),
     (_not_installed, "make && sudo make install"),
@@ -203,9 +213,9 @@ def test_each_problem_is_planted_and_described(name):
     (_built_in_beside, 'Run "hvballoon takeover": nothing has to be restarted.'),
     (_set(hot_added_online_kb=256 * MIB), "256 MiB of hot-added memory are offline"),
     (_set(balloon_requests=0), "324 MiB were ballooned by an earlier load"),
-    (_other_driver, "uio_hv_generic/unbind"),
+    (_other_driver, "uio_hv_generic/unbind"), (_unbound, "The driver serves one device only"),
 ], ids=["installed", "not installed", "in-tree", "built in", "hv_dynmem", "offline", "earlier",
-        "other"])
+        "other", "unbound"])
 def test_tells_what_to_do(command, tree, plant, words):
     """The advice fits what is there."""
     plant(tree)

@@ -54,9 +54,14 @@ mark()
 	: >"$report$1"
 }
 
-# print_into NAME COMMAND...: what a command prints, if it is there.
+# print_into NAME COMMAND...: what a command prints, if it is there. Of another guest it is in a file
+# already.
 print_into()
 {
+	if [ -n "$root" ]; then
+		keep "/$1"
+		return
+	fi
 	name=$1
 	shift
 	if command -v "$1" >/dev/null; then
@@ -163,12 +168,13 @@ keep_programs()
 	while read -r found; do
 		keep "${found#"$root"}"
 	done <"$work/programs"
+	print_into earlyoom earlyoom -v
 }
 
 # Without the name of the machine.
 collect_report()
 {
-	[ -n "$root" ] || print_into uname uname -srvm
+	print_into uname uname -srvm
 	# shellcheck disable=SC2086 # a word for each file
 	keep $collected
 	if ! is_root; then
@@ -182,7 +188,7 @@ collect_report()
 	keep_module
 	keep_log
 	keep_programs
-	[ -n "$root" ] || print_into dkms dkms status hv_balloon
+	print_into dkms dkms status hv_balloon
 	render doctor >"$report/doctor.txt"
 	render doctor-json >"$report/doctor.json"
 	render status >"$report/status.txt"

@@ -70,6 +70,18 @@ unseen()
 	unseen="${unseen}unseen$tab$line$nl"
 }
 
+# said NAME COMMAND...: print what a program of the guest prints. Programs of this machine say
+# nothing of another guest: a bundle has the text in a file of that name.
+said()
+{
+	if [ -n "$root" ]; then
+		cat "$root/$1" 2>/dev/null
+	else
+		shift
+		"$@" 2>&1
+	fi
+}
+
 kernel_log()
 {
 	if [ -n "$root" ]; then
@@ -452,7 +464,7 @@ tells_of_blocks()
 # watch need not spend each time.
 has_rule()
 {
-	local rules
+	local rules machine
 	rules=$(all_rules)
 	[ "$rules" != "${rules_read-none}" ] || return "$rules_online"
 	set -f
@@ -461,7 +473,8 @@ has_rule()
 	set -- $rules
 	unset IFS
 	set +f
-	[ $# -gt 0 ] && awk -v root="$root" -v machine="$(uname -m)" -v told="$(tells_of_blocks)" \
+	machine=$(said uname uname -srvm)
+	[ $# -gt 0 ] && awk -v root="$root" -v machine="${machine##* }" -v told="$(tells_of_blocks)" \
 		-f "$parts/rules.awk" "$@"
 	rules_online=$? rules_read=$rules
 	return "$rules_online"
@@ -620,7 +633,7 @@ check_programs()
 check_earlyoom()
 {
 	local earlyoom
-	earlyoom=$(earlyoom -v 2>&1 | sed -n 's/^earlyoom v*\([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p')
+	earlyoom=$(said earlyoom earlyoom -v | sed -n 's/^earlyoom v*\([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p')
 	case $earlyoom in
 	0.* | 1.[0-7])
 		problem earlyoom \

@@ -25,6 +25,9 @@ def fixture_full(tree):
         tree.write(f"proc/{name}", f"of {name}")
     tree.write("proc/iomem", IOMEM)
     tree.write("proc/812/comm", "kubelet")
+    tree.write("proc/813/comm", "earlyoom")
+    tree.write("earlyoom", "earlyoom v1.7")
+    tree.write("uname", "Linux 6.1.0 #1 SMP s390x")
     tree.write("etc/modprobe.d/balloon.conf", "options hv_balloon floor_mib=1024")
     tree.write("etc/modprobe.d/other.conf", "options nvidia a_secret=1")
     tree.write("etc/udev/rules.d/10-other.rules", 'SUBSYSTEM=="net", NAME="secret"')
@@ -65,15 +68,15 @@ def test_what_is_in_it(command, full, folder):
                  f"{MODULE}/parameters/accounting", "sys/kernel/debug/hv_balloon/latency",
                  "proc/meminfo", "proc/zoneinfo", "proc/buddyinfo", "proc/pagetypeinfo",
                  f"{BLOCKS}/block_size_bytes", RULE, "usr/lib/udev/rules.d/80-memory.rules",
-                 "etc/modprobe.d/balloon.conf", "proc/812/comm",
+                 "etc/modprobe.d/balloon.conf", "proc/812/comm", "uname", "earlyoom",
                  "var/lib/dkms/hv_balloon/0.1.0/build/make.log"):
         assert found[path] == (full.root / path).read_text(encoding="utf-8"), path
     assert found[LOG] == "[1.0] hv_balloon: word\n[2.0] hv_vmbus: channel\n"
     assert found[f"{MODULES}/modules.dep"].startswith("updates/hv_balloon.ko: ")
     assert found["memory-blocks"] == "memory0 online\n"
     assert found[f"{MODULE}/srcversion"] == f"{SRCVERSION}\n"
-    assert "no problem found" in found["doctor.txt"] and "324 MiB" in found["status.txt"]
-    assert json.loads(found["doctor.json"])["problems"] == []
+    assert "1. earlyoom" in found["doctor.txt"] and "324 MiB" in found["status.txt"]
+    assert [one["name"] for one in json.loads(found["doctor.json"])["problems"]] == ["earlyoom"]
     assert json.loads(found["status.json"])["kernel"] == RELEASE
     assert "hv_balloon_up 1\n" in found["metrics.prom"]
     assert "secret" not in "".join(found.values())
@@ -92,8 +95,12 @@ def test_doctor_says_the_same_of_it(command, full, folder, plant):
     write(command, file)
     with tarfile.open(file) as archive:
         archive.extractall(folder / "sent")
+    # What runs on the machine of the reader is another matter.
+    for name in ("earlyoom", "uname", "dkms"):
+        command.program(name, "echo earlyoom v1.9")
     there = Command(command.words, type("Sent", (), {"root": folder / "sent" / TOP}))
     here = json.loads(command.run("doctor", "--json").stdout)
+    (folder / "programs").rename(folder / "sent/programs")
     again = json.loads(there.run("doctor", "--json").stdout)
     assert again["problems"] == here["problems"] and again["notes"] == here["notes"]
 

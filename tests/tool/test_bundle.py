@@ -82,6 +82,16 @@ def test_what_is_in_it(command, full, folder):
     assert "secret" not in "".join(found.values())
 
 
+def test_files_that_can_only_be_written(command, full, folder):
+    """Nothing was left out, also by root."""
+    for path in (f"{MODULE}/uevent", f"{MODULE}/parameters/takeover"):
+        full.write(path, "nothing that could be read")
+    write(command, folder / "report")
+    found = contents(folder / "report")
+    assert not {f"{MODULE}/uevent", f"{MODULE}/parameters/takeover"} & set(found)
+    assert f"{MODULE}/parameters/accounting" in found
+
+
 @pytest.mark.parametrize("plant", [
     lambda tree: None, Tree.unload, Tree.load_in_tree, Tree.take_over, lambda tree: tree.remove(BUS),
     lambda tree: tree.figures(state="failed", send_failures=2),

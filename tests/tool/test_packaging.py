@@ -238,3 +238,10 @@ def test_pressure_usage(words):
     result = subprocess.run([PROJECT / "tools/hvballoon-pressure", *words], check=False, text=True,
                             stderr=subprocess.PIPE, timeout=10)
     assert result.returncode and result.stderr.startswith("usage:")
+
+
+def test_pressure_seconds():
+    """As many as the driver takes, and no more."""
+    result = subprocess.run([PROJECT / "tools/hvballoon-pressure", "1024", "3601"], check=False,
+                            text=True, stderr=subprocess.PIPE, timeout=10)
+    assert result.returncode and "at most 3600" in result.stderr

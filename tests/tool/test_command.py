@@ -225,6 +225,13 @@ def test_manual_page():
         assert f"Fl -{option[2:]}" in text
 
 
+def test_completion_of_files():
+    """bash knows that they are some: it adds slashes, and quotes spaces."""
+    script = f"compopt() {{ echo \"$*\"; }}; . {COMPLETION}; COMP_WORDS=(hvballoon metrics -o /proc/c); " \
+             "COMP_CWORD=3; _hvballoon"
+    assert "-o filenames" in output("bash", "--norc", "-c", script)
+
+
 @pytest.mark.parametrize("words, expected", [
     (["s"], {"status"}),
     (["watch", "--i"], {"--interval"}),
@@ -232,6 +239,7 @@ def test_manual_page():
     (["doctor", ""], {"--monitoring", "--bundle", "--json", "--help", "--version"}),
     (["status", ""], {"--json", "--help", "--version"}),
     (["metrics", "--o"], {"--output"}),
+    (["metrics", ""], {"--output", "--help", "--version"}),
     (["metrics", "-o", "/proc/self/statu"], {"/proc/self/status"}),
     (["takeover", ""], {"--dry-run", "--module", "--help", "--version"}),
     (["release", "--"], {"--dry-run", "--help", "--version"}),

@@ -265,7 +265,8 @@ def test_protocol_of_systemd(debian):
     for programs in ("", "pressure"):
         debian.run(f"mkdir -p {DEBUG.rpartition('/')[0]};"
                    f" printf '[Service]\nEnvironment=SYSTEMD_LOG_LEVEL=debug\n' >{DEBUG}")
-        debian.run(commands("MemoryPressureWatch").replace("NAME", SERVICE) if programs else
+        debian.run(commands("MemoryPressureWatch").replace("NAME", SERVICE)
+                   .replace("USER GROUP", "root root") if programs else
                    f"systemctl daemon-reload; systemctl restart {SERVICE}")
         follow(debian, programs)
         before = len(debian.run(said).splitlines())

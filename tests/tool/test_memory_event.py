@@ -12,7 +12,7 @@ from lab import PROJECT
 SCRIPT = PROJECT / "packaging/examples/on-memory-event"
 MIB = 1 << 20
 PLAYED = {
-    "redis-cli": 'echo "$*" >>calls; [ "$*" != "info memory" ] || printf "used_memory:%d\\r\\n" 419430400',
+    "redis-cli": 'echo "$*" >>calls; [ "$1" != -e ] || shift; [ "$*" != "info memory" ] || printf "used_memory:%d\\r\\n" 419430400',
     "mariadb": 'echo "$*" >>calls; case $* in *SELECT*) echo 393216 ;; esac',
     "jcmd": """while case $1 in -J*) ;; *) false ;; esac; do shift; done
         echo "$*" >>calls
@@ -53,7 +53,7 @@ def available_mib():
 
 
 @pytest.mark.parametrize("programs, expression, used, unit", [
-    ("redis", r"^config set maxmemory (\d+)mb\nmemory purge$", 400, 1),
+    ("redis", r"^-e config set maxmemory (\d+)mb\n-e memory purge$", 400, 1),
     ("mariadb", r"SET GLOBAL innodb_buffer_pool_size = (\d+) \* 1048576$", 384, 1),
     ("java", r"^\d+ VM.set_flag SoftMaxHeapSize (\d+)$", 5, MIB),
 ], ids=("redis", "mariadb", "java"))
@@ -68,6 +68,13 @@ def test_one_that_is_down(on_event, tmp_path):
     (tmp_path / "redis-cli").write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
     assert "redis could not be resized" in on_event("redis mariadb", status=1)
     assert "innodb_buffer_pool_size = " in (tmp_path / "calls").read_text(encoding="ascii")
+
+
+def test_redis_that_wants_a_password(on_event, tmp_path):
+    """Without -e redis-cli ends with success."""
+    (tmp_path / "redis-cli").write_text("#!/bin/sh\n[ $1 != -e ] || exit 1\necho NOAUTH\n",
+                                        encoding="ascii")
+    assert "redis could not be resized" in on_event("redis", status=1)
 
 
 def test_java_gets_no_more_than_its_maximum(on_event):

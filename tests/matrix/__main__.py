@@ -25,7 +25,7 @@ from lab.roots import DESCRIPTIONS
 RESULTS = PROJECT / "build/results/matrix"
 NOT_RUN = "not run"
 FAILED = "**no**"
-HEADING = ("kernel", "of Debian", "builds without a warning", "works on a real host")
+HEADING = ("kernel", "of Debian", "builds without a warning", "works on QEMU's host")
 VARIANTS_HEADING = ("kernel", "for", "builds without a warning")
 FEATURES_HEADING = ("kernel", "features that were found")
 

@@ -372,7 +372,7 @@ check_hot_add()
 			"Another driver decides how new memory is onlined, or this machine cannot
 			hot-add: the guest gets no memory beyond what it was started with." \
 			"Unload that driver (virtio_mem and the Xen balloon are such) and load
-			hv_balloon again."
+			$driver_name again."
 	fi
 }
 

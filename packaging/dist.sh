@@ -23,7 +23,8 @@ version=$(sh packaging/version.sh)
 archive=hv_balloon-$version.tar.gz
 
 commit=$(git rev-parse --verify -q HEAD) ||
-	die "this is no git checkout; the archive is made from one"
+	die "this is no git checkout, from which the archive is made." \
+		"In an unpacked release archive run: dpkg-buildpackage -us -uc -b"
 changed=$(git stash create)
 [ -z "$changed" ] || {
 	echo "dist: changes that are not committed are in the archive: do not publish it" >&2

@@ -51,7 +51,9 @@ DEPMOD = depmod $(if $(DESTDIR),-b $(DESTDIR)) $(KERNEL_RELEASE)
 # When it is active: hv_balloon cannot be loaded while the kernel's own is, hv_dynmem can.
 MODULE ?= hv_balloon
 ACTIVE_hv_balloon = Active after a reboot. To need none: make MODULE=hv_dynmem.
-ACTIVE_hv_dynmem = Active after: hvballoon takeover, until the next boot. For good: make && sudo make install
+ACTIVE_hv_dynmem = Active after: hvballoon takeover, until the next boot. At each boot, where \
+	hv_balloon is a module: make && sudo make install; where it is built in: \
+	sudo systemctl enable hvballoon-takeover.service
 
 # What a package has put there is not replaced, nor removed.
 .PHONY: no-package
@@ -67,6 +69,9 @@ install: no-package install-tools
 		modules_install
 	install -D -m 644 -t $(DESTDIR)$(UDEV_RULES) packaging/udev/*.rules
 	install -D -m 644 -t $(DESTDIR)$(UNITS) packaging/systemd/*.service
+	sed -i 's,/usr/bin/hvballoon,$(PREFIX)/bin/hvballoon,' \
+		$(DESTDIR)$(UNITS)/hvballoon-takeover.service \
+		$(DESTDIR)$(UDEV_RULES)/61-hv-dynmem.rules
 	$(DEPMOD)
 	@echo
 	@echo "Installed for kernel $(KERNEL_RELEASE). $(ACTIVE_$(MODULE))"
@@ -79,6 +84,7 @@ release-device:
 
 .PHONY: uninstall
 uninstall: no-package release-device uninstall-tools
+	@[ -n "$(DESTDIR)" ] || systemctl disable hvballoon-takeover.service 2>/dev/null || :
 	rm -f $(foreach name,hv_balloon hv_dynmem,$(DESTDIR)/lib/modules/$(KERNEL_RELEASE)/updates/$(name).ko*)
 	rm -f $(addprefix $(DESTDIR)$(UDEV_RULES)/,$(notdir $(wildcard packaging/udev/*.rules)))
 	rm -f $(addprefix $(DESTDIR)$(UNITS)/,$(notdir $(wildcard packaging/systemd/*.service)))
@@ -171,6 +177,8 @@ help:
 	@echo '      MODULE=hv_dynmem       the same driver under a name of its own, which'
 	@echo '                             can be loaded beside the in-tree driver: no reboot'
 	@echo '      KERNEL_RELEASE=NAME    that kernel, as uname -r prints it'
+	@echo '      DESTDIR= PREFIX=/usr UDEV_RULES= UNITS=   where packages install'
+	@echo '  make both           build hv_balloon.ko and hv_dynmem.ko'
 	@echo
 	@echo 'On any Debian 12 machine:'
 	@echo '  make demo           see the driver at work on a real Dynamic Memory host'
@@ -185,7 +193,8 @@ help:
 	@echo '  make bench          compare with other drivers, some hours; RUNS= W=WORKLOAD KERNEL='
 	@echo '  make matrix         build for each kernel, boot each, print a table'
 	@echo '  make intree KSRC=FOLDER   put the driver into a kernel tree'
-	@echo '  make deb            build the Debian packages (needs debhelper, dh-dkms)'
+	@echo '  make deb            build the Debian packages, from a git checkout (needs git,'
+	@echo '                      build-essential, debhelper, dh-dkms)'
 	@echo '  make dist           write the release archive'
 	@echo '  make compile_commands.json   how each file is compiled, for editors'
 	@echo '  make clean          remove what was built in this folder'

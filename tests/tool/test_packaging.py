@@ -192,6 +192,31 @@ def test_make_leaves_a_package_alone(system, target):
     assert not system.root.exists()
 
 
+def test_make_installs_for_its_prefix(tmp_path):
+    """The unit and the rule of udev run the command where it is."""
+    headers = tmp_path / "headers"
+    headers.mkdir()
+    (headers / "Makefile").write_text("modules_install:\n\t@:\n")
+    subprocess.run(["make", "-s", "-C", PROJECT, "install", f"DESTDIR={tmp_path}", "PREFIX=/opt/hv",
+                    f"KDIR={headers}", "DEPMOD=true"], check=True, stdout=subprocess.DEVNULL)
+    assert (tmp_path / "opt/hv/bin/hvballoon").exists()
+    for path in ("systemd/system/hvballoon-takeover.service", "udev/rules.d/61-hv-dynmem.rules"):
+        installed = (tmp_path / "usr/lib" / path).read_text(encoding="utf-8")
+        assert "/opt/hv/bin/hvballoon takeover" in installed
+        assert "/usr/bin/hvballoon" not in installed
+
+
+def test_archive_needs_a_checkout(tmp_path):
+    """Elsewhere there is another way, which is named."""
+    (tmp_path / "packaging").mkdir()
+    for name in ("dist.sh", "version.sh"):
+        shutil.copy(PROJECT / "packaging" / name, tmp_path / "packaging")
+    (tmp_path / "packaging/version.sh").write_text("echo 1\n")
+    result = subprocess.run(["sh", tmp_path / "packaging/dist.sh", tmp_path / "out"], text=True,
+                            check=False, stderr=subprocess.PIPE)
+    assert result.returncode == 1 and "run: dpkg-buildpackage -us -uc -b" in result.stderr
+
+
 def test_wrong_call(system, shell):
     """Status 2, and how to call it."""
     assert "usage:" in system.run(shell, "purged", status=2)[0]

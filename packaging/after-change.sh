@@ -53,7 +53,8 @@ build_for()
 	status=$?
 	case $status in
 	0 | 77) ;;
-	*) say "NOT built for kernel $1: dkms ended with $status" ;;
+	*) say "NOT built for kernel $1: dkms ended with $status, see" \
+		"/var/lib/dkms/hv_balloon/$version/build/make.log" ;;
 	esac
 }
 

@@ -220,6 +220,9 @@ def test_manual_page():
     """Both programs that print it have nothing to complain, and each option is in it."""
     assert output("mandoc", "-T", "lint", "-W", "warning", MAN) == ""
     assert output("groff", "-mdoc", "-ww", "-z", "-T", "utf8", MAN) == ""
+    printed = " ".join(re.sub(".\b", "", output("mandoc", "-T", "ascii", MAN)).split())
+    for words in ('("hv_balloon" or "in-tree")', '("critical", "warning" or "unknown")'):
+        assert words in printed
     text = MAN.read_text(encoding="utf-8")
     for option in OPTIONS:
         assert f"Fl -{option[2:]}" in text

@@ -241,6 +241,24 @@ def test_who_made_it():
     assert tracked == ""
 
 
+# Documents
+
+
+@pytest.mark.parametrize("package", ["debian/hvballoon.docs", "packaging/rpm/hv_balloon-dkms.spec",
+                                     "packaging/arch/PKGBUILD"])
+def test_documents_that_others_refer_to(package):
+    """A page in a package has beside it each page that it has a link to."""
+    text = (PROJECT / package).read_text(encoding="utf-8")
+    text = re.sub(r"docs/\{([\w,-]+)\}\.md", lambda names: " ".join(
+        f"docs/{name}.md" for name in names.group(1).split(",")), text)
+    pages = set(re.findall(r"\bdocs/[\w-]+\.md", text))
+    assert "docs/operations.md" in pages
+    for page in pages:
+        links = re.findall(r"\]\(([\w-]+\.(?:md|png))", (PROJECT / page).read_text(encoding="utf-8"))
+        assert {f"docs/{link}" for link in links} <= pages | {"docs/monitoring.png"}, page
+    assert "docs/monitoring.png" in text
+
+
 # The service that asks the host for memory: tests/simulated_host/test_pressure.py has it at work.
 
 

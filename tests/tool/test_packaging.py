@@ -241,6 +241,16 @@ def test_who_made_it():
     assert tracked == ""
 
 
+def test_example_for_modprobe():
+    """It has each parameter that can be set by hand, and nothing else."""
+    text = (PROJECT / "packaging/modprobe.d/hv_balloon.conf").read_text(encoding="utf-8")
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    readme = readme.split("## Parameters")[1].split("\n## ")[0]
+    table = re.findall(r"^\| `(\w+)` \*? ?\|", readme, re.MULTILINE)
+    options = re.findall(r"^#options hv_balloon (\w+)=", text, re.MULTILINE)
+    assert len(table) > 7 and sorted(options) == sorted(table)
+
+
 # Documents
 
 

@@ -55,6 +55,11 @@ def _unbound(tree):
     tree.remove(f"{BUS}/drivers/hv_balloon/{DEVICE}", GROUP, f"{BUS}/devices/{DEVICE}/driver")
 
 
+def _no_hot_add_beside(tree):
+    tree.take_over()
+    tree.figures(hot_add=0)
+
+
 def _in_tree_blocks(tree):
     tree.load_in_tree(figures=None)
     tree.write(f"{BLOCKS}/memory9/state", "offline")
@@ -211,8 +216,9 @@ def test_two_devices(command, tree, plant, first):
     (_set(hot_added_online_kb=256 * MIB), "256 MiB of hot-added memory are offline"),
     (_set(balloon_requests=0), "324 MiB were ballooned by an earlier load"),
     (_other_driver, "uio_hv_generic/unbind"), (_unbound, "The driver serves one device only"),
+    (_no_hot_add_beside, "and load hv_dynmem again."),
 ], ids=["installed", "not installed", "in-tree", "built in", "hv_dynmem", "offline", "earlier",
-        "other", "unbound"])
+        "other", "unbound", "no hot-add"])
 def test_tells_what_to_do(command, tree, plant, words):
     """The advice fits what is there."""
     plant(tree)

@@ -49,6 +49,11 @@ class Guest:
         with self._explained():
             return self._shell.call(command, limit * self.patience)
 
+    def post(self, command: str, limit: float = LIMIT) -> None:
+        """Let a shell command run in the guest, as one after which it does not answer."""
+        with self._explained():
+            self._shell.post(command, limit * self.patience)
+
     def commands(self) -> int:
         """Return a number that differs once another command was run in the guest."""
         return self._shell.requests

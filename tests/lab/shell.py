@@ -47,14 +47,19 @@ class Shell:
 
     def call(self, command: str, limit: float = 30) -> Result:
         """Run a command, return its Result; MachineSilent if no answer comes."""
-        request = self.requests = next(self._ids)
-        encoded = base64.b64encode(command.encode()).decode()
-        self._send(f"{request} {limit} {encoded}\n".encode())
+        request = self.post(command, limit)
         deadline = time.monotonic() + limit + GRACE
         while True:
             fields = self._line(deadline).split()
             if len(fields) >= 2 and fields[0] == str(request).encode():
                 return _result(fields)
+
+    def post(self, command: str, limit: float = 30) -> int:
+        """Let a command run whose answer nobody awaits; return the request's number."""
+        request = self.requests = next(self._ids)
+        encoded = base64.b64encode(command.encode()).decode()
+        self._send(f"{request} {limit} {encoded}\n".encode())
+        return request
 
     def run(self, command: str, limit: float = 30) -> str:
         """Run a command that must succeed and return its output."""

@@ -22,7 +22,7 @@ def test_frozen_during_a_hot_add(boot):
         guest.load()
         guest.run(FREEZE)
         guest.set_target(2048)
-        guest.wait(lambda: guest.call("test -e /tmp/slept").status == 0, LIMIT + HOST_DELAY,
+        guest.wait(lambda: guest.call("test -s /tmp/slept").status == 0, LIMIT + HOST_DELAY,
                    lambda: "the guest was not frozen")
         assert guest.run("cat /tmp/slept").strip() == "0"
         guest.wait_actual(2048, LIMIT)

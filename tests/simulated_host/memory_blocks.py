@@ -79,6 +79,19 @@ def onlined(guest: Simulator, how: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def coming_online(guest: Simulator, offer: bytes) -> Iterator[None]:
+    """The host makes that offer; its first block is on its way online until the end of the block.
+    """
+    guest.run(f"echo hold-online >{CONTROL}")
+    try:
+        guest.host.send(offer)
+        _wait_held(guest, "online")
+        yield
+    finally:
+        guest.run(f"echo let-online >{CONTROL}")
+
+
+@contextlib.contextmanager
 def going_offline(guest: Simulator, block: int, end: str) -> Iterator[None]:
     """Let the block be on its way offline until the end of the block, then go or stay.
 
@@ -87,10 +100,15 @@ def going_offline(guest: Simulator, block: int, end: str) -> Iterator[None]:
     gate = end.partition("-")[2]
     guest.run(f"echo hold-{gate} >{CONTROL};"
               f" (echo offline >{folder_of(block)}/state; echo $? >/tmp/went) 2>/dev/null &")
-    guest.run(f"until grep -qx '{gate}_waits: 1' /sys/kernel/debug/hvb_sim/status;"
-              " do sleep 0.1; done")
+    _wait_held(guest, gate)
     try:
         yield
     finally:
         guest.run(f"echo {end} >{CONTROL}; wait; until [ -s /tmp/went ]; do sleep 0.1; done;"
                   f" rm /tmp/went; echo let-{gate} >{CONTROL}")
+
+
+def _wait_held(guest, gate):
+    """Wait until a block is held up at that gate."""
+    guest.run(f"until grep -qx '{gate}_waits: 1' /sys/kernel/debug/hvb_sim/status;"
+              " do sleep 0.1; done", limit=120)

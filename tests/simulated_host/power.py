@@ -17,10 +17,21 @@ def sleep(guest: Simulator, state: str, level: str, delay: int = 1) -> float:
 
     The test lasts `delay` seconds.
     """
+    prepare_to_sleep(guest, state, delay)
+    return fall_asleep(guest, state, level)
+
+
+def prepare_to_sleep(guest: Simulator, state: str, delay: int = 1) -> None:
+    """Do what of sleep() can be done long before."""
     if state not in guest.run("cat /sys/power/state").split():
         pytest.skip("this kernel was built without that")
-    started = time.monotonic()
     guest.run(f"echo {delay} >/sys/module/suspend/parameters/pm_test_delay")
+
+
+def fall_asleep(guest: Simulator, state: str, level: str) -> float:
+    """Do the rest of it; return the seconds that it took."""
+    started = time.monotonic()
     guest.run(SLEEP.format(level=level, state=state), LIMIT)
+    slept = time.monotonic() - started
     guest.run("echo none >/sys/power/pm_test")
-    return time.monotonic() - started
+    return slept

@@ -200,7 +200,7 @@ def test_streams(monkeypatch, capfd, tmp_path, words, together):
         (tmp_path / f"test_{name}.py").write_text(
             f"import pathlib, time\n\n\ndef test_it():\n"
             f"    here = pathlib.Path(__file__).parent\n    (here / '{name}').touch()\n"
-            f"    end = time.monotonic() + {10 if together else 1}\n"
+            f"    end = time.monotonic() + {120 if together else 1}\n"
             f"    while not (here / '{other}').exists():\n"
             f"        assert time.monotonic() < end\n        time.sleep(0.1)\n", encoding="ascii")
         found.append(layers.Layer(name, "", str(tmp_path / f"test_{name}.py"), ""))

@@ -145,7 +145,7 @@ class NestedCarrier(Carrier):
     """An emulated machine with SVM, whose kernel offers KVM with Hyper-V emulation."""
 
     description = "nested emulation (KVM inside an emulated AMD machine)"
-    boot_limit = 120  # some 40 s where nothing else runs
+    boot_limit = 600  # some 40 s where nothing else runs
 
     def __init__(self, guest_mib: int) -> None:
         super().__init__()

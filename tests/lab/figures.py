@@ -10,6 +10,7 @@ SANE_LIMIT = 1 << 50  # no honest figure of a guest is that large, an underflow 
 # Free memory moves by itself: helpers of udev that end, page tables and slab of programs. Eight
 # lost blocks of 2 MiB would hide in it, so the driver's own count is compared exactly besides.
 FREE_TOLERANCE_MIB = 16
+FREE_LIMIT = 60     # seconds until what moves by itself is at rest
 
 
 def total_mib(guest: RealGuest) -> float:
@@ -49,9 +50,13 @@ def reach(guest: RealGuest, mib: int, startup: int) -> float:
         lambda: f"the driver's figures give {driver_size_mib(guest, startup)} MiB, not {mib}")
 
 
-def assert_not_less(free: float, expected: float) -> None:
-    """Compare free memory. More is no loss: a balloon drives out what the guest held before."""
-    assert free >= expected - FREE_TOLERANCE_MIB
+def assert_not_less_free(guest: RealGuest, expected: float) -> None:
+    """Compare free memory, in MiB, again and again while programs may still be about to end.
+
+    More is no loss: a balloon drives out what the guest held before.
+    """
+    guest.wait(lambda: free_mib(guest) >= expected - FREE_TOLERANCE_MIB, FREE_LIMIT,
+               lambda: f"{free_mib(guest)} MiB are free, {expected} are expected", pause=2)
 
 
 def assert_no_underflow(guest: RealGuest) -> None:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Requests far below the floor: the guest keeps its floor and stays usable."""
 
-import time
-
 from lab import memory
 from lab.figures import SETTLE_LIMIT
 from lab.real_guest import HOST_DELAY
@@ -12,6 +10,7 @@ FAR_BELOW = 64  # MiB
 FURTHER_REQUESTS = 20
 FEW_LINES = 5
 CREEP, STEADY = 16, 1  # MiB
+LOOKS = 5
 
 
 def test_guest_stops_at_its_floor_and_stays_there(boot):
@@ -22,8 +21,10 @@ def test_guest_stops_at_its_floor_and_stays_there(boot):
         first = _settled(guest)
         assert first > 0, "nothing was ballooned at all"
         for request in range(FURTHER_REQUESTS):
+            before = guest.status()["balloon_requests"]
             guest.set_target(FAR_BELOW - 1 - request % 2)
-            time.sleep(1)
+            guest.wait(lambda: _asked(guest, before), SETTLE_LIMIT,
+                       lambda: f"no answered request after {before}")
         # What other programs free goes as well, down to the floor of what is left then.
         assert abs(_settled(guest) - first) <= CREEP, "the floor has moved"
         assert guest.status()["balloon_requests"] > FURTHER_REQUESTS
@@ -39,15 +40,30 @@ def _reported_mib(guest):
     return (status["balloon_pages_given"] - status["balloon_pages_returned"]) / memory.MIB
 
 
+def _is_answered(status):
+    """Tell whether all that the host has asked for was given or refused."""
+    return status["balloon_pages_requested"] == (status["balloon_pages_given"]
+                                               + status["balloon_pages_refused"])
+
+
+def _asked(guest, before):
+    """Tell whether the host has asked again since `before`, and was answered."""
+    status = guest.status()
+    return status["balloon_requests"] > before and _is_answered(status)
+
+
 def _settled(guest):
-    """Return the MiB that the host has once they have been the same for some seconds."""
+    """Return the MiB that the host has once they were the same at some looks, and all is answered.
+    """
     guest.wait(lambda: _reported_mib(guest) > 0, SETTLE_LIMIT + HOST_DELAY,
                lambda: "nothing is ballooned yet")
-    seen = [-1.0]
+    seen = []
 
     def steady():
         seen.append(_reported_mib(guest))
-        return abs(seen[-1] - seen[-2]) <= STEADY
+        last = seen[-LOOKS:]
+        return (len(last) == LOOKS and max(last) - min(last) <= STEADY
+                and _is_answered(guest.status()))
 
-    guest.wait(steady, SETTLE_LIMIT, lambda: f"still moving: {seen[-3:]} MiB", pause=3)
+    guest.wait(steady, SETTLE_LIMIT, lambda: f"still moving: {seen[-LOOKS:]} MiB", pause=3)
     return seen[-1]

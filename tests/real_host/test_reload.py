@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from lab.figures import (assert_no_underflow, assert_not_less, ballooned_mib, free_mib, reach,
+from lab.figures import (assert_no_underflow, assert_not_less_free, ballooned_mib, free_mib, reach,
                          total_mib)
 from lab.memhog import Memhog
 from lab.memory import MIB
@@ -47,7 +47,7 @@ def test_ten_rounds_idle(boot, leave_and_return):
             leave_and_return(guest)
             assert_no_underflow(guest)
         assert total_mib(guest) == before[0]
-        assert_not_less(free_mib(guest), before[1])
+        assert_not_less_free(guest, before[1])
 
 
 def test_ten_rounds_with_memory_ballooned(boot):
@@ -63,7 +63,7 @@ def test_ten_rounds_with_memory_ballooned(boot):
             pages = int(before[1] * MIB)
             assert guest.run("dmesg").count(f"left {pages} pages") == 1
         assert (total_mib(guest), ballooned_mib(guest)) == before[:2]
-        assert_not_less(free_mib(guest), before[2])
+        assert_not_less_free(guest, before[2])
 
 
 def test_reclaim_brings_the_memory_back(boot):
@@ -76,7 +76,7 @@ def test_reclaim_brings_the_memory_back(boot):
             reload(guest, "reclaim=1")
             assert_no_underflow(guest)
         assert (total_mib(guest), ballooned_mib(guest)) == (before[0], 0)
-        assert_not_less(free_mib(guest), before[1])
+        assert_not_less_free(guest, before[1])
 
 
 def all_answered(guest):
@@ -102,5 +102,5 @@ def test_the_driver_of_the_kernel_comes_after_us(boot):
             guest.wait_actual(size, LIMIT + HOST_DELAY)
         guest.wait(lambda: all_answered(guest), LIMIT, lambda: "a message was not answered")
         assert sum(map(int, RANGES.findall(guest.trace()[seen:]))) > MANY
-        assert_not_less(free_mib(guest), before)
+        assert_not_less_free(guest, before)
         hog.stop()

@@ -4,7 +4,7 @@
 import pytest
 
 from lab import HV_DYNMEM, build
-from lab.figures import (SETTLE_LIMIT, assert_no_underflow, assert_not_less, ballooned_mib,
+from lab.figures import (SETTLE_LIMIT, assert_no_underflow, assert_not_less_free, ballooned_mib,
                          free_mib, hot_added_mib, reach, total_mib)
 from lab.real_guest import HOST_DELAY
 
@@ -53,7 +53,7 @@ def there_and_back(guest, free, check, parameters=""):
         check(take_over(guest, parameters))
         if number < ROUNDS - 1:
             release(guest)
-    assert_not_less(free_mib(guest), free)
+    assert_not_less_free(guest, free)
     for size in SIZES:
         reach(guest, size, STARTUP)
 

@@ -68,8 +68,9 @@ done >/tmp/blocks
 def blocks_sampled(guest: Simulator) -> Iterator[list[int]]:
     """Yield a list, which afterwards has the free pages in blocks as they were all the time."""
     samples: list[int] = []
-    guest.run(f"rm -f /tmp/enough; cat >/tmp/sampler <<'END'\n{SAMPLER}END\n"
-              "sh /tmp/sampler & echo $! >/tmp/sampler.pid")
+    guest.run(f"rm -f /tmp/enough /tmp/blocks; cat >/tmp/sampler <<'END'\n{SAMPLER}END\n"
+              "sh /tmp/sampler & echo $! >/tmp/sampler.pid;"
+              " until [ -s /tmp/blocks ]; do sleep 0.1; done")
     yield samples
     guest.run("touch /tmp/enough; while kill -0 $(cat /tmp/sampler.pid) 2>/dev/null; do"
               " sleep 0.1; done")

@@ -158,6 +158,18 @@ class Simulator(Guest):
         """Tell whether the driver is bound to the device."""
         return self.call("test -e /sys/bus/vmbus/devices/dynamic-memory/driver").status == 0
 
+    def wait_unbound(self, limit: float = 60) -> None:
+        """Wait until the driver has closed the channel and let go of the device."""
+        deadline = time.monotonic() + limit * self.patience
+        while self.bound() or self._is_open():
+            assert time.monotonic() < deadline, "the device is still in use"
+            time.sleep(0.2)
+
+    def _is_open(self):
+        """Tell whether the driver has opened the channel and not closed it again."""
+        counters = self.counters()
+        return counters["opens"] != counters["closes"]
+
     def wait_for(self, name: str, value: object, limit: float = 30) -> None:
         """Wait until a figure of the driver has that value."""
         deadline = time.monotonic() + limit * self.patience

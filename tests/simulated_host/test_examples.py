@@ -12,6 +12,7 @@ from .sysfs import FILES
 
 RULES = "/run/udev/rules.d"
 PROGRAM = "/lab/example/memory-events"
+LATE = 10   # seconds: a program that asks by itself now and then is later still
 TRIES = 3   # a busy machine makes the guest slow now and then: its best counts
 # In the guest's own time, from the last page that moves to the line that tells of it.
 STOPWATCH = """
@@ -48,7 +49,7 @@ def caches(guest):
 
 def follows(guest, least, most):
     """Wait until the cache is of that size: events come in steps."""
-    deadline = time.monotonic() + 10 * guest.patience
+    deadline = time.monotonic() + 60 * guest.patience
     while not least < caches(guest)[-1] < most:
         assert time.monotonic() < deadline, f"{least} to {most} MiB expected: {caches(guest)}"
         time.sleep(0.1)
@@ -79,7 +80,7 @@ def test_program_follows(program):
         program.host.deflate(ranges)
         given.append(watch.seconds())
         follows(program, first - 20, first + 10)
-    assert max(min(taken), min(given)) < program.patience
+    assert max(min(taken), min(given)) < LATE
 
 
 def test_program_without_a_driver(guest):
@@ -113,7 +114,7 @@ def test_rule_sets_the_step_and_starts_a_unit(ruled):
         seconds.append(watch.seconds())
         ruled.host.deflate(ranges)
         ruled.run(f"until [ $(wc -l </tmp/units) -gt {2 * number + 1} ]; do sleep 0.1; done")
-    assert min(seconds) < ruled.patience
+    assert min(seconds) < LATE
     assert ruled.run("cat /tmp/units").splitlines() == TRIES * [
         "--no-block start memory-event@taken.service",
         "--no-block start memory-event@given.service"]

@@ -82,7 +82,7 @@ class Host:
         """Return the status reports that wait to be read; drops everything else."""
         return [one for one in self.waiting() if one.type == wire.STATUS_REPORT]
 
-    def committed(self, limit: float = 5) -> int:
+    def committed(self, limit: float = 60) -> int:
         """Wait for a status report; return the demand of the last one, with ballooned pages."""
         end = time.monotonic() + limit * self._patience
         while not (found := self.reports()):
@@ -118,7 +118,7 @@ class Host:
         ranges: wire.Ranges = []
         messages, more = 0, 1
         while more:
-            more, some = wire.ranges_of(self.expect(wire.BALLOON_RESPONSE, 120))
+            more, some = wire.ranges_of(self.expect(wire.BALLOON_RESPONSE, 600))
             ranges += some
             messages += 1
         return ranges, messages

@@ -11,6 +11,7 @@ from . import wire
 from .balance import assert_counts
 from .keeper import agreed
 from .memory_blocks import BLOCK
+from .sysfs import FILES
 from .wire import STEP
 
 
@@ -134,14 +135,16 @@ def test_host_that_reads_nothing(running):
 
 def test_numbers_rise_while_an_answer_waits(guest):
     """A long answer finds no room, and status reports overtake it: numbers rise all the same."""
-    agreed(guest, "pressure_report_delay=0 max_range_mib=2")
+    agreed(guest, "max_range_mib=2")
     guest.host.pause()
     # The ring of 16 KiB has 1 KiB left then, and the answer to come has 1.2 KiB.
     for _ in range(480):
         guest.host.send(wire.unballoon([]))
     guest.host.send(wire.balloon(300 * MIB))
     guest.wait_for("pages_ballooned", 300 * MIB)
-    time.sleep(5 * guest.patience)
+    # The first report comes at once then.
+    guest.run(f"echo 0 >{FILES}/extra_demand_kb;"
+              f" until [ $(cat {FILES}/status_reports) -ge 3 ]; do sleep 0.2; done", limit=120)
     before = len(guest.host.reported)
     guest.host.resume()
     for _ in range(480):

@@ -56,7 +56,7 @@ def test_unbound_while_the_ring_is_full(running):
         running.host.send(wire.unballoon([]))
     start = time.monotonic()
     running.unload()
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 50
     running.host.resume()
     running.host.waiting()
 

@@ -21,9 +21,7 @@ BLOCKS_OF_A_CASE = 6  # that it may add: none can be added twice to a guest
 # knows memory of before by its physical address, and gets the virtual one.
 CHECKERS = {"most": "debug_pagealloc=off",
             "all": "debug_pagealloc=on page_poison=1 retain_initrd"}
-# Hibernation allocates all free memory in one loop: with these checkers, in emulation on a busy
-# machine, for longer than the 20 s after which the kernel takes that for a lockup.
-SLOW = " mitigations=off watchdog_thresh=60 "
+SLOW = " mitigations=off "
 
 
 class Keeper:

@@ -13,6 +13,8 @@ from . import signing
 MACHINE_MIB = 4096      # what the machine has: half of it at 0, half of it at HIGH_MIB
 HIGH_MIB = 4096
 GUEST_MIB = 1024        # what the guest is told: hot-add begins here
+# A busy machine lets a processor of the guest stand for longer than the kernel takes for a lockup.
+STALLS = "rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Machine:
         """Return the arguments of the guest's kernel."""
         told = f"mem={self.told}M " if self.told else ""
         dimm = "acpi_no_memhotplug " if self.dimm else ""
-        return f"console=ttyS0 panic=-1 memhp_default_state=online {told}{dimm}{self.append}"
+        return (f"console=ttyS0 panic=-1 memhp_default_state=online {STALLS} {told}{dimm}"
+                f"{self.append}")
 
     def _memory(self):
         size, extra = sum(self.nodes), self.dimm

@@ -101,23 +101,24 @@ def keeper(request):
 
 @pytest.fixture(scope="module")
 def own_guest():
-    """Overridden by scripts that have a guest of their own: (guest, its NewBlocks)."""
+    """Overridden by scripts that have a guest of their own: its OwnGuest."""
     return None
 
 
 @pytest.fixture
 def machine(keeper, own_guest, request):
     """The guest. Whatever it logs, it must log no warning."""
-    simulator = request.node.simulator = own_guest[0] if own_guest else keeper.guest()
+    home = own_guest or keeper
+    simulator = request.node.simulator = home.guest()
     yield simulator
-    if getattr(request.node, "failed", False) and not own_guest:
-        keeper.discard()
+    if getattr(request.node, "failed", False):
+        home.discard()
 
 
 @pytest.fixture
 def blocks(machine, keeper, own_guest):
     """First page frames of memory blocks that were not added yet."""
-    return own_guest[1] if own_guest else keeper.blocks
+    return (own_guest or keeper).blocks
 
 
 @pytest.fixture

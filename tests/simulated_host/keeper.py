@@ -2,7 +2,7 @@
 """What starts guests, and what a guest must be like before and after a case."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -77,6 +77,28 @@ class Keeper:
                 balance.assert_no_leaks(simulator)
         finally:
             self.discard()
+
+
+class OwnGuest:
+    """The guest of one script, and another one after a case has failed in it."""
+
+    def __init__(self, start: Callable[[], Simulator]) -> None:
+        self._start = start
+        self._simulator: Simulator | None = None
+        self.blocks = NewBlocks()
+
+    def guest(self) -> Simulator:
+        """Return the guest."""
+        if not self._simulator:
+            self._simulator = self._start()
+            self.blocks = NewBlocks()
+        return self._simulator
+
+    def discard(self) -> None:
+        """Stop the guest."""
+        simulator, self._simulator = self._simulator, None
+        if simulator:
+            simulator.close()
 
 
 def own_keeper(checked: bool = True) -> Any:

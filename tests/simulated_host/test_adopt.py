@@ -10,8 +10,8 @@ from lab import HV_DYNMEM, memory
 from lab.memory import MIB
 
 from . import wire
-from .keeper import agreed, cleaned, loaded_again
-from .memory_blocks import BLOCK, NewBlocks, change, folder_of
+from .keeper import OwnGuest, agreed, cleaned, loaded_again
+from .memory_blocks import BLOCK, change, folder_of
 from .ranges import halves, inside
 from .wire import ALL, DONE, STEP
 
@@ -20,24 +20,12 @@ LARGE_MIB = 65536
 LARGE_SHARE = 25    # one page of so many is looked at
 
 
-@pytest.fixture(scope="module", name="fresh")
-def fixture_fresh(keeper):
-    """A guest, and the blocks that it does not have yet."""
-    with keeper.new() as simulator:
-        yield simulator, NewBlocks()
-
-
-@pytest.fixture(name="machine")
-def fixture_machine(fresh, request):
-    """That guest in place of the one that all other cases share."""
-    request.node.simulator = fresh[0]
-    return fresh[0]
-
-
-@pytest.fixture(name="blocks")
-def fixture_blocks(fresh):
-    """First page frames of memory blocks that it does not have yet."""
-    return fresh[1]
+@pytest.fixture(scope="module")
+def own_guest(keeper):
+    """A guest of its own."""
+    own = OwnGuest(keeper.new)
+    yield own
+    own.discard()
 
 
 def looked_at(guest):

@@ -9,14 +9,15 @@ import time
 
 import pytest
 
-from lab import memory
+from lab import kernels, memory
 from lab.memhog import Memhog
 from lab.memory import MIB
 
 from . import wire
 from .balance import assert_counts
 from .guest_memory import kernel_zones, meminfo
-from .memory_blocks import BLOCK, NewBlocks, folder_of, onlined
+from .keeper import OwnGuest
+from .memory_blocks import BLOCK, folder_of, onlined
 from .simulator import CONTROL
 from .wire import DONE, TRANSIENT
 
@@ -35,12 +36,13 @@ SIZE_MIB = 512
 
 
 @pytest.fixture(scope="module")
-def own_guest(keeper):
-    """A guest that has only what it booted with, and the blocks that it does not have yet."""
-    with keeper.new(told=SIZE_MIB) as guest:
-        if guest.is_debug():
-            pytest.skip("KASAN wants memory for each block that is onlined, and complains of none")
-        yield guest, NewBlocks()
+def own_guest(keeper, request):
+    """A guest that has only what it booted with."""
+    if request.config.getoption("--kernel") == kernels.DEBUG:
+        pytest.skip("KASAN wants memory for each block that is onlined, and complains of none")
+    own = OwnGuest(lambda: keeper.new(told=SIZE_MIB))
+    yield own
+    own.discard()
 
 
 @pytest.fixture

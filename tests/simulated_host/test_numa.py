@@ -8,7 +8,7 @@ from lab.memory import MIB, oom_kills
 
 from .balance import assert_counts
 from .guest_memory import node_figure
-from .keeper import agreed, cleaned
+from .keeper import OwnGuest, agreed
 from .memory_blocks import BLOCK
 
 # Boot memory ends in the middle of node 1, so node 2 has none.
@@ -21,18 +21,11 @@ LEAST_GIVEN, TOLERANCE = 96 * MIB, 48 * MIB
 
 
 @pytest.fixture(scope="module")
-def nodes(keeper):
+def own_guest(keeper):
     """A guest with three nodes."""
-    with keeper.new(nodes=NODES_MIB) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def own(nodes, request):
-    """The same, with no driver and no device; in the end none of both again."""
-    request.node.simulator = nodes
-    with cleaned(nodes, request.node):
-        yield nodes
+    own = OwnGuest(lambda: keeper.new(nodes=NODES_MIB))
+    yield own
+    own.discard()
 
 
 def node_free(guest):
@@ -49,21 +42,21 @@ def pages_by_node(ranges):
 
 
 @pytest.mark.parametrize("accounting", ["keep", "shrink"])
-def test_all_nodes_give_and_get_back(own, accounting):
+def test_all_nodes_give_and_get_back(guest, accounting):
     """A large request takes from both nodes with memory; each gets back just what it gave."""
-    agreed(own, f"accounting={accounting}")
-    total, free = node_figure(own, "MemTotal"), node_free(own)
-    ranges, _ = own.host.inflate(2 ** 32 - 1)
+    agreed(guest, f"accounting={accounting}")
+    total, free = node_figure(guest, "MemTotal"), node_free(guest)
+    ranges, _ = guest.host.inflate(2 ** 32 - 1)
     given = pages_by_node(ranges)
     # The debug kernel has most of the first node for itself.
-    assert min(given) > (0 if own.is_debug() else LEAST_GIVEN)
-    missing = [a - b for a, b in zip(total, node_figure(own, "MemTotal"))]
+    assert min(given) > (0 if guest.is_debug() else LEAST_GIVEN)
+    missing = [a - b for a, b in zip(total, node_figure(guest, "MemTotal"))]
     assert missing == (given if accounting == "shrink" else [0, 0])
-    assert_counts(own, sum(given))
-    own.host.deflate(ranges)
-    assert_counts(own, 0)
-    assert node_figure(own, "MemTotal") == total
-    lost = [a - b for a, b in zip(free, node_free(own))]
+    assert_counts(guest, sum(given))
+    guest.host.deflate(ranges)
+    assert_counts(guest, 0)
+    assert node_figure(guest, "MemTotal") == total
+    lost = [a - b for a, b in zip(free, node_free(guest))]
     assert max(lost) < TOLERANCE
 
 
@@ -92,19 +85,19 @@ def test_each_node_keeps_its_share(bound):
     assert oom_kills(bound) == kills
 
 
-def test_new_memory_joins_its_node(own):
+def test_new_memory_joins_its_node(guest):
     """Also one that had none; what is taken of it is found again by the next load."""
-    agreed(own)
-    before = node_figure(own, "MemTotal")
-    assert own.host.add(ON_NODE_1, BLOCK) == (BLOCK, 1)
-    assert node_figure(own, "MemTotal") == [before[0], before[1] + BLOCK]
-    assert own.host.add(ON_NODE_2, BLOCK) == (BLOCK, 1)
-    assert node_figure(own, "MemTotal", (0, 1, 2)) == [before[0], before[1] + BLOCK, BLOCK]
-    ranges, _ = own.host.inflate(2 ** 32 - 1)
+    agreed(guest)
+    before = node_figure(guest, "MemTotal")
+    assert guest.host.add(ON_NODE_1, BLOCK) == (BLOCK, 1)
+    assert node_figure(guest, "MemTotal") == [before[0], before[1] + BLOCK]
+    assert guest.host.add(ON_NODE_2, BLOCK) == (BLOCK, 1)
+    assert node_figure(guest, "MemTotal", (0, 1, 2)) == [before[0], before[1] + BLOCK, BLOCK]
+    ranges, _ = guest.host.inflate(2 ** 32 - 1)
     assert any(start >= ON_NODE_2 for start, _ in ranges)
     out = sum(count for _, count in ranges)
-    own.reload("pressure_report_delay=3600")
-    own.host.negotiate()
-    own.wait_for("pages_ballooned", out)
-    own.host.deflate(ranges)
-    own.wait_for("pages_ballooned", 0)
+    guest.reload("pressure_report_delay=3600")
+    guest.host.negotiate()
+    guest.wait_for("pages_ballooned", out)
+    guest.host.deflate(ranges)
+    guest.wait_for("pages_ballooned", 0)

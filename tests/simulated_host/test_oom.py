@@ -10,8 +10,8 @@ from lab.memory import MIB
 
 from . import wire
 from .guest_memory import available
-from .keeper import agreed
-from .memory_blocks import BLOCK, NewBlocks
+from .keeper import OwnGuest, agreed
+from .memory_blocks import BLOCK
 from .tracing import TRACING, calls_counted, has_tracer
 from .wire import DONE
 
@@ -32,9 +32,14 @@ SLICE_LIMIT = 2500  # milliseconds; a wait in one piece holds the lock of the ke
 @pytest.fixture(scope="module")
 def own_guest(keeper):
     """A guest of its own, as some cases let the kernel kill programs."""
-    with keeper.new() as simulator:
+    def start():
+        simulator = keeper.new()
         simulator.kills_expected = True
-        yield simulator, NewBlocks()
+        return simulator
+
+    own = OwnGuest(start)
+    yield own
+    own.discard()
 
 
 @pytest.fixture

@@ -383,7 +383,7 @@ FAULTS = (
           "oom", "takes_nothing_after_it"),
     Fault("a wait in one piece", "oom.c",
           "HVB_OOM_SLICE);\n\treturn max_t(u64",
-          "5 * HZ);\n\treturn max_t(u64",
+          "limit * HZ);\n\treturn max_t(u64",
           "oom", "lock_of_the_killer_is_held_for_moments"),
     Fault("no limit on oom_wait", "params.c",
           "#define HVB_OOM_WAIT_MAX\t60U",

@@ -39,11 +39,12 @@ def has_tracer(guest: Simulator, tracer: str) -> bool:
 
 
 @contextlib.contextmanager
-def calls_counted(guest: Simulator, *names: str) -> Iterator[Callable[[], int]]:
+def calls_counted(guest: Simulator, *names: str,
+                  caller: str = "") -> Iterator[Callable[[], int]]:
     """Calls of a function of the kernel are counted; yields what tells how many there were.
 
-    Its name is the first of these that the kernel has. There are no calls in a kernel that cannot
-    count them.
+    Its name is the first of these that the kernel has. If a `caller` is named, calls count of
+    functions whose names begin so. There are no calls in a kernel that cannot count them.
     """
     if not has_tracer(guest, "function"):
         yield lambda: 0
@@ -53,6 +54,6 @@ def calls_counted(guest: Simulator, *names: str) -> Iterator[Callable[[], int]]:
     guest.run(f"cd {TRACING} && echo {function} >set_ftrace_filter &&"
               " echo function >current_tracer")
     try:
-        yield lambda: int(guest.run(f"grep -c ' {function} <-' {TRACING}/trace; true"))
+        yield lambda: int(guest.run(f"grep -c ' {function} <-{caller}' {TRACING}/trace; true"))
     finally:
         guest.run(f"cd {TRACING} && echo nop >current_tracer && echo >set_ftrace_filter")

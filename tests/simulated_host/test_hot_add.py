@@ -82,7 +82,7 @@ def test_udev_onlines(running, blocks):
 
     with udev_stopped(running):
         running.run(f"mv /tmp/{RULE.split('/')[-1]} {RULE}")
-    running.run(BEGIN_ANEW)
+    running.run(BEGIN_ANEW, limit=300)
     wait_added(running, before, 2 * BLOCK)
 
 
@@ -106,7 +106,8 @@ def test_udev_onlines_once(running, blocks):
         assert running.host.add(first, BLOCK) == (BLOCK, DONE)
         # As it can be taken offline at any time.
         running.run(f"cd {folder_of(first)} && echo online_movable >state && echo offline >state")
-    running.run(f"{BEGIN_ANEW}; udevadm trigger --action=change; udevadm settle")
+    running.run(f"{BEGIN_ANEW}; udevadm trigger --action=change; udevadm settle",
+                limit=300)
     assert not is_online(running, first)
     assert running.host.add(second, BLOCK) == (BLOCK, DONE)
     wait_added(running, before, BLOCK)
@@ -121,7 +122,7 @@ def test_udev_leaves_memory_of_others(running, blocks):
     before = running.total()
     add_foreign(running, foreign)
     try:
-        running.run(f"udevadm settle; {BEGIN_ANEW}")
+        running.run(f"udevadm settle; {BEGIN_ANEW}", limit=300)
         assert not is_online(running, foreign)
         assert running.host.add(own, BLOCK) == (BLOCK, DONE)
         wait_added(running, before, BLOCK)

@@ -66,5 +66,5 @@ def test_programs_wait(asking):
     time.sleep(SECONDS + 5)
     assert extra(guest) == KIB, "it was asked once only"
     guest.run("kill $(cat /tmp/reader)")
-    wait_extra(guest, 0, SECONDS + 10)
+    wait_extra(guest, 0, 120)
     assert guest.run("cat /tmp/asking") == ""

@@ -25,7 +25,9 @@ GUEST_MIB = 3072
 LARGE_ORDER = 9
 KEPT = 8        # one block is left free for so many that the host has
 IN_LISTS = 2    # blocks that are free, but in the list of a processor
-PATIENCE = 20   # seconds
+PATIENCE = 120  # seconds
+TRIES = 3
+PAUSE = 11      # seconds after which the driver tries anew to make blocks
 FEW_MIB = 400   # of a program that keeps one page of EACH
 EACH = 3
 NEAR_MIB = 8    # what the host leaves of what can be spared
@@ -57,15 +59,21 @@ def hog(running):
 @pytest.mark.usefixtures("hog")
 @pytest.mark.parametrize("attempt", range(3))
 def test_every_second_page_in_use(running, attempt):
-    """The host gets whole blocks, named in one message, and returns them as such."""
-    wanted = spare(running) * 2 // 3 * MIB
-    ranges, messages = running.host.inflate(wanted)
-    assert (wire.total(ranges), messages) == (wanted, 1)
-    assert wire.in_large_blocks(ranges) > 0.9 * wanted
-    assert len(ranges) < wanted // wire.LARGE
-    assert_counts(running, wanted)
-    running.host.deflate(ranges)
-    assert_counts(running, 0)
+    """The host gets whole blocks, named in one message, and returns them as such: but where a busy
+    machine makes the guest so slow that the driver cannot wait for them."""
+    for _ in range(TRIES):
+        wanted = spare(running) * 2 // 3 * MIB
+        ranges, messages = running.host.inflate(wanted)
+        assert_counts(running, wire.total(ranges))
+        running.host.deflate(ranges)
+        assert_counts(running, 0)
+        in_blocks = wire.in_large_blocks(ranges)
+        if ((wire.total(ranges), messages) == (wanted, 1) and in_blocks > 0.9 * wanted
+                and len(ranges) < wanted // wire.LARGE):
+            return
+        running.run(f"sleep {PAUSE}")
+    pytest.fail(f"{wire.total(ranges)} of {wanted} pages in {messages} messages,"
+                f" {in_blocks} in large blocks, {len(ranges)} ranges")
 
 
 def pageblocks(guest, kind):

@@ -7,7 +7,7 @@
  * ballooned pages goes offline: one of them has a reference before the driver is told.
  *
  * Parameters: ms is how long it has it. Counters: held, references that were taken;
- * lost, those that were gone when they should have been dropped.
+ * dropped, those that were dropped; lost, those that were gone by then.
  */
 #include <linux/memory.h>
 #include <linux/mm.h>
@@ -23,6 +23,10 @@ static int held;
 module_param(held, int, 0444);
 MODULE_PARM_DESC(held, "References that were taken");
 
+static int dropped;
+module_param(dropped, int, 0444);
+MODULE_PARM_DESC(dropped, "References that were dropped");
+
 static int lost;
 module_param(lost, int, 0444);
 MODULE_PARM_DESC(lost, "References that were gone");
@@ -34,10 +38,12 @@ static void sim_drop(struct work_struct *work)
 	struct page *page = sim_page;
 
 	sim_page = NULL;
-	if (page_count(page))
+	if (page_count(page)) {
 		put_page(page);
-	else
+		dropped++;
+	} else {
 		lost++;
+	}
 }
 
 static DECLARE_DELAYED_WORK(sim_drop_work, sim_drop);

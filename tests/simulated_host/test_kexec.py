@@ -9,14 +9,14 @@ import pytest
 from lab.memory import MIB
 
 from .balance import assert_counts
-from .keeper import agreed
+from .keeper import OwnGuest, agreed
 from .machine import HIGH_MIB
 from .memory_blocks import BLOCK
 from .wire import STEP
 
 WHOLE = HIGH_MIB * MIB    # a memory block that the host backs whole
 PARTIAL = WHOLE + BLOCK         # and one that it does not
-LIMIT = 120
+LIMIT = 600
 
 INIT = "Starting systemd-udevd"     # by then the next kernel has its serial ports
 DISKS = """
@@ -30,23 +30,23 @@ disk kernel >/tmp/kernel; disk image >/tmp/image
 
 
 @pytest.fixture(scope="module")
-def machine_of_its_own(keeper, request):
+def own_guest(keeper, request):
     """A guest that has its own kernel at hand, and whose firmware does not list all memory.
 
     What the firmware lists a next kernel would have anyway.
     """
     if request.config.getoption("--kernel") == "debug":
         pytest.skip("the debug kernel cannot start another one")
-    with keeper.new(nodes=(1024,), told=0, dimm=512, carries_itself=True,
-                    append="crashkernel=256M") as simulator:
-        yield simulator
+    own = OwnGuest(lambda: keeper.new(nodes=(1024,), told=0, dimm=512, carries_itself=True,
+                                      append="crashkernel=256M"))
+    yield own
+    own.discard()
 
 
 @pytest.fixture
-def own(machine_of_its_own, request):
-    """The same, for the report of a failure."""
-    request.node.simulator = machine_of_its_own
-    return machine_of_its_own
+def own(machine):
+    """The same."""
+    return machine
 
 
 def take_and_add(guest):
@@ -74,7 +74,7 @@ def leave(guest, command):
     A kernel that crashes leaves its devices running: what is sent too early, they take.
     """
     before, starts = boot_id(guest), guest.log().count(INIT)
-    guest.run(f"(sleep 1; {command}) >/dev/null 2>&1 &")
+    guest.post(command)
     deadline = time.monotonic() + LIMIT
     while guest.log().count(INIT) == starts:
         assert time.monotonic() < deadline, "the next kernel does not start"

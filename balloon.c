@@ -99,7 +99,7 @@ static void hvb_inflate_undo(struct hvb_dev *hvb, u32 first)
 
 /*
  * Return: whether the operation makes programs refault or swap. Free memory costs nothing.
- * A cost shows up to a second after the pages were taken.
+ * What a cost is due to was taken in this second or the one before.
  */
 static bool hvb_inflate_costs(struct hvb_dev *hvb, u64 budget)
 {
@@ -217,22 +217,42 @@ static int hvb_send_ranges(struct hvb_dev *hvb, const struct hvb_range *ranges,
 	return 0;
 }
 
+/* Return: pages that the guest lacks to its floor, without @freed; all after an OOM. */
+static u64 hvb_inflate_lack(const struct hvb_dev *hvb, u64 available, u64 freed)
+{
+	const u64 floor = hvb_floor(hvb);
+
+	if (hvb_recent_oom(hvb))
+		return U64_MAX;
+	return floor - min(floor, available + freed);
+}
+
 /*
  * The guest may have become short of memory since the batch was filled: free what it lacks
- * to its floor, or all of it after an OOM. The host would have to be asked for it back.
+ * of the batch, from range @first on. The host would have to be asked for it back. A small
+ * lack is how inflating ends at the floor.
  */
-static void hvb_inflate_trim(struct hvb_dev *hvb)
+static void hvb_inflate_trim(struct hvb_dev *hvb, u32 first)
 {
-	const struct hvb_batch *batch = hvb->inflate.batch;
-	const u64 floor = hvb_floor(hvb), before = hvb->balloon.pages;
-	u64 lacking = hvb_recent_oom(hvb) ? U64_MAX : floor - min(floor, hvb_available_clean());
-	u32 first = batch->nr;
+	struct hvb_inflate *inflate = &hvb->inflate;
+	struct hvb_batch *batch = inflate->batch;
+	const u64 available = hvb_available_clean(), before = hvb->balloon.pages;
+	u64 lack = hvb_inflate_lack(hvb, available, 0);
+	struct hvb_range range;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	while (first && lacking)
-		lacking -= min_t(u64, lacking, batch->ranges[--first].count);
-	hvb_inflate_undo(hvb, first);
-	hvb_memory_arrived(hvb, before - hvb->balloon.pages);
+	if (lack <= HVB_FLOOR_PAGES)
+		return;
+
+	while (lack && batch->nr > first) {
+		range = hvb_batch_pop(batch, round_up(min_t(u64, lack, HVB_STEP_PAGES),
+						      HVB_CHUNK_PAGES));
+		inflate->wanted += range.count;
+		hvb_ballooned_release(hvb, &range);
+		lack = hvb_inflate_lack(hvb, available, before - hvb->balloon.pages);
+	}
+	hvb_inflate_reset_deadline(inflate);
+	hvb_memory_freed(hvb, before - hvb->balloon.pages);
 }
 
 /*
@@ -247,10 +267,13 @@ static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
 	int ret = 0;
 
 	mutex_lock(&hvb->transfer_lock);
-	hvb_inflate_trim(hvb);
 	hvb_batch_merge(batch);
 	mutex_unlock(&hvb->transfer_lock);
 	do {
+		mutex_lock(&hvb->transfer_lock);
+		hvb_inflate_trim(hvb, done);
+		mutex_unlock(&hvb->transfer_lock);
+
 		count = min_t(u32, batch->nr - done, HVB_RANGES_MAX);
 		/* A message without ranges ends the operation. */
 		if (!count && !last)
@@ -387,7 +410,8 @@ unsigned long hvb_inflate_run(struct hvb_dev *hvb)
 
 	if (!inflate->active || hvb_must_rest(hvb))
 		return HVB_NEVER;
-	if (time_before(jiffies, inflate->not_before))
+	/* After an OOM what was not reported is freed at once. */
+	if (time_before(jiffies, inflate->not_before) && !hvb_recent_oom(hvb))
 		return hvb_jiffies_until(inflate->not_before);
 
 	hvb_inflate_begin_step(hvb);
@@ -464,7 +488,7 @@ void hvb_deflate_confirm(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_deflate() - take back what the host returns
+ * hvb_deflate() - put to use what the host returns
  * @hvb: the device
  * @msg: its message
  *

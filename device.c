@@ -62,6 +62,19 @@ void hvb_memory_arrived(struct hvb_dev *hvb, u64 pages)
 }
 
 /**
+ * hvb_memory_freed() - the guest has memory again that the host was not given
+ * @hvb: the device
+ * @pages: how much
+ *
+ * Context: any.
+ */
+void hvb_memory_freed(struct hvb_dev *hvb, u64 pages)
+{
+	atomic64_add(pages, &hvb->arrivals.freed);
+	wake_up_all(&hvb->arrivals.wait);
+}
+
+/**
  * hvb_notify() - wake programs that poll() a file
  * @hvb: the device; its files need not be there yet, or any more
  * @name: name of the file

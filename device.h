@@ -90,7 +90,10 @@ struct hvb_arrivals {
 	/** @pages: sum since probe */
 	atomic64_t pages;
 
-	/** @wait: woken when @pages grows */
+	/** @freed: the same of what the host never had: freed before a report */
+	atomic64_t freed;
+
+	/** @wait: woken when @pages or @freed grows */
 	wait_queue_head_t wait;
 };
 
@@ -303,6 +306,12 @@ static inline u64 hvb_arrived(const struct hvb_dev *hvb)
 	return atomic64_read(&hvb->arrivals.pages);
 }
 
+/* Pages that were taken since probe and freed before a report. */
+static inline u64 hvb_freed(const struct hvb_dev *hvb)
+{
+	return atomic64_read(&hvb->arrivals.freed);
+}
+
 static inline u64 hvb_pages_to_mib(u64 pages)
 {
 	return pages / HVB_PAGES_PER_MIB;
@@ -324,6 +333,7 @@ void hvb_device_init(struct hvb_dev *hvb);
 void hvb_queue(struct hvb_dev *hvb, struct delayed_work *work, unsigned long delay);
 void hvb_kick(struct hvb_dev *hvb, unsigned long delay);
 void hvb_memory_arrived(struct hvb_dev *hvb, u64 pages);
+void hvb_memory_freed(struct hvb_dev *hvb, u64 pages);
 void hvb_notify(struct hvb_dev *hvb, const char *name);
 void hvb_wait_begin(struct hvb_dev *hvb, const char *what);
 void hvb_wait_end(struct hvb_dev *hvb);

@@ -17,6 +17,7 @@
 #include "demand.h"
 #include "device.h"
 #include "hot_add.h"
+#include "lib/batch.h"
 #include "lib/limits.h"
 #include "oom.h"
 #include "params.h"
@@ -69,18 +70,22 @@ static bool hvb_oom_in_own_work(struct hvb_dev *hvb)
 }
 
 /*
- * Return: whether to defer the OOM killer. Not for a task that exits: the kernel grants
- * it the reserves.
+ * Return: whether the current task may wait for the driver. Not one that exits: the kernel
+ * grants it the reserves.
  */
+static bool hvb_oom_task_may_wait(struct hvb_dev *hvb)
+{
+	return !fatal_signal_pending(current) && !(current->flags & PF_EXITING) &&
+	       !hvb_oom_in_own_work(hvb);
+}
+
+/* Return: whether to defer the OOM killer until the host gives memory. */
 static bool hvb_oom_may_wait(struct hvb_dev *hvb)
 {
 	if (READ_ONCE(hvb->state) != HVB_STATE_RUNNING || READ_ONCE(hvb->no_reports) ||
 	    hvb_must_rest(hvb))
 		return false;
-	if (fatal_signal_pending(current) || current->flags & PF_EXITING ||
-	    hvb_oom_in_own_work(hvb))
-		return false;
-	return hvb_is_short(hvb) && hvb_host_has_more(hvb);
+	return hvb_oom_task_may_wait(hvb) && hvb_is_short(hvb) && hvb_host_has_more(hvb);
 }
 
 /* Return: whether the deadline of the host, @limit seconds, has not passed. */
@@ -99,6 +104,22 @@ static bool hvb_oom_in_time(struct hvb_dev *hvb, u64 arrived, unsigned int limit
 	in_time = time_before64(now, oom->deadline);
 	spin_unlock(&oom->lock);
 	return in_time;
+}
+
+/* Wait for the pump to free what was not reported. Return: pages that it has freed. */
+static unsigned long hvb_oom_await_pump(struct hvb_dev *hvb)
+{
+	const u64 freed = hvb_freed(hvb);
+
+	/* A stale value costs a slice. */
+	if (!data_race(hvb->inflate.batch->pages) || hvb_must_rest(hvb) ||
+	    !hvb_oom_task_may_wait(hvb))
+		return 0;
+
+	wait_event_killable_timeout(hvb->arrivals.wait,
+				    hvb_freed(hvb) != freed || hvb_must_rest(hvb),
+				    HVB_OOM_SLICE);
+	return hvb_freed(hvb) - freed;
 }
 
 /* Return: number of pages to claim as freed. */
@@ -127,7 +148,7 @@ static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *
 {
 	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, oom.nb);
 	const u64 end = get_jiffies_64() + HVB_OOM_PAUSE;
-	unsigned long *pages = freed, arrived;
+	unsigned long *pages = freed;
 
 	WRITE_ONCE(hvb->oom.pause_end, end);
 	if (hvb_is_short(hvb)) {
@@ -135,8 +156,8 @@ static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *
 		hvb_status_soon(hvb);
 	}
 	hvb_kick(hvb, 0);
-	arrived = hvb_pending_await(&hvb->hot_add);
-	*pages += arrived ?: hvb_oom_wait(hvb);
+	*pages += hvb_pending_await(&hvb->hot_add) ?: hvb_oom_await_pump(hvb) ?:
+		  hvb_oom_wait(hvb);
 	return NOTIFY_OK;
 }
 

@@ -83,7 +83,7 @@ void hvb_batch_add(struct hvb_batch *batch, u64 pfn, u32 count)
  * hvb_batch_checkpoint() - keep apart what is in the batch and what is added
  * @batch: the batch
  *
- * hvb_batch_cut() can remove what was added since the last mark, or the last but one.
+ * hvb_batch_cut() can remove what was added since the last checkpoint, or the last but one.
  */
 void hvb_batch_checkpoint(struct hvb_batch *batch)
 {
@@ -102,6 +102,26 @@ void hvb_batch_cut(struct hvb_batch *batch, u32 nr)
 		batch->pages -= batch->ranges[--batch->nr].count;
 	batch->marks[0] = min(batch->marks[0], nr);
 	batch->marks[1] = nr;
+}
+
+/**
+ * hvb_batch_pop() - remove pages from the end of the last range
+ * @batch: the batch, not empty
+ * @pages: how many at most, not 0
+ *
+ * Return: what was removed.
+ */
+struct hvb_range hvb_batch_pop(struct hvb_batch *batch, u32 pages)
+{
+	struct hvb_range *last = &batch->ranges[batch->nr - 1];
+	const u32 count = min(last->count, pages);
+	const struct hvb_range popped = { last->start + last->count - count, count };
+
+	last->count -= count;
+	batch->pages -= count;
+	if (!last->count)
+		hvb_batch_cut(batch, batch->nr - 1);
+	return popped;
 }
 
 static int hvb_range_compare(const void *a, const void *b)

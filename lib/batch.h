@@ -40,6 +40,7 @@ void hvb_batch_clear(struct hvb_batch *batch);
 void hvb_batch_add(struct hvb_batch *batch, u64 pfn, u32 count);
 void hvb_batch_checkpoint(struct hvb_batch *batch);
 void hvb_batch_cut(struct hvb_batch *batch, u32 nr);
+struct hvb_range hvb_batch_pop(struct hvb_batch *batch, u32 pages);
 void hvb_batch_merge(struct hvb_batch *batch);
 
 #endif /* _HVB_BATCH_H */

@@ -478,6 +478,7 @@ inline out_of_memory()
 {
 	if
 	:: atomic { !oom_unregistered -> in_oom++ };
+		kick();
 		if
 		:: pending_block ->
 			if

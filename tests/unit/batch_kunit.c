@@ -485,6 +485,36 @@ static void cut_to_a_mark(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, batch->pages, 210U);
 }
 
+/* What is removed comes from the end of the last range, at most all of that. */
+static void pop_from_the_end(struct kunit *test)
+{
+	struct hvb_batch *batch = batch_new(test);
+	struct hvb_range range;
+
+	hvb_batch_add(batch, 1000, 100);
+	hvb_batch_checkpoint(batch);
+	hvb_batch_add(batch, 3000, 50);
+
+	range = hvb_batch_pop(batch, 20);
+	KUNIT_EXPECT_EQ(test, range.start, 3030ULL);
+	KUNIT_EXPECT_EQ(test, range.count, 20U);
+	KUNIT_EXPECT_EQ(test, batch->pages, 130U);
+	KUNIT_EXPECT_EQ(test, batch->nr, 2U);
+
+	/* Not more than the last range has. */
+	range = hvb_batch_pop(batch, 1000);
+	KUNIT_EXPECT_EQ(test, range.start, 3000ULL);
+	KUNIT_EXPECT_EQ(test, range.count, 30U);
+	KUNIT_EXPECT_EQ(test, batch->pages, 100U);
+	KUNIT_EXPECT_EQ(test, batch->nr, 1U);
+
+	range = hvb_batch_pop(batch, 100);
+	KUNIT_EXPECT_EQ(test, range.start, 1000ULL);
+	KUNIT_EXPECT_EQ(test, batch->pages, 0U);
+	KUNIT_EXPECT_EQ(test, batch->nr, 0U);
+	KUNIT_EXPECT_EQ(test, batch->marks[0], 0U);
+}
+
 static struct kunit_case batch_cases[] = {
 	KUNIT_CASE_PARAM(merge_table, merge_gen_params),
 	KUNIT_CASE_PARAM(limit_table, limit_gen_params),
@@ -492,6 +522,7 @@ static struct kunit_case batch_cases[] = {
 	KUNIT_CASE(add_joins_the_last),
 	KUNIT_CASE(clear),
 	KUNIT_CASE(cut_to_a_mark),
+	KUNIT_CASE(pop_from_the_end),
 	KUNIT_CASE(the_same_block_twice),
 	KUNIT_CASE_PARAM(full_table, full_gen_params),
 	KUNIT_CASE(never_full_if_they_touch),

@@ -199,6 +199,16 @@ static inline int hvb_compat_alloc_contig(unsigned long pfn, unsigned long end)
 #endif
 }
 
+/* Before kernels count the free ones, all pages of these pageblocks are taken for free. */
+static inline unsigned long hvb_compat_free_highatomic(const struct zone *zone)
+{
+#ifdef HVB_HAVE_FREE_HIGHATOMIC
+	return READ_ONCE(zone->nr_free_highatomic);
+#else
+	return READ_ONCE(zone->nr_reserved_highatomic);
+#endif
+}
+
 /* The kind of a free page hint has another name in newer kernels. */
 #ifdef HVB_HAVE_HEAT_TYPE
 #define HVB_HINT_KIND(_hint)	((_hint)->heat_type)

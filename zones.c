@@ -9,6 +9,7 @@
 #include <linux/nodemask.h>
 #include <linux/vmstat.h>
 
+#include "compat.h"
 #include "device.h"
 #include "lib/limits.h"
 #include "zones.h"
@@ -34,20 +35,23 @@ static u64 hvb_sum_zones(int end, u64 (*figure)(struct zone *zone))
 	return pages;
 }
 
+/*
+ * Return: free pages, without those of CMA and of pageblocks for atomic allocations, as the
+ * kernel counts for its watermarks.
+ */
 static u64 hvb_zone_free(struct zone *zone)
 {
-	return zone_page_state(zone, NR_FREE_PAGES);
+	const u64 unusable = hvb_compat_free_highatomic(zone) +
+			     zone_page_state(zone, NR_FREE_CMA_PAGES);
+	const u64 free = zone_page_state(zone, NR_FREE_PAGES);
+
+	return free - min(free, unusable);
 }
 
-/*
- * Return: free pages above a watermark. The reserves are for the whole guest. Free pages of
- * pageblocks for atomic allocations, and of CMA, count as reserved, as for the watermarks.
- */
+/* Return: free pages above a watermark. The reserves are for the whole guest. */
 static u64 hvb_zone_above(struct zone *zone, u64 watermark)
 {
-	const u64 reserves = watermark + zone->lowmem_reserve[ZONE_NORMAL] +
-			     zone->nr_reserved_highatomic +
-			     zone_page_state(zone, NR_FREE_CMA_PAGES);
+	const u64 reserves = watermark + zone->lowmem_reserve[ZONE_NORMAL];
 	const u64 free = hvb_zone_free(zone);
 
 	return free - min(free, reserves);
@@ -128,7 +132,7 @@ u64 hvb_free_chunks(void)
  * Free blocks that are not reserved, and a part of the movable pages: the kernel empties
  * blocks by moving those, but not where ballooned pages lie between them.
  */
-static u64 hvb_zone_whole_pages(struct zone *zone)
+static u64 hvb_zone_unfragmented(struct zone *zone)
 {
 	const u64 blocks = hvb_free_in_blocks(zone, PAGE_ALLOC_COSTLY_ORDER);
 	u64 movable = 0;
@@ -150,7 +154,7 @@ static u64 hvb_zone_whole_pages(struct zone *zone)
  */
 u64 hvb_unfragmented_pages(void)
 {
-	return hvb_sum_zones(ZONE_MOVABLE, hvb_zone_whole_pages);
+	return hvb_sum_zones(ZONE_MOVABLE, hvb_zone_unfragmented);
 }
 
 /* Free blocks of any size that the kernel can allocate: not those that ZONE_DMA reserves. */

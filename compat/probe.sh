@@ -76,6 +76,9 @@ has OFFLINE_HOTPLUG linux/memory_hotplug.h \
 range='alloc_contig_range(_noprof)?\(unsigned long start, unsigned long end,'
 has ACR_FLAGS linux/gfp.h "$range acr_flags_t " "$range unsigned (int )?migratetype"
 
+has FREE_HIGHATOMIC linux/mmzone.h \
+	'nr_free_highatomic; long lowmem_reserve' 'nr_reserved_highatomic; long lowmem_reserve'
+
 hints=hyperv/hvgdk_ext.h
 test -e "$include/$hints" || hints=asm-generic/hyperv-tlfs.h
 has HEAT_TYPE $hints \

@@ -9,7 +9,7 @@ from . import PROJECT, LabError
 
 PROBE = PROJECT / "compat/probe.sh"
 PROBED = "-DHVB_PROBED"
-OF_6_12 = frozenset({"VOID_REMOVE", "MEMMAP_WISH", "OFFLINE_HOTPLUG"})
+OF_6_12 = frozenset({"VOID_REMOVE", "MEMMAP_WISH", "OFFLINE_HOTPLUG", "FREE_HIGHATOMIC"})
 OF_7_3 = OF_6_12 | {"NR_BALLOON_PAGES", "CONFIG_BALLOON", "ACR_FLAGS", "HEAT_TYPE"}
 # By the first two numbers of the release.
 EXPECTED = {"6.1": frozenset(), "6.12": OF_6_12, "7.3": OF_7_3}

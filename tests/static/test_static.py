@@ -96,6 +96,7 @@ SIGNS = {
     "MEMMAP_WISH": ("linux/memory.h", "struct vmem_altmap *altmap;", "altmap;"),
     "OFFLINE_HOTPLUG": ("linux/memory_hotplug.h", "long __offline_isolated_pages(", "long"),
     "ACR_FLAGS": ("linux/gfp.h", "unsigned migratetype, gfp_t gfp_mask);", "migratetype"),
+    "FREE_HIGHATOMIC": ("linux/mmzone.h", "long lowmem_reserve[", "lowmem_reserve["),
     "HEAT_TYPE": ("asm-generic/hyperv-tlfs.h", "u64 type:2;", "type"),
 }
 

@@ -96,10 +96,11 @@ static void hvb_add_work(struct work_struct *work)
 	struct hvb_add *add = container_of(work, struct hvb_add, work);
 	struct hvb_dev *hvb = container_of(add, struct hvb_dev, hot_add.add);
 	struct hvb_hot_add *ha = &hvb->hot_add;
+	const bool whole = add->end - add->start == ha->map.regions.block_pages;
 	const u64 block = add->block;
 	int ret;
 
-	ret = hvb_memory_block_add(hvb, block, add->end - add->start);
+	ret = hvb_memory_block_add(hvb, block, whole);
 	if (ret)
 		hvb_add_drop(ha, block);
 	else if (!hvb_hotplug_map_is_online(&ha->map, block))
@@ -411,7 +412,7 @@ void hvb_hot_add_begin(struct hvb_dev *hvb, const struct hvb_msg *msg)
 
 	hvb->stats.hot_add_requests++;
 	hvb->stats.hot_add_requested += range->count;
-	if (hvb->hibernation || !hvb_hot_add_possible(hvb)) {
+	if (!hvb_hot_add_possible(hvb)) {
 		hvb_hot_add_refuse(hvb, range->count, HVB_RESULT_DONE);
 		return;
 	}

@@ -115,24 +115,24 @@ bool hvb_memory_block_exists(const struct hvb_hotplug_map *map, u64 block)
  * hvb_memory_block_add() - add a block if its memory map can be afforded
  * @hvb: the device; the block is in its hotplug map
  * @block: first PFN of the block
- * @backed: how many of its pages the host backs
+ * @whole: the host backs all of it
  *
  * The memory map is allocated before the block adds memory.
  *
- * Blocks that are onlined in a kernel zone, and bring more than they cost: the map may come
- * from the reserves, with a margin that avoids an OOM until the block is online. Last block
- * onlined in ZONE_MOVABLE: kernel zones gain nothing, so the reserves are not touched.
- * Blocks that stay offline: the guest gains nothing, so the map must not cut into the floor.
+ * Blocks that are onlined in a kernel zone: the map may come from the reserves, with a
+ * margin that avoids an OOM until the block is online, however little the host gives at
+ * first. Last block onlined in ZONE_MOVABLE: kernel zones gain nothing, so the reserves
+ * are not touched. Blocks that stay offline: the guest gains nothing, so the map must not
+ * cut into the floor.
  *
  * These checks are valid for a moment only: wait for memory hotplug in progress first.
  *
  * Context: process, may sleep as long as memory hotplug in progress.
  * Return: 0, -ENOMEM, -EEXIST, or another error of add_memory().
  */
-int hvb_memory_block_add(struct hvb_dev *hvb, u64 block, u64 backed)
+int hvb_memory_block_add(struct hvb_dev *hvb, u64 block, bool whole)
 {
 	struct hvb_hot_add *ha = &hvb->hot_add;
-	const bool whole = backed == ha->map.regions.block_pages;
 	const u64 map = PFN_UP(ha->map.regions.block_pages * sizeof(struct page));
 	const u64 needed = map + map / HVB_MEMMAP_MARGIN;
 	unsigned int flags;
@@ -140,8 +140,7 @@ int hvb_memory_block_add(struct hvb_dev *hvb, u64 block, u64 backed)
 	int ret;
 
 	hvb_wait_for_hotplug();
-	reserves = backed > needed && !READ_ONCE(ha->no_onlining) &&
-		   !READ_ONCE(ha->onlined_movable);
+	reserves = !READ_ONCE(ha->no_onlining) && !READ_ONCE(ha->onlined_movable);
 	if (READ_ONCE(ha->no_onlining) && si_mem_available() < (long)(hvb_floor(hvb) + needed))
 		return -ENOMEM;
 	if (hvb_kernel_pages(reserves) < needed)

@@ -20,7 +20,7 @@ struct hvb_dev;
 #define HVB_CHUNK_STUCK		(10 * HZ)
 
 /**
- * struct hvb_alloc - of which blocks to try for
+ * struct hvb_alloc - which blocks to try for
  *
  * All of it is for the pump only.
  */

@@ -251,6 +251,9 @@ static bool hvb_find_chunk(struct hvb_dev *hvb, struct hvb_chunk *chunk)
 
 	/* Not of another node, which would lose its cache below its share of the floor. */
 	nid = hvb_richest_node(hvb);
+	if (nid != NUMA_NO_NODE && !hvb_node_can_spare(hvb, nid))
+		return false;
+
 	chunk->order = HVB_CHUNK_ORDER;
 	chunk->page = alloc_pages_node(nid, HVB_GFP_COMPACT | __GFP_THISNODE, HVB_CHUNK_ORDER);
 	return chunk->page;

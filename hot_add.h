@@ -136,7 +136,7 @@ struct hvb_hot_add {
 
 	/**
 	 * @resource_name: of blocks with a gap; it must outlive them, and so the module;
-	 * written by probe and remove
+	 * written by probe
 	 */
 	const char *resource_name;
 

@@ -220,7 +220,7 @@ u64 hvb_hotplug_map_unmark(struct hvb_hotplug_map *map, u64 *pfn, u64 end)
  *	about to go offline
  *
  * Context: the pump, hvb->transfer_lock held.
- * Return: pages that were a gap; those that the host has taken back are none.
+ * Return: pages that were a gap; those that the host has ballooned are none.
  */
 u32 hvb_hotplug_map_fill(struct hvb_dev *hvb, u64 start, u64 *end, bool *online)
 {
@@ -299,7 +299,7 @@ u64 hvb_hotplug_map_ballooned_end(struct hvb_hotplug_map *map, u64 pfn, u64 end)
 }
 
 /**
- * hvb_hotplug_map_is_online() - whether a block online or going is online
+ * hvb_hotplug_map_is_online() - whether a block is online or going online
  * @map: the hotplug map
  * @block: first PFN of the block
  *

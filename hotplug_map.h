@@ -46,7 +46,7 @@ struct hvb_hotplug_map {
 
 	/**
 	 * @promised_gaps: room in @regions for ballooned pages that were not reported yet
-	 * and lie in a block that went offline: taking them back must not fail. Protected
+	 * and lie in a block that went offline: freeing them must not fail. Protected
 	 * by hvb->transfer_lock
 	 */
 	unsigned int promised_gaps;

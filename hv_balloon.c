@@ -25,7 +25,7 @@
  *	pump.c		the one work item that reads the ring and works on requests
  *	negotiate.c	the arrows from OPENED to RUNNING
  *	balloon.c	inflate and deflate; alloc.c: which blocks are taken;
- *			ballooned.c: the pages that are; evacuate.c, candidates.c:
+ *			ballooned.c: the pages that are ballooned; evacuate.c, candidates.c:
  *			chunks of 2 MiB that are made
  *	hot_add.c	hot-add; memory_block.c: memory blocks, and what they cost
  *	memory_notifier.c	memory blocks that go online and offline; online.c,

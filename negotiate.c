@@ -215,7 +215,7 @@ static unsigned long hvb_check_deadline(struct hvb_dev *hvb)
 	dev_err(hvb_device(hvb),
 		"the host did not answer the %s within %d s; Dynamic Memory stays off\n",
 		hvb_msg_name(hvb->state == HVB_STATE_VERSION ? HVB_MSG_VERSION_REQUEST :
-						     HVB_MSG_CAPABILITIES_REPORT),
+							   HVB_MSG_CAPABILITIES_REPORT),
 		HVB_NEGOTIATION_TIMEOUT / HZ);
 	hvb_negotiation_failed(hvb, -ETIMEDOUT);
 	return HVB_NEVER;

@@ -13,7 +13,7 @@ struct hvb_hot_add;
 /* Extents that filling part of a gap may add, and one spare. */
 #define HVB_FILL_EXTENTS	2
 
-/* The same for a range that is taken back, and for a block dropped in between. */
+/* The same for a range that is returned or was not reported, and a block dropped between. */
 #define HVB_RETURN_EXTENTS	(HVB_FILL_EXTENTS + 2)
 
 #ifdef CONFIG_MEMORY_HOTPLUG

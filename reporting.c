@@ -83,7 +83,7 @@ static bool hvb_reporting_any_small(struct scatterlist *sgl, unsigned int nents)
 }
 
 /*
- * Older hosts take hints at large pages only, but the parameter
+ * Older hosts take hints for large pages only, but the parameter
  * page_reporting_order of the kernel can have smaller blocks reported. Such blocks are
  * skipped from now on, and count as reported: the host goes on backing them. Larger
  * blocks that they merge into are reported anew. Registering again with a larger order

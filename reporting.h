@@ -42,7 +42,7 @@ struct hvb_reporting {
 	/** @pause: jiffies without hints after failures; written by a report, read by @work */
 	unsigned long pause;
 
-	/** @large_only: the host takes no hint at less than 2 MiB; report only */
+	/** @large_only: the host takes no hint for less than 2 MiB; report only */
 	bool large_only;
 
 	/** @in_a_row: hints that failed since the last success; report only */

@@ -23,7 +23,7 @@
 #include "status.h"
 #include "sysfs.h"
 
-/* The largest step: 64 TiB, in KiB. */
+/* The largest size that can be written: 64 TiB, in KiB. */
 #define HVB_SIZE_KB_MAX	(64ULL << 30)
 
 /* For how long a program asks for memory, if it does not say; and at most. */

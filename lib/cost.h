@@ -33,7 +33,7 @@ struct hvb_cost {
  * enum hvb_cost_look - what a look at the cost found
  * @HVB_COST_LOW: none that counts
  * @HVB_COST_LOW_SECOND: none that counts, and a window has ended
- * @HVB_COST_HIGH: programs refault or swap
+ * @HVB_COST_HIGH: more refaults or swapping than usual
  */
 enum hvb_cost_look {
 	HVB_COST_LOW,

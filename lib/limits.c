@@ -84,7 +84,7 @@ u64 hvb_inflate_limit(u64 available, u64 floor, u64 wanted)
 
 /**
  * hvb_may_take() - whether a block can be spared
- * @whole: pages that the kernel can still use in blocks
+ * @unfragmented: pages that the kernel can still use in blocks
  * @floor: pages that the guest keeps
  * @order: order of the block to take
  *
@@ -96,11 +96,11 @@ u64 hvb_inflate_limit(u64 available, u64 floor, u64 wanted)
  *
  * Return: whether to go on.
  */
-bool hvb_may_take(u64 whole, u64 floor, unsigned int order)
+bool hvb_may_take(u64 unfragmented, u64 floor, unsigned int order)
 {
-	const u64 kept = max_t(u64, floor / HVB_UNFRAGMENTED_SHARE, HVB_WHOLE_LEAST);
+	const u64 kept = max_t(u64, floor / HVB_UNFRAGMENTED_SHARE, HVB_UNFRAGMENTED_MIN);
 
-	return whole > (order ? kept : kept / 2);
+	return unfragmented > (order ? kept : kept / 2);
 }
 
 /**

@@ -15,8 +15,8 @@
 #define HVB_CHUNK_ORDER		9
 
 /* Part of the floor that is not to be left in small pieces, and the least of it: 32 MiB. */
-#define HVB_UNFRAGMENTED_SHARE		4
-#define HVB_WHOLE_LEAST		(32 * HVB_PAGES_PER_MIB)
+#define HVB_UNFRAGMENTED_SHARE	4
+#define HVB_UNFRAGMENTED_MIN	(32 * HVB_PAGES_PER_MIB)
 
 /**
  * struct hvb_demand - what goes into the committed figure of a status report
@@ -47,7 +47,7 @@ struct hvb_demand {
 u64 hvb_host_pages(u64 pages, unsigned int page_shift);
 u64 hvb_floor_pages(u64 assigned, u64 wish);
 u64 hvb_inflate_limit(u64 available, u64 floor, u64 wanted);
-bool hvb_may_take(u64 whole, u64 floor, unsigned int order);
+bool hvb_may_take(u64 unfragmented, u64 floor, unsigned int order);
 u64 hvb_committed_pages(const struct hvb_demand *demand);
 unsigned int hvb_first_order(u64 wanted, unsigned int highest);
 

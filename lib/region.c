@@ -251,7 +251,7 @@ enum hvb_backing hvb_regions_span(const struct hvb_regions *regions, u64 pos, u6
  * hvb_regions_backed() - how much memory the host has added
  * @regions: the sets
  *
- * Return: pages that were hot-added, also those that it has taken back since.
+ * Return: pages that were hot-added, also those that it has ballooned since.
  */
 u64 hvb_regions_backed(const struct hvb_regions *regions)
 {

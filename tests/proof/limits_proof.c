@@ -66,7 +66,7 @@ void prove_inflate_limit(void)
 void prove_may_take(void)
 {
 	const u64 whole = nondet_u64(), more = nondet_u64(), floor = nondet_u64();
-	const u64 kept = max_t(u64, floor / 4, HVB_WHOLE_LEAST);
+	const u64 kept = max_t(u64, floor / 4, HVB_UNFRAGMENTED_MIN);
 	const unsigned int order = nondet_u32();
 
 	assume(more >= whole);

@@ -21,9 +21,10 @@ keep()
 	local path
 	for path; do
 		[ -f "$root$path" ] || continue
-		# Files that can only be written, also by root.
+		# Files that can only be written, also by root; and one that is always empty.
 		case $path in
 		/sys/module/*/uevent | /sys/module/*/parameters/takeover) continue ;;
+		/run/hvballoon/lock) continue ;;
 		esac
 		mkdir -p "$report${path%/*}"
 		if ! cat "$root$path" >"$report$path" 2>/dev/null; then

@@ -12,7 +12,7 @@ beside=hv_dynmem
 drivers=$root/sys/bus/vmbus/drivers
 figures=$root/sys/kernel/debug/hv-balloon
 beside_module=$root/sys/module/$beside
-# What lasts until the next boot. Its lock is that of takeover and release.
+# What lasts until the next boot.
 kept=$root/run/hvballoon
 # There while hv_dynmem is meant to serve the device: see 61-hv-dynmem.rules.
 wanted=$kept/takeover
@@ -91,9 +91,11 @@ lock()
 {
 	[ -z "$dry" ] || return 0
 	mkdir -p "$kept" 2>/dev/null
-	[ -w "$kept" ] || refuse "${kept#"$root"} cannot be written"
+	# Any user can lock what it can open, so only root can open this. And where the shell could not
+	# open it, it would exit.
+	(umask 077; : >>"$kept/lock") 2>/dev/null || refuse "${kept#"$root"} cannot be written"
 	command -v flock >/dev/null || return 0
-	exec 9<"$kept"
+	exec 9>>"$kept/lock"
 	flock -n 9 || refuse "another takeover or release runs. Try again when it has ended"
 }
 
@@ -345,7 +347,8 @@ switch_over()
 	fi
 	verify
 	remember "$ballooned $added -"
-	: >"$wanted"
+	# Not by ":": where a file cannot be opened for one of its own commands a shell exits.
+	printf '' >"$wanted"
 	in_pages ballooned_kb
 	pages_in_mib "$pages"
 	ballooned_mib=$mib
@@ -438,7 +441,7 @@ stay()
 	local failed
 	failed="$1"
 	if bind_to "$beside"; then
-		[ -z "$was_wanted" ] || : >"$wanted"
+		[ -z "$was_wanted" ] || printf '' >"$wanted"
 		say "release failed: $failed. $beside serves the device again" >&2
 	else
 		say "release failed: $failed. $beside does not take the device back ($why): restart

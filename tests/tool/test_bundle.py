@@ -84,12 +84,14 @@ def test_what_is_in_it(command, full, folder):
 
 def test_files_that_can_only_be_written(command, full, folder):
     """Nothing was left out, also by root."""
-    for path in (f"{MODULE}/uevent", f"{MODULE}/parameters/takeover"):
+    paths = {f"{MODULE}/uevent", f"{MODULE}/parameters/takeover", "run/hvballoon/lock"}
+    for path in paths:
         full.write(path, "nothing that could be read")
+    full.write("run/hvballoon/in-tree", "0 0 -")
     write(command, folder / "report")
     found = contents(folder / "report")
-    assert not {f"{MODULE}/uevent", f"{MODULE}/parameters/takeover"} & set(found)
-    assert f"{MODULE}/parameters/accounting" in found
+    assert not paths & set(found)
+    assert {f"{MODULE}/parameters/accounting", "run/hvballoon/in-tree"} <= set(found)
 
 
 @pytest.mark.parametrize("plant", [

@@ -13,6 +13,7 @@ import pytest
 from .tree import BESIDE, BUS, DEVICE, DYNMEM, GROUP, IN_TREE, IN_TREE_FIGURES, MIB, OURS
 
 COUNTED = "run/hvballoon/in-tree"
+LOCK = "run/hvballoon/lock"
 REGIONS = "sys/kernel/debug/hv_balloon/regions"
 # busybox takes tools of its own.
 DASH = pytest.mark.parametrize("command", ["dash"], indirect=True)
@@ -39,8 +40,9 @@ def fixture_taken(tree):
 
 
 def contents(tree):
-    """Return the text of each file."""
-    return {path: path.read_bytes() for path in tree.root.rglob("*") if path.is_file()}
+    """Return the text of each file, but for the lock, which stays when it was taken once."""
+    return {path: path.read_bytes() for path in tree.root.rglob("*")
+            if path.is_file() and path != tree.root / LOCK}
 
 
 def refusal(command, name, *options):
@@ -226,15 +228,38 @@ def test_driver_that_is_bound_is_not_unloaded(command, ready):
 @pytest.mark.parametrize("name, guest", [("takeover", "ready"), ("release", "taken")])
 def test_one_at_a_time(command, request, name, guest):
     """While another one runs it is refused; a dry run is not."""
-    folder = request.getfixturevalue(guest).root / "run/hvballoon"
-    folder.mkdir(parents=True)
-    lock = os.open(folder, os.O_RDONLY)
+    file = request.getfixturevalue(guest).root / LOCK
+    file.parent.mkdir(parents=True)
+    lock = os.open(file, os.O_WRONLY | os.O_CREAT)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "another takeover or release runs" in refusal(command, name)
         assert "another" not in assert_dry(command, name)
     finally:
         os.close(lock)
+
+
+@pytest.mark.parametrize("name, guest", [("takeover", "ready"), ("release", "taken")])
+def test_lock_is_for_root_only(command, request, name, guest):
+    """What other users can open they can lock, for ever: the folder is not the lock."""
+    file = request.getfixturevalue(guest).root / LOCK
+    file.parent.mkdir(parents=True)
+    lock = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        plant = {"takeover": _unsigned, "release": lambda tree: tree.figures(state="failed")}[name]
+        plant(command.tree)
+        assert "another" not in refusal(command, name)
+    finally:
+        os.close(lock)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name, guest", [("takeover", "ready"), ("release", "taken")])
+def test_nowhere_to_remember(command, request, name, guest):
+    """A file where the folder should be is as bad as one that cannot be written."""
+    request.getfixturevalue(guest).write("run/hvballoon", "")
+    assert "/run/hvballoon cannot be written" in refusal(command, name)
 
 
 # Release

@@ -23,6 +23,7 @@ counted=$kept/in-tree
 
 quiet_s=2 quiet_tries=5		# the host has to be quiet for so long; it is looked at so often
 boot_s=40 boot_tries=10		# until then it is quiet in any case, and one moment will do
+lock_tries=30			# so often, a second apart, the lock is tried
 
 # refuse WHY: nothing was changed.
 refuse()
@@ -82,13 +83,19 @@ unbind_from()
 check_caller()
 {
 	[ -n "$root" ] || is_root || refuse "only root can do that"
+}
+
+check_device()
+{
 	[ -n "$device" ] || refuse "the host offers this guest no Dynamic Memory"
 }
 
-# lock: two at once could unload the driver that the other has just bound. The lock ends with this
-# shell; programs that it starts do not outlive it.
+# lock: two at once could unload the driver that the other has just bound. One waits for the other,
+# and looks at the guest only then. The lock ends with this shell; programs that it starts do not
+# outlive it.
 lock()
 {
+	local try
 	[ -z "$dry" ] || return 0
 	mkdir -p "$kept" 2>/dev/null
 	# Any user can lock what it can open, so only root can open this. And where the shell could not
@@ -96,7 +103,14 @@ lock()
 	(umask 077; : >>"$kept/lock") 2>/dev/null || refuse "${kept#"$root"} cannot be written"
 	command -v flock >/dev/null || return 0
 	exec 9>>"$kept/lock"
-	flock -n 9 || refuse "another takeover or release runs. Try again when it has ended"
+	try=0
+	# By hand: flock of busybox cannot wait for a time.
+	until flock -n 9; do
+		[ "$try" -lt "$lock_tries" ] ||
+			refuse "another takeover or release runs: try again when it has ended"
+		sleep 1
+		try=$((try + 1))
+	done
 }
 
 # read_in_tree_figures: $state, $ballooned and $added become those of the in-tree driver.
@@ -373,9 +387,10 @@ END
 run_takeover()
 {
 	local before
-	collect
 	check_caller
 	lock
+	collect
+	check_device
 	if is_bound_to "$beside"; then
 		echo "$beside serves the device already."
 		return
@@ -472,9 +487,10 @@ switch_back()
 
 run_release()
 {
-	collect
 	check_caller
 	lock
+	collect
+	check_device
 	if ! is_bound_to "$beside"; then
 		echo "$beside does not serve the device: there is nothing to release."
 		return

@@ -7,6 +7,7 @@ No driver is there that could be bound: what happens then is tested in guests th
 import fcntl
 import os
 import re
+import threading
 
 import pytest
 
@@ -227,7 +228,10 @@ def test_driver_that_is_bound_is_not_unloaded(command, ready):
 
 @pytest.mark.parametrize("name, guest", [("takeover", "ready"), ("release", "taken")])
 def test_one_at_a_time(command, request, name, guest):
-    """While another one runs it is refused; a dry run is not."""
+    """While another one runs, for long, it is refused; a dry run is not."""
+    script = command.tree.root.with_name("tools") / "takeover.sh"
+    text = script.read_text(encoding="ascii")
+    script.write_text(text.replace("lock_tries=30", "lock_tries=1"), encoding="ascii")
     file = request.getfixturevalue(guest).root / LOCK
     file.parent.mkdir(parents=True)
     lock = os.open(file, os.O_WRONLY | os.O_CREAT)
@@ -237,6 +241,29 @@ def test_one_at_a_time(command, request, name, guest):
         assert "another" not in assert_dry(command, name)
     finally:
         os.close(lock)
+
+
+def test_waits_for_another_one(command, taken):
+    """What that has changed by then is seen: here it has released the device."""
+    _unsigned(taken)
+    file = taken.root / LOCK
+    file.parent.mkdir(parents=True)
+    lock = os.open(file, os.O_WRONLY | os.O_CREAT)
+
+    def release():
+        taken.remove(BESIDE, GROUP, f"{BUS}/drivers/hv_dynmem")
+        taken.write(IN_TREE, IN_TREE_FIGURES)
+        taken.write(f"{BUS}/drivers/hv_balloon/{DEVICE}", "")
+        os.close(lock)
+
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    timer = threading.Timer(1.5, release)
+    timer.start()
+    try:
+        result = command.run("takeover")
+    finally:
+        timer.join()
+    assert result.returncode == 1 and "has no signature" in result.stderr, result.stdout
 
 
 @pytest.mark.parametrize("name, guest", [("takeover", "ready"), ("release", "taken")])

@@ -311,7 +311,7 @@ check_unbound()
 		problem not-bound \
 			"The driver is loaded but does not serve the device: the host has refused
 			it or was silent, or it was unbound by hand. Right after loading, wait 20
-			seconds. The driver serves one device only: a second one is refused." \
+			seconds." \
 			"Read \"dmesg | grep $driver_name\". Then try again: \"echo ${device##*/}
 			>/sys/bus/vmbus/drivers/$driver_name/bind\"."
 	fi

@@ -198,11 +198,19 @@ def test_each_problem_is_planted_and_described(name):
 
 
 @pytest.mark.parametrize("first", [True, False])
-@pytest.mark.parametrize("plant", [lambda tree: None, Tree.take_over], ids=["hv_balloon", "hv_dynmem"])
-def test_two_devices(command, tree, plant, first):
-    """The driver serves one of them, which is meant, whatever their order."""
+@pytest.mark.parametrize("plant, served", [
+    (lambda tree: None, False), (Tree.take_over, False), (Tree.take_over, True),
+], ids=["hv_balloon", "hv_dynmem", "both"])
+def test_two_devices(command, tree, plant, served, first):
+    """The driver serves one of them, which is meant, whatever their order.
+
+    Where it is hv_dynmem the in-tree driver may serve the other.
+    """
     plant(tree)
-    tree.write(f"{BUS}/devices/{'0' if first else 'f'}{DEVICE[1:]}/class_id", CLASS)
+    other = f"{'0' if first else 'f'}{DEVICE[1:]}"
+    tree.write(f"{BUS}/devices/{other}/class_id", CLASS)
+    if served:
+        tree.write(f"{BUS}/drivers/hv_balloon/{other}", "")
     assert command.problems() == []
     assert command.json()["device"] == DEVICE
 
@@ -215,10 +223,9 @@ def test_two_devices(command, tree, plant, first):
     (_built_in_beside, 'Run "hvballoon takeover": nothing has to be restarted.'),
     (_set(hot_added_online_kb=256 * MIB), "256 MiB of hot-added memory are offline"),
     (_set(balloon_requests=0), "324 MiB were ballooned by an earlier load"),
-    (_other_driver, "uio_hv_generic/unbind"), (_unbound, "The driver serves one device only"),
-    (_no_hot_add_beside, "and load hv_dynmem again."),
+    (_other_driver, "uio_hv_generic/unbind"), (_no_hot_add_beside, "and load hv_dynmem again."),
 ], ids=["installed", "not installed", "in-tree", "built in", "hv_dynmem", "offline", "earlier",
-        "other", "unbound", "no hot-add"])
+        "other", "no hot-add"])
 def test_tells_what_to_do(command, tree, plant, words):
     """The advice fits what is there."""
     plant(tree)

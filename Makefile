@@ -55,12 +55,20 @@ ACTIVE_hv_dynmem = Active after: hvballoon takeover, until the next boot. At eac
 	hv_balloon is a module: make && sudo make install; where it is built in: \
 	sudo systemctl enable hvballoon-takeover.service
 
-# What a package has put there is not replaced, nor removed.
+# What a package may have put there, too. Rules and units have their places whatever PREFIX is.
+SHARED_FILES = $(BIN)/hvballoon \
+	$(addprefix $(DESTDIR)$(UDEV_RULES)/,$(notdir $(wildcard packaging/udev/*.rules))) \
+	$(addprefix $(DESTDIR)$(UNITS)/,$(notdir $(wildcard packaging/systemd/*.service)))
+
+# It is not replaced, nor removed. To dpkg /lib is another folder than /usr/lib, also where it is a
+# link to it.
 .PHONY: no-package
 no-package:
-	@if owner=$$(dpkg -S $(BIN)/hvballoon || rpm -qf $(BIN)/hvballoon) 2>/dev/null; then \
-		echo "$(BIN)/hvballoon belongs to a package ($$owner): remove that first"; exit 1; \
-	fi >&2
+	@for file in $(SHARED_FILES) $(patsubst /usr/lib/%,/lib/%,$(filter /usr/lib/%,$(SHARED_FILES))); do \
+		if owner=$$(dpkg -S $$file || rpm -qf $$file) 2>/dev/null; then \
+			echo "$$file belongs to a package ($$owner): remove that first"; exit 1; \
+		fi; \
+	done >&2
 
 # Modules in updates/ win over those of the kernel, which stay where they are.
 .PHONY: install

@@ -193,6 +193,21 @@ def test_make_leaves_a_package_alone(system, target):
     assert not system.root.exists()
 
 
+@pytest.mark.parametrize("place", [
+    "/usr/lib/udev/rules.d/60-hv-balloon.rules", "/usr/lib/udev/rules.d/61-hv-dynmem.rules",
+    "/usr/lib/systemd/system/hvballoon-takeover.service",
+    "/lib/systemd/system/hvballoon-takeover.service"])
+def test_make_leaves_a_package_alone_with_another_prefix(system, place):
+    """Rules and units have the same places all the same; here nothing is run but that check."""
+    system.tool("dpkg", f'[ "$2" = {place} ] && echo hv-balloon-dkms: $2')
+    system.tool("rpm", "exit 1")
+    result = subprocess.run(["make", "-s", "-C", PROJECT, "no-package", "PREFIX=/usr/local"],
+                            env={"PATH": f"{system.folder}/bin:/usr/bin:/bin"}, text=True,
+                            check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert result.returncode != 0
+    assert f"{place} belongs to a package (hv-balloon-dkms: " in result.stdout
+
+
 def test_make_installs_for_its_prefix(tmp_path):
     """The unit and the rule of udev run the command where it is."""
     headers = tmp_path / "headers"

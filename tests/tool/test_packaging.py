@@ -220,6 +220,8 @@ def test_make_installs_for_its_prefix(tmp_path):
         installed = (tmp_path / "usr/lib" / path).read_text(encoding="utf-8")
         assert "/opt/hv/bin/hvballoon takeover" in installed
         assert "/usr/bin/hvballoon" not in installed
+    unit = (tmp_path / "usr/lib/systemd/system/hvballoon-takeover.service").read_text("utf-8")
+    assert "\nRequiresMountsFor=/opt/hv/bin/hvballoon\n" in unit
 
 
 def test_archive_needs_a_checkout(tmp_path):

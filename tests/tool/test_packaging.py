@@ -301,6 +301,7 @@ def test_pressure_unit():
     assert program == "/usr/share/hvballoon/hvballoon-pressure"
     assert [int(word) for word in words] == [256 << 10, 30]
     assert unit["Install"]["WantedBy"] == "multi-user.target"
+    assert service["RestartPreventExitStatus"] == "2"
 
 
 @pytest.mark.parametrize("words", [("x",), ("-1",), ("1", "x"), ("1", "2", "3")])
@@ -308,11 +309,14 @@ def test_pressure_usage(words):
     """What makes no sense is refused."""
     result = subprocess.run([PROJECT / "tools/hvballoon-pressure", *words], check=False, text=True,
                             stderr=subprocess.PIPE, timeout=10)
-    assert result.returncode and result.stderr.startswith("usage:")
+    assert result.returncode == 2 and result.stderr.startswith("usage:")
 
 
-def test_pressure_seconds():
-    """As many as the driver takes, and no more."""
-    result = subprocess.run([PROJECT / "tools/hvballoon-pressure", "1024", "3601"], check=False,
+@pytest.mark.parametrize("words, most", [
+    (("1024", "3601"), "SECONDS is at most 3600"), (("68719476737",), "KIB is at most 68719476736"),
+    (("9" * 40, "1"), "KIB is at most")])
+def test_pressure_limits(words, most):
+    """As much as the driver takes, and no more."""
+    result = subprocess.run([PROJECT / "tools/hvballoon-pressure", *words], check=False,
                             text=True, stderr=subprocess.PIPE, timeout=10)
-    assert result.returncode and "at most 3600" in result.stderr
+    assert result.returncode == 2 and most in result.stderr

@@ -40,7 +40,7 @@ headers_of()
 # build_for RELEASE: let DKMS do so, unless it has; 77 is what it passes over, and says why.
 build_for()
 {
-	local version status
+	local version status file copy
 	command -v dkms >/dev/null || return
 	case $(dkms status -m hv_balloon -k "$1" 2>/dev/null) in
 	*installed*) return ;;
@@ -53,8 +53,13 @@ build_for()
 	status=$?
 	case $status in
 	0 | 77) ;;
-	*) say "NOT built for kernel $1: dkms ended with $status, see" \
-		"/var/lib/dkms/hv_balloon/$version/build/make.log" ;;
+	*)
+		# The build for the next kernel takes its place.
+		file=/var/lib/dkms/hv_balloon/$version/build/make.log
+		copy=/var/log/hv_balloon-dkms-$1.log
+		! cp "$root$file" "$root$copy" 2>/dev/null || file=$copy
+		say "NOT built for kernel $1: dkms ended with $status, see $file"
+		;;
 	esac
 }
 

@@ -149,6 +149,7 @@ keep_module()
 		keep "${found#"$root"}"
 	done <"$work/modprobe"
 	keep_all '/var/lib/dkms/hv_balloon/*/build/make.log'
+	keep_all '/var/log/hv_balloon-dkms-*.log'
 	if look_into_image; then
 		printf '%s\n%s\n' "$image" "$held" >"$report/initramfs"
 	fi

@@ -34,6 +34,7 @@ def fixture_full(tree):
     tree.write("usr/lib/udev/rules.d/80-memory.rules", 'SUBSYSTEM=="memory"')
     (tree.root / "etc/udev/rules.d/80-memory.rules").symlink_to("/dev/null")
     tree.write("var/lib/dkms/hv_balloon/0.1.0/build/make.log", "CC hv_balloon.o")
+    tree.write(f"var/log/hv_balloon-dkms-{RELEASE}.log", "CC balloon.o")
     return tree
 
 
@@ -69,7 +70,8 @@ def test_what_is_in_it(command, full, folder):
                  "proc/meminfo", "proc/zoneinfo", "proc/buddyinfo", "proc/pagetypeinfo",
                  f"{BLOCKS}/block_size_bytes", RULE, "usr/lib/udev/rules.d/80-memory.rules",
                  "etc/modprobe.d/balloon.conf", "proc/812/comm", "uname", "earlyoom",
-                 "var/lib/dkms/hv_balloon/0.1.0/build/make.log"):
+                 "var/lib/dkms/hv_balloon/0.1.0/build/make.log",
+                 f"var/log/hv_balloon-dkms-{RELEASE}.log"):
         assert found[path] == (full.root / path).read_text(encoding="utf-8"), path
     assert found[LOG] == "[1.0] hv_balloon: word\n[2.0] hv_vmbus: channel\n"
     assert found[f"{MODULES}/modules.dep"].startswith("updates/hv_balloon.ko: ")

@@ -60,7 +60,7 @@ def fixture_system(tmp_path):
     """A Debian with initramfs-tools, without kernels."""
     system = System(tmp_path)
     (tmp_path / "bin").mkdir()
-    for name in ("cat", "grep", "sed", "sort", "tail", "uname"):
+    for name in ("cat", "cp", "grep", "sed", "sort", "tail", "uname"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name))
     system.tool("dpkg", "")
     system.tool("lsinitramfs", 'cat "$1"')
@@ -152,6 +152,22 @@ def test_kernels_to_fall_back_to(system, shell, status, said):
     assert f"building for kernel {CLOUD}\n" in text and said in text
     assert ("NOT" in text) == bool(said)
     assert not [call for call in system.run(shell, "removed")[1] if call.startswith("dkms")]
+
+
+def test_log_of_a_build_that_fails(system, shell):
+    """The one for each kernel is kept: they have the same place."""
+    log = system.root / "var/lib/dkms/hv_balloon/9.8.7/build/make.log"
+    log.parent.mkdir(parents=True)
+    (system.root / "var/log").mkdir()
+    system.tool("dkms", DKMS.replace("exit STATUS", f'echo "$*" >{log}; exit 10'))
+    older = CLOUD.replace("56", "55")
+    for release in (CLOUD, older):
+        system.kernel(release)
+    text, _ = system.run(shell, "installed")
+    for release in (CLOUD, older):
+        copy = f"/var/log/hv_balloon-dkms-{release}.log"
+        assert f"NOT built for kernel {release}: dkms ended with 10, see {copy}\n" in text
+        assert f"-k {release}\n" in (system.root / copy[1:]).read_text(encoding="ascii")
 
 
 def test_nothing_to_say(system, shell):

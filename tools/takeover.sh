@@ -186,9 +186,14 @@ check_in_tree_serves()
 
 check_idle()
 {
-	[ "${state%% *}" = 1 ] ||
-		refuse "the in-tree driver is in state $state: it works on a request, or waits for memory
-			to be onlined. Online it, or try again later"
+	case ${state%% *} in
+	0) refuse "the in-tree driver is in state $state: it has not agreed with the host yet. Try
+		again later" ;;
+	1) ;;
+	5) refuse "the in-tree driver is in state $state: it has failed. Unbind and bind the device" ;;
+	*) refuse "the in-tree driver is in state $state: it works on a request, or waits for memory
+		to be onlined. Online it, or try again later" ;;
+	esac
 }
 
 # wait_until_quiet LOOK: while the driver goes no message may come from the host. It has sent

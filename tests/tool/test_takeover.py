@@ -121,8 +121,8 @@ def _no_figures(tree):
     tree.remove(IN_TREE)
 
 
-def _busy(tree):
-    tree.write(IN_TREE, IN_TREE_FIGURES.replace("1 (Initialized)", "2 (Balloon up)"))
+def _state(text):
+    return lambda tree: tree.write(IN_TREE, IN_TREE_FIGURES.replace("1 (Initialized)", text))
 
 
 def _counted(text):
@@ -135,10 +135,13 @@ def _counted(text):
     (_not_installed, "hv_dynmem is not installed for kernel"),
     (_unreadable, "cannot be read"), (_unsigned, "has no signature"),
     (_no_figures, "is debugfs there?"),
-    (_busy, "is in state 2 (Balloon up): it works on a request, or waits for memory to be onlined."),
+    (_state("0 (Initializing)"), "is in state 0 (Initializing): it has not agreed with the host yet."),
+    (_state("5 (Error)"), "is in state 5 (Error): it has failed. Unbind and bind the device"),
+    (_state("2 (Balloon up)"), "is in state 2 (Balloon up): it works on a request, or waits for memory to be onlined."),
     (_counted(f"{BALLOONED + 1} 0 0"), f"which is less than before, {BALLOONED + 1}"),
     (_counted("0 1000 -"), "how much there was before is not known"),
-], ids=["no device", "not bound", "not installed", "unreadable", "lockdown", "no debugfs", "busy",
+], ids=["no device", "not bound", "not installed", "unreadable", "lockdown", "no debugfs", "too early",
+        "in error", "busy",
         "fewer than before", "not known"])
 def test_refused(command, ready, plant, words):
     """With the reason, whether it is tried or done."""

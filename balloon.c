@@ -83,6 +83,24 @@ static bool hvb_inflate_back_off(struct hvb_inflate *inflate)
 	return time_after(jiffies, inflate->give_up);
 }
 
+/*
+ * Free pages that were not reported. Those of a memory block that went offline use room in
+ * the hotplug map that was promised to them.
+ */
+static void hvb_inflate_free(struct hvb_dev *hvb, const struct hvb_range *range)
+{
+	struct hvb_hotplug_map *map = &hvb->hot_add.map;
+	const unsigned int promised = map->promised_gaps;
+	const u64 before = hvb->balloon.pages;
+
+	lockdep_assert_held(&hvb->transfer_lock);
+	map->promised_gaps = 0;
+	hvb->inflate.wanted += range->count;
+	hvb_ballooned_release(hvb, range);
+	hvb_memory_freed(hvb, before - hvb->balloon.pages);
+	map->promised_gaps = promised;
+}
+
 /* Free the blocks of the batch from range @first on. */
 static void hvb_inflate_undo(struct hvb_dev *hvb, u32 first)
 {
@@ -90,10 +108,8 @@ static void hvb_inflate_undo(struct hvb_dev *hvb, u32 first)
 	u32 i;
 
 	lockdep_assert_held(&hvb->transfer_lock);
-	for (i = first; i < batch->nr; i++) {
-		hvb->inflate.wanted += batch->ranges[i].count;
-		hvb_ballooned_release(hvb, &batch->ranges[i]);
-	}
+	for (i = first; i < batch->nr; i++)
+		hvb_inflate_free(hvb, &batch->ranges[i]);
 	hvb_batch_cut(batch, first);
 }
 
@@ -178,7 +194,7 @@ static bool hvb_inflate_take(struct hvb_dev *hvb)
 		if (hvb_inflate_must_yield(hvb))
 			return false;
 
-		if (!budget) {
+		if (!budget || hvb_recent_oom(hvb)) {
 			budget = hvb_inflate_next_budget(hvb);
 			if (!budget)
 				return true;
@@ -244,15 +260,14 @@ static void hvb_inflate_trim(struct hvb_dev *hvb, u32 first)
 	if (lack <= HVB_FLOOR_PAGES)
 		return;
 
+	/* In pieces, as a task that hit OOM waits for the first one only. */
 	while (lack && batch->nr > first) {
-		range = hvb_batch_pop(batch, round_up(min_t(u64, lack, HVB_STEP_PAGES),
+		range = hvb_batch_pop(batch, round_up(min_t(u64, lack, HVB_FLOOR_PAGES),
 						      HVB_CHUNK_PAGES));
-		inflate->wanted += range.count;
-		hvb_ballooned_release(hvb, &range);
+		hvb_inflate_free(hvb, &range);
 		lack = hvb_inflate_lack(hvb, available, before - hvb->balloon.pages);
 	}
 	hvb_inflate_reset_deadline(inflate);
-	hvb_memory_freed(hvb, before - hvb->balloon.pages);
 }
 
 /*
@@ -265,6 +280,10 @@ static int hvb_inflate_report(struct hvb_dev *hvb, bool last)
 	struct hvb_batch *batch = hvb->inflate.batch;
 	u32 done = 0, count;
 	int ret = 0;
+
+	/* Chunks that were made and are not needed any more are available memory. */
+	if (last)
+		hvb_evacuate_stop(hvb);
 
 	mutex_lock(&hvb->transfer_lock);
 	hvb_batch_merge(batch);
@@ -325,7 +344,8 @@ static void hvb_inflate_finished(struct hvb_dev *hvb)
 	struct hvb_inflate *inflate = &hvb->inflate;
 
 	hvb_evacuate_stop(hvb);
-	inflate->active = false;
+	WRITE_ONCE(inflate->active, false);
+	wake_up_all(&hvb->arrivals.wait);
 	hvb_cost_end(&inflate->cost, hvb_now_ms(), hvb_reclaim_cost());
 	hvb->stats.balloon_refused += inflate->wanted;
 	hvb_op_end(&hvb->record, HVB_OP_INFLATE, inflate->asked - inflate->wanted);
@@ -371,7 +391,7 @@ void hvb_inflate_begin(struct hvb_dev *hvb, u32 num_pages)
 	hvb_batch_init(inflate->batch, hvb->hot_add.map.regions.block_pages);
 	hvb_inflate_reset_deadline(inflate);
 	hvb_cost_begin(&inflate->cost, hvb_now_ms(), hvb_reclaim_cost());
-	inflate->active = true;
+	WRITE_ONCE(inflate->active, true);
 	hvb_op_begin(&hvb->record, HVB_OP_INFLATE, num_pages);
 }
 

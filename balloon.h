@@ -23,7 +23,7 @@ struct hvb_wire_balloon_response;
  * All of it is for the pump only, or written while it cannot run.
  */
 struct hvb_inflate {
-	/** @active: an operation runs */
+	/** @active: an operation runs; read anywhere */
 	bool active;
 
 	/** @in_step: a step has begun, and goes on when a chunk has been made */

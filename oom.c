@@ -17,7 +17,6 @@
 #include "demand.h"
 #include "device.h"
 #include "hot_add.h"
-#include "lib/batch.h"
 #include "lib/limits.h"
 #include "oom.h"
 #include "params.h"
@@ -106,19 +105,17 @@ static bool hvb_oom_in_time(struct hvb_dev *hvb, u64 arrived, unsigned int limit
 	return in_time;
 }
 
-/* Wait for the pump to free what was not reported. Return: pages that it has freed. */
-static unsigned long hvb_oom_await_pump(struct hvb_dev *hvb)
+/*
+ * Wait for the pump to free what was not reported. Return: pages that were freed since
+ * there were @freed.
+ */
+static unsigned long hvb_oom_await_pump(struct hvb_dev *hvb, u64 freed)
 {
-	const u64 freed = hvb_freed(hvb);
-
-	/* A stale value costs a slice. */
-	if (!data_race(hvb->inflate.batch->pages) || hvb_must_rest(hvb) ||
-	    !hvb_oom_task_may_wait(hvb))
-		return 0;
-
-	wait_event_killable_timeout(hvb->arrivals.wait,
-				    hvb_freed(hvb) != freed || hvb_must_rest(hvb),
-				    HVB_OOM_SLICE);
+	if (READ_ONCE(hvb->inflate.active) && !hvb_must_rest(hvb) && hvb_oom_task_may_wait(hvb))
+		wait_event_killable_timeout(hvb->arrivals.wait,
+					    hvb_freed(hvb) != freed ||
+					    !READ_ONCE(hvb->inflate.active) || hvb_must_rest(hvb),
+					    HVB_OOM_SLICE);
 	return hvb_freed(hvb) - freed;
 }
 
@@ -148,6 +145,7 @@ static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *
 {
 	struct hvb_dev *hvb = container_of(nb, struct hvb_dev, oom.nb);
 	const u64 end = get_jiffies_64() + HVB_OOM_PAUSE;
+	const u64 before = hvb_freed(hvb);
 	unsigned long *pages = freed;
 
 	WRITE_ONCE(hvb->oom.pause_end, end);
@@ -156,7 +154,7 @@ static int hvb_oom_event(struct notifier_block *nb, unsigned long unused, void *
 		hvb_status_soon(hvb);
 	}
 	hvb_kick(hvb, 0);
-	*pages += hvb_pending_await(&hvb->hot_add) ?: hvb_oom_await_pump(hvb) ?:
+	*pages += hvb_pending_await(&hvb->hot_add) ?: hvb_oom_await_pump(hvb, before) ?:
 		  hvb_oom_wait(hvb);
 	return NOTIFY_OK;
 }

@@ -20,10 +20,11 @@ struct hvb_wire_balloon_response;
 /**
  * struct hvb_inflate - an inflate operation
  *
- * All of it is for the pump only, or written while it cannot run.
+ * For the pump only, or written while it cannot run, but for what is said to be read
+ * elsewhere.
  */
 struct hvb_inflate {
-	/** @active: an operation runs; read anywhere */
+	/** @active: an operation runs; read by the OOM notifier */
 	bool active;
 
 	/** @in_step: a step has begun, and goes on when a chunk has been made */
@@ -50,7 +51,10 @@ struct hvb_inflate {
 	/** @cost: what it costs the programs; the end of its pause is read anywhere */
 	struct hvb_cost cost;
 
-	/** @batch: blocks taken, not reported yet */
+	/**
+	 * @batch: blocks taken, not reported yet; its ranges change with
+	 * hvb->transfer_lock held, under which the memory notifier reads them
+	 */
 	struct hvb_batch *batch;
 
 	/** @response: the message under construction, HVB_MSG_MAX bytes */

@@ -55,7 +55,7 @@ pages_in_mib()
 
 is_bound_to()
 {
-	[ -n "$device" ] && [ -e "$drivers/$1/${device##*/}" ]
+	[ -n "$device" ] && serves "$1" "$device"
 }
 
 # write_to FILE TEXT: $why becomes the kernel's answer if it refuses.

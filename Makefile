@@ -55,10 +55,11 @@ ACTIVE_hv_dynmem = Active after: hvballoon takeover, until the next boot. At eac
 	hv_balloon is a module: make && sudo make install; where it is built in: \
 	sudo systemctl enable hvballoon-takeover.service
 
-# What a package may have put there, too. Rules and units have their places whatever PREFIX is.
-SHARED_FILES = $(BIN)/hvballoon \
-	$(addprefix $(DESTDIR)$(UDEV_RULES)/,$(notdir $(wildcard packaging/udev/*.rules))) \
+# Rules and units have their places whatever PREFIX is.
+RULES_AND_UNITS = $(addprefix $(DESTDIR)$(UDEV_RULES)/,$(notdir $(wildcard packaging/udev/*.rules))) \
 	$(addprefix $(DESTDIR)$(UNITS)/,$(notdir $(wildcard packaging/systemd/*.service)))
+# What a package may have put there, too.
+SHARED_FILES = $(BIN)/hvballoon $(RULES_AND_UNITS)
 
 # It is not replaced, nor removed. To dpkg /lib is another folder than /usr/lib, also where it is a
 # link to it.
@@ -94,8 +95,7 @@ release-device:
 uninstall: no-package release-device uninstall-tools
 	@[ -n "$(DESTDIR)" ] || systemctl disable hvballoon-takeover.service 2>/dev/null || :
 	rm -f $(foreach name,hv_balloon hv_dynmem,$(DESTDIR)/lib/modules/$(KERNEL_RELEASE)/updates/$(name).ko*)
-	rm -f $(addprefix $(DESTDIR)$(UDEV_RULES)/,$(notdir $(wildcard packaging/udev/*.rules)))
-	rm -f $(addprefix $(DESTDIR)$(UNITS)/,$(notdir $(wildcard packaging/systemd/*.service)))
+	rm -f $(RULES_AND_UNITS)
 	$(DEPMOD)
 	@echo "Removed. The kernel's own hv_balloon is back at the next boot, or was since"
 	@echo "hvballoon release."

@@ -529,13 +529,13 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
 	hvb_pending_init(&ha->pending);
 	hvb_hotplug_map_init(&ha->map, PHYS_PFN(memory_block_size_bytes()));
 	INIT_WORK(&ha->add.work, hvb_add_work);
-	ret = hvb_memory_groups_init(ha);
+	ret = hvb_memory_block_init(ha);
 	if (ret)
 		return ret;
 
 	ret = hvb_memory_notifier_init(hvb);
 	if (ret)
-		hvb_memory_groups_exit(ha);
+		hvb_memory_block_exit(ha);
 	return ret;
 }
 
@@ -548,6 +548,6 @@ int hvb_hot_add_init(struct hvb_dev *hvb)
 void hvb_hot_add_exit(struct hvb_dev *hvb)
 {
 	hvb_memory_notifier_exit(hvb);
-	hvb_memory_groups_exit(&hvb->hot_add);
+	hvb_memory_block_exit(&hvb->hot_add);
 	hvb_hotplug_map_exit(&hvb->hot_add.map);
 }

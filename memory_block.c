@@ -198,13 +198,13 @@ void hvb_memory_block_remove_partial(struct hvb_dev *hvb)
 }
 
 /**
- * hvb_memory_groups_init() - allocate the name of resources and the table of memory groups
+ * hvb_memory_block_init() - allocate the name of resources and the table of memory groups
  * @ha: the hot-added memory
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
  */
-int hvb_memory_groups_init(struct hvb_hot_add *ha)
+int hvb_memory_block_init(struct hvb_hot_add *ha)
 {
 	int nid;
 
@@ -225,7 +225,7 @@ int hvb_memory_groups_init(struct hvb_hot_add *ha)
 }
 
 /**
- * hvb_memory_groups_exit() - undo hvb_memory_groups_init()
+ * hvb_memory_block_exit() - undo hvb_memory_block_init()
  * @ha: the hot-added memory
  *
  * A group that has memory blocks stays registered. The name of resources stays if there
@@ -233,7 +233,7 @@ int hvb_memory_groups_init(struct hvb_hot_add *ha)
  *
  * Context: process, may sleep.
  */
-void hvb_memory_groups_exit(struct hvb_hot_add *ha)
+void hvb_memory_block_exit(struct hvb_hot_add *ha)
 {
 	int nid;
 

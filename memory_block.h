@@ -11,8 +11,8 @@ struct hvb_dev;
 struct hvb_hot_add;
 struct hvb_hotplug_map;
 
-int hvb_memory_groups_init(struct hvb_hot_add *ha);
-void hvb_memory_groups_exit(struct hvb_hot_add *ha);
+int hvb_memory_block_init(struct hvb_hot_add *ha);
+void hvb_memory_block_exit(struct hvb_hot_add *ha);
 bool hvb_memory_block_exists(const struct hvb_hotplug_map *map, u64 block);
 int hvb_memory_block_add(struct hvb_dev *hvb, u64 block, bool whole);
 void hvb_memory_block_remove_partial(struct hvb_dev *hvb);

@@ -23,8 +23,7 @@ keep()
 		[ -f "$root$path" ] || continue
 		# Files that can only be written, also by root; and one that is always empty.
 		case $path in
-		/sys/module/*/uevent | /sys/module/*/parameters/takeover) continue ;;
-		/run/hvballoon/lock) continue ;;
+		/sys/module/*/uevent | /sys/module/*/parameters/takeover | /run/hvballoon/lock) continue ;;
 		esac
 		mkdir -p "$report${path%/*}"
 		if ! cat "$root$path" >"$report$path" 2>/dev/null; then

@@ -55,7 +55,7 @@ class Shell:
                 return _result(fields)
 
     def post(self, command: str, limit: float = 30) -> int:
-        """Let a command run whose answer nobody awaits; return the request's number."""
+        """Let a command run, and do not wait for its answer; return the request's number."""
         request = self.requests = next(self._ids)
         encoded = base64.b64encode(command.encode()).decode()
         self._send(f"{request} {limit} {encoded}\n".encode())
